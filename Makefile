@@ -1,0 +1,61 @@
+# make demo · make test · make check. They make .venv themselves and install what they need.
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo check lint format test servers fault soak bench lock clean
+
+help:
+	@echo "make demo     the whole product on this machine (ARGS='--patients 40')"
+	@echo "make check    format, lint, types, import layers, unit and golden tests: under a minute"
+	@echo "make test     everything, with real servers and a browser"
+	@echo "make servers  find, install or build the servers that the tests start"
+	@echo "make fault    every fault, 100 kills      make soak   the long form of it"
+	@echo "make bench    throughput and latency on this machine"
+	@echo "make format   format the code             make lock   renew requirements.lock"
+	@echo "make clean    remove .venv and caches (not the servers in your cache folder)"
+
+venv:
+	@scripts/venv.sh dev
+
+demo:
+	@scripts/venv.sh run
+	@$(BIN)/twin demo $(ARGS)
+
+lint: venv
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint
+	$(BIN)/pytest tests/unit tests/golden $(ARGS)
+
+test: lint servers
+	$(BIN)/pytest $(ARGS)
+
+servers: venv
+	@scripts/test_machine.sh
+
+fault: venv servers
+	TWIN_FAULT_KILLS=$${TWIN_FAULT_KILLS:-100} $(BIN)/pytest -m fault --timeout 3600 $(ARGS)
+
+soak: venv servers
+	TWIN_FAULT_KILLS=$${TWIN_FAULT_KILLS:-1000} TWIN_SOAK=1 $(BIN)/pytest -m fault --timeout 86400 $(ARGS)
+
+bench: venv
+	$(BIN)/twin bench $(ARGS)
+
+format: venv
+	$(BIN)/ruff check --fix --select I .
+	$(BIN)/ruff format .
+
+lock:
+	scripts/lock.sh
+
+clean:
+	rm -rf .venv .venv.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf build dist *.egg-info test-results
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Makes .venv and installs this checkout into it with the locked versions.
+#   scripts/venv.sh run   what `twin` needs
+#   scripts/venv.sh dev   the tools of make check and make test as well
+# Quick when nothing changed: a stamp holds the hash of what was installed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+what="${1:-dev}"
+python="${PYTHON:-python3}"
+case "$what" in
+run) target="." ;;
+dev) target=".[dev]" ;;
+*)
+    echo "usage: scripts/venv.sh run|dev" >&2
+    exit 2
+    ;;
+esac
+
+say() { echo "venv: $*" >&2; }
+
+command -v "$python" >/dev/null || {
+    say "no $python here. On Debian: apt-get install -y python3 python3-venv"
+    exit 1
+}
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    say "Python 3.11 or newer is needed, $("$python" --version) found (PYTHON=… names another)"
+    exit 1
+}
+
+# Two makes at once: the second waits and then finds the work done.
+if command -v flock >/dev/null; then
+    exec 9>.venv.lock
+    flock 9
+fi
+
+state=$({
+    "$python" --version
+    pwd
+    cat pyproject.toml requirements.lock
+} | "$python" -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())')
+installed() { [[ -f ".venv/.installed-$1" && "$(cat ".venv/.installed-$1")" == "$state" ]]; }
+if installed "$what" || installed dev; then
+    exit 0
+fi
+
+rm -f .venv/.installed-run .venv/.installed-dev
+if ! .venv/bin/python -c 'import pip' 2>/dev/null; then
+    say "making .venv with $("$python" --version)"
+    rm -rf .venv
+    if ! "$python" -m venv .venv; then
+        rm -rf .venv
+        say "cannot make a virtual environment: Python's venv module is missing or broken."
+        say "On Debian: apt-get install -y python3-venv. Then run make again."
+        exit 1
+    fi
+fi
+
+say "installing $target with the versions of requirements.lock"
+pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
+pip install --quiet --constraint requirements.lock setuptools wheel
+# compat: a path entry instead of an import hook, so new packages are seen at once.
+pip install --quiet --constraint requirements.lock --no-build-isolation \
+    --config-settings editable_mode=compat --editable "$target"
+echo "$state" >".venv/.installed-$what"
+say "done"
