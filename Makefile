@@ -31,7 +31,7 @@ lint: venv
 	$(BIN)/lint-imports
 
 check: lint
-	$(BIN)/pytest tests/unit tests/golden $(ARGS)
+	$(BIN)/pytest -m "not slow" tests/unit $(wildcard tests/golden) $(ARGS)
 
 test: lint servers
 	$(BIN)/pytest $(ARGS)

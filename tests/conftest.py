@@ -1,0 +1,53 @@
+"""Fixtures of all tests, and the last line of every run."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.programs import chromium_path as find_chromium
+from tests.support.servers import InfluxServer, MosquittoServer, NatsServer
+
+_RAN = pytest.StashKey[str]()
+
+
+@pytest.fixture
+def mosquitto_server() -> Iterator[MosquittoServer]:
+    """A running mosquitto of this test's own."""
+    with MosquittoServer() as server:
+        yield server
+
+
+@pytest.fixture
+def nats_server() -> Iterator[NatsServer]:
+    """A running nats-server with MQTT of this test's own."""
+    with NatsServer() as server:
+        yield server
+
+
+@pytest.fixture
+def influx_server() -> Iterator[InfluxServer]:
+    """A running, set-up InfluxDB of this test's own."""
+    with InfluxServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """The browser's program."""
+    return find_chromium()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    def count(*outcomes: str) -> int:
+        return sum(len(terminalreporter.getreports(outcome)) for outcome in outcomes)
+
+    terminalreporter.config.stash[_RAN] = (
+        f"{count('passed', 'xfailed')} passed, {count('failed', 'error', 'xpassed')} failed, "
+        f"{count('skipped')} skipped"
+    )
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The counts alone on the last line, after everything that pytest says."""
+    if line := config.stash.get(_RAN, None):
+        print(line, flush=True)

@@ -1,0 +1,356 @@
+"""The real servers the tests talk to, each alone on a free loopback port in its own folder.
+
+Each is a context manager: it starts on entry and is gone on exit. `stop` asks it to end, `kill`
+does not ask, `start` brings it back on the same port and folder.
+"""
+
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+import pytest
+
+from tests.support.processes import ServerFailed, ServerProcess, free_port
+from tests.support.programs import influxd_path, mosquitto_path, nats_server_path
+
+__all__ = [
+    "InfluxServer",
+    "MosquittoServer",
+    "NatsServer",
+    "Server",
+    "ServerFailed",
+    "free_port",
+]
+
+
+class Server:
+    """What all servers here can do; a folder that was given is left behind, its own is removed."""
+
+    host = "127.0.0.1"
+
+    def __init__(self, directory: Path | None, port: int | None) -> None:
+        self._owns_directory = directory is None
+        self.directory = directory or Path(tempfile.mkdtemp(prefix="twin-server-"))
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.port = port or free_port()
+        self._process = self._prepare()
+
+    def _prepare(self) -> ServerProcess:
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Starts it, or starts it again on the same port and folder; returns when it listens."""
+        self._process.start()
+
+    def stop(self) -> None:
+        """Asks it to end, and returns when it has saved and ended."""
+        self._process.stop()
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._process.kill()
+
+    def restart(self) -> None:
+        """`stop`, then `start`."""
+        self.stop()
+        self.start()
+
+    def pause(self) -> None:
+        """Freezes it (SIGSTOP): connections stay open, nothing answers."""
+        self._process.pause()
+
+    def resume(self) -> None:
+        """Lets it go on after `pause`."""
+        self._process.resume()
+
+    @property
+    def running(self) -> bool:
+        return self._process.running
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def log(self) -> str:
+        """The end of its log."""
+        return self._process.log()
+
+    def close(self) -> None:
+        """Ends it and removes its own folder."""
+        self._process.close()
+        if self._owns_directory:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class MosquittoServer(Server):
+    """A mosquitto that keeps sessions on disk, with windows wide enough for load tests.
+
+    `stop` (SIGTERM) saves its database; `kill` loses what it acknowledged since it last saved.
+    `settings` are further lines of its configuration, or replace ours.
+    """
+
+    def __init__(
+        self,
+        *,
+        directory: Path | None = None,
+        port: int | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self._settings = dict(settings or {})
+        super().__init__(directory, port)
+
+    @property
+    def url(self) -> str:
+        return f"mqtt://{self.host}:{self.port}"
+
+    def _prepare(self) -> ServerProcess:
+        lines = {
+            "allow_anonymous": "true",
+            "persistence": "true",
+            "persistence_location": f"{self.directory}/",
+            "max_inflight_messages": "2000",
+            "max_queued_messages": "1000000",
+            "log_dest": "stdout",
+        }
+        if os.geteuid() == 0:
+            # As root it would become user mosquitto, who cannot save in our folder.
+            lines["user"] = "root"
+        lines |= self._settings
+        config = self.directory / "mosquitto.conf"
+        config.write_text(
+            f"listener {self.port} {self.host}\n"
+            + "".join(f"{key} {value}\n" for key, value in lines.items())
+        )
+        return ServerProcess(
+            [mosquitto_path(), "-c", str(config)], port=self.port, directory=self.directory
+        )
+
+
+class NatsServer(Server):
+    """A nats-server with JetStream and MQTT 3.1.1 on `port`, its own protocol on `client_port`.
+
+    `ack_wait` and `max_ack_pending` are those of the demo: small, so that messages held by a
+    lost subscriber come again soon and not far out of order.
+    """
+
+    def __init__(
+        self,
+        *,
+        directory: Path | None = None,
+        port: int | None = None,
+        ack_wait: str = "3s",
+        max_ack_pending: int = 200,
+    ) -> None:
+        self._ack_wait = ack_wait
+        self._max_ack_pending = max_ack_pending
+        self.client_port = free_port()
+        super().__init__(directory, port)
+
+    @property
+    def url(self) -> str:
+        return f"mqtt://{self.host}:{self.port}"
+
+    def _prepare(self) -> ServerProcess:
+        config = self.directory / "nats.conf"
+        config.write_text(
+            "server_name: twin-test\n"
+            f'listen: "{self.host}:{self.client_port}"\n'
+            f'jetstream {{ store_dir: "{self.directory / "jetstream"}" }}\n'
+            f'mqtt {{ host: "{self.host}", port: {self.port}, ack_wait: "{self._ack_wait}", '
+            f"max_ack_pending: {self._max_ack_pending} }}\n"
+        )
+        return ServerProcess(
+            [nats_server_path(), "-c", str(config)], port=self.port, directory=self.directory
+        )
+
+
+class InfluxServer(Server):
+    """An InfluxDB 2 set up with a fixed organisation, bucket and token.
+
+    With TWIN_TEST_INFLUX_URL (and TWIN_TEST_INFLUX_TOKEN, TWIN_TEST_INFLUX_ORG) it is that
+    server, with a bucket of its own that is removed on close; a test that stops, kills or pauses
+    it is then skipped.
+    """
+
+    org = "twin-test"
+    bucket = "twin"
+    token = "twin-test-token"  # of a server that lives for one test on loopback
+
+    def __init__(self, *, directory: Path | None = None, port: int | None = None) -> None:
+        self._external = os.environ.get("TWIN_TEST_INFLUX_URL", "").rstrip("/")
+        if self._external:
+            self.token = os.environ.get("TWIN_TEST_INFLUX_TOKEN", self.token)
+            self.org = os.environ.get("TWIN_TEST_INFLUX_ORG", self.org)
+            self.bucket = f"twin-test-{secrets.token_hex(6)}"
+            self._bucket_id = ""
+        self._set_up = False
+        super().__init__(directory, port)
+
+    @property
+    def url(self) -> str:
+        return self._external or f"http://{self.host}:{self.port}"
+
+    def _prepare(self) -> ServerProcess:
+        if self._external:
+            return ServerProcess(["influxd"], port=self.port, directory=self.directory)
+        at = self.directory
+        # Its own HOME and none of its variables: it reads settings from both, and from a
+        # config file of its working directory, which is its own folder too.
+        environment = {
+            key: value for key, value in os.environ.items() if not key.startswith("INFLUX")
+        } | {"HOME": str(at)}
+        command = [
+            influxd_path(),
+            f"--bolt-path={at / 'influxd.bolt'}",
+            f"--engine-path={at / 'engine'}",
+            f"--sqlite-path={at / 'influxd.sqlite'}",
+            f"--http-bind-address={self.host}:{self.port}",
+            "--reporting-disabled",
+            "--log-level=warn",
+        ]
+        # SIGTERM is not handled by it.
+        return ServerProcess(
+            command,
+            port=self.port,
+            directory=at,
+            stop_signal=signal.SIGINT,
+            environment=environment,
+        )
+
+    def start(self) -> None:
+        """Starts it; the first time it is given its organisation, bucket and token."""
+        if self._external:
+            self._create_bucket()
+            return
+        self._process.start()
+        self._wait_healthy()
+        if not self._set_up:
+            self._set_up = True
+            self._onboard()
+
+    def stop(self) -> None:
+        """SIGINT, and returns when it has ended."""
+        self._only_own()
+        super().stop()
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._only_own()
+        super().kill()
+
+    def pause(self) -> None:
+        """Freezes it: writes hang until they time out."""
+        self._only_own()
+        super().pause()
+
+    @property
+    def running(self) -> bool:
+        return bool(self._external) or super().running
+
+    def write(self, lines: str, precision: str = "ns") -> httpx.Response:
+        """Posts line protocol to its bucket; the answer is for the caller to judge."""
+        return httpx.post(
+            f"{self.url}/api/v2/write",
+            params={"org": self.org, "bucket": self.bucket, "precision": precision},
+            headers=self._headers(),
+            content=lines.encode(),
+            timeout=30.0,
+        )
+
+    def query(self, flux: str) -> str:
+        """The annotation-free CSV that a Flux query answers; raises where it is refused."""
+        answer = httpx.post(
+            f"{self.url}/api/v2/query",
+            params={"org": self.org},
+            headers=self._headers() | {"Content-Type": "application/vnd.flux"},
+            content=flux.encode(),
+            timeout=60.0,
+        )
+        answer.raise_for_status()
+        return answer.text
+
+    def close(self) -> None:
+        """Ends it, or removes the bucket made on a server that is not ours."""
+        if self._external and self._bucket_id:
+            httpx.delete(
+                f"{self.url}/api/v2/buckets/{self._bucket_id}", headers=self._headers(), timeout=30
+            )
+            self._bucket_id = ""
+        super().close()
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Token {self.token}"}
+
+    def _only_own(self) -> None:
+        if self._external:
+            pytest.skip("the InfluxDB of TWIN_TEST_INFLUX_URL is not ours to stop")
+
+    def _wait_healthy(self, timeout: float = 20.0) -> None:
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                if httpx.get(f"{self.url}/health", timeout=2.0).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            if time.monotonic() > deadline:
+                raise ServerFailed("influxd", f"was not healthy within {timeout} s", self.log())
+            time.sleep(0.02)
+
+    def _onboard(self) -> None:
+        state = httpx.get(f"{self.url}/api/v2/setup", timeout=10.0).json()
+        if not state["allowed"]:
+            return  # a folder that an earlier server set up
+        httpx.post(
+            f"{self.url}/api/v2/setup",
+            json={
+                "username": "twin",
+                "password": "twin-test-password",
+                "org": self.org,
+                "bucket": self.bucket,
+                "token": self.token,
+                "retentionPeriodSeconds": 0,
+            },
+            timeout=30.0,
+        ).raise_for_status()
+
+    def _create_bucket(self) -> None:
+        found = httpx.get(
+            f"{self.url}/api/v2/orgs",
+            params={"org": self.org},
+            headers=self._headers(),
+            timeout=30.0,
+        )
+        found.raise_for_status()
+        made = httpx.post(
+            f"{self.url}/api/v2/buckets",
+            json={"orgID": found.json()["orgs"][0]["id"], "name": self.bucket},
+            headers=self._headers(),
+            timeout=30.0,
+        )
+        made.raise_for_status()
+        self._bucket_id = made.json()["id"]
