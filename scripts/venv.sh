@@ -34,18 +34,26 @@ if command -v flock >/dev/null; then
     flock 9
 fi
 
-state=$({
-    "$python" --version
-    pwd
-    cat pyproject.toml requirements.lock
-} | "$python" -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())')
+# Only what changes an installation counts; lint rules do not.
+state=$("$python" - <<'PY'
+import hashlib, json, os, pathlib, sys, tomllib
+
+config = tomllib.loads(pathlib.Path("pyproject.toml").read_text())
+parts = [config["build-system"], config["project"], config["tool"]["setuptools"]]
+lock = pathlib.Path("requirements.lock").read_text()
+text = json.dumps([parts, lock, sys.version, os.getcwd()], sort_keys=True)
+print(hashlib.sha256(text.encode()).hexdigest())
+PY
+)
 installed() { [[ -f ".venv/.installed-$1" && "$(cat ".venv/.installed-$1")" == "$state" ]]; }
 if installed "$what" || installed dev; then
     exit 0
 fi
 
 rm -f .venv/.installed-run .venv/.installed-dev
-if ! .venv/bin/python -c 'import pip' 2>/dev/null; then
+# An environment that was moved along with its folder has programs that point at the old place.
+if [[ "$(cat .venv/.made-in 2>/dev/null)" != "$PWD" ]] ||
+    ! .venv/bin/python -c 'import pip' 2>/dev/null; then
     say "making .venv with $("$python" --version)"
     rm -rf .venv
     if ! "$python" -m venv .venv; then
@@ -54,6 +62,7 @@ if ! .venv/bin/python -c 'import pip' 2>/dev/null; then
         say "On Debian: apt-get install -y python3-venv. Then run make again."
         exit 1
     fi
+    pwd >.venv/.made-in
 fi
 
 say "installing $target with the versions of requirements.lock"

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import httpx
+import httpx2
 import pytest
 
 from tests.support.processes import ServerFailed, ServerProcess, free_port
@@ -271,9 +271,9 @@ class InfluxServer(Server):
     def running(self) -> bool:
         return bool(self._external) or super().running
 
-    def write(self, lines: str, precision: str = "ns") -> httpx.Response:
+    def write(self, lines: str, precision: str = "ns") -> httpx2.Response:
         """Posts line protocol to its bucket; the answer is for the caller to judge."""
-        return httpx.post(
+        return httpx2.post(
             f"{self.url}/api/v2/write",
             params={"org": self.org, "bucket": self.bucket, "precision": precision},
             headers=self._headers(),
@@ -283,7 +283,7 @@ class InfluxServer(Server):
 
     def query(self, flux: str) -> str:
         """The annotation-free CSV that a Flux query answers; raises where it is refused."""
-        answer = httpx.post(
+        answer = httpx2.post(
             f"{self.url}/api/v2/query",
             params={"org": self.org},
             headers=self._headers() | {"Content-Type": "application/vnd.flux"},
@@ -296,7 +296,7 @@ class InfluxServer(Server):
     def close(self) -> None:
         """Ends it, or removes the bucket made on a server that is not ours."""
         if self._external and self._bucket_id:
-            httpx.delete(
+            httpx2.delete(
                 f"{self.url}/api/v2/buckets/{self._bucket_id}", headers=self._headers(), timeout=30
             )
             self._bucket_id = ""
@@ -313,19 +313,19 @@ class InfluxServer(Server):
         deadline = time.monotonic() + timeout
         while True:
             try:
-                if httpx.get(f"{self.url}/health", timeout=2.0).status_code == 200:
+                if httpx2.get(f"{self.url}/health", timeout=2.0).status_code == 200:
                     return
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 pass
             if time.monotonic() > deadline:
                 raise ServerFailed("influxd", f"was not healthy within {timeout} s", self.log())
             time.sleep(0.02)
 
     def _onboard(self) -> None:
-        state = httpx.get(f"{self.url}/api/v2/setup", timeout=10.0).json()
+        state = httpx2.get(f"{self.url}/api/v2/setup", timeout=10.0).json()
         if not state["allowed"]:
             return  # a folder that an earlier server set up
-        httpx.post(
+        httpx2.post(
             f"{self.url}/api/v2/setup",
             json={
                 "username": "twin",
@@ -339,14 +339,14 @@ class InfluxServer(Server):
         ).raise_for_status()
 
     def _create_bucket(self) -> None:
-        found = httpx.get(
+        found = httpx2.get(
             f"{self.url}/api/v2/orgs",
             params={"org": self.org},
             headers=self._headers(),
             timeout=30.0,
         )
         found.raise_for_status()
-        made = httpx.post(
+        made = httpx2.post(
             f"{self.url}/api/v2/buckets",
             json={"orgID": found.json()["orgs"][0]["id"], "name": self.bucket},
             headers=self._headers(),
