@@ -1,0 +1,41 @@
+"""Disk space held back so that commit and trim still work when the disk is full."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from shutil import disk_usage
+
+
+class Reserve:
+    """A file of `size` bytes that means nothing; deleting it gives its space to the journal."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self._path = folder / "reserve"
+        self._size = size
+
+    def hold(self) -> bool:
+        """Allocate the file if it is not there and the disk has room for it twice; True if held."""
+        if self._path.exists() or self._size == 0:
+            return self._path.exists()
+        if disk_usage(self._path.parent).free < 2 * self._size:
+            return False
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, self._size)
+        except OSError as error:
+            self._path.unlink(missing_ok=True)
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+        finally:
+            os.close(descriptor)
+        return self._path.exists()
+
+    def release(self) -> bool:
+        """Free the space; True if there was any to free."""
+        try:
+            self._path.unlink()
+        except FileNotFoundError:
+            return False
+        return True
