@@ -57,8 +57,8 @@ class Recording:
 
     value and noise_std are in the signal's canonical unit; noise_std and quality are NaN where not
     said; measured_at and received_at are int64 ns UTC; line is the place in the file. blank counts
-    cells without a value, refused the rows that were left out, by reason (`unknown_signal`,
-    `wrong_unit`, `not_finite`, `quality_range`, `noise_range`).
+    cells without a value, refused the rows that were left out, by reason (`signal_unknown`,
+    `unit_unknown`, `value_not_a_number`, `quality_out_of_range`, `noise_out_of_range`).
     """
 
     patient: list[str]
@@ -300,17 +300,17 @@ def _judge(cells: _Cells, row: int) -> tuple[float, float] | str:
     code, unit = cells.signal[row], cells.unit[row]
     signal = SIGNALS.get(code)
     if signal is None:
-        return "unknown_signal"
+        return "signal_unknown"
     value = to_canonical(signal, float(cells.value[row]), unit)
     if value is None:
-        return "wrong_unit"
+        return "unit_unknown"
     if not math.isfinite(value):
-        return "not_finite"
+        return "value_not_a_number"
     quality, noise = float(cells.quality[row]), float(cells.noise_std[row])
     if not (math.isnan(quality) or 0 <= quality <= 1):
-        return "quality_range"
+        return "quality_out_of_range"
     if not (math.isnan(noise) or 0 < noise < math.inf):
-        return "noise_range"
+        return "noise_out_of_range"
     converted = unit is not None and unit != signal.unit
     return value, noise * signal.accepted[unit][0] if converted and unit else noise
 
