@@ -50,7 +50,8 @@ class Pager:
 
     def version(self) -> tuple[int, int]:
         """Differs from an earlier answer when there may be new entries since."""
-        return self._bell.count, self._db.data_version()
+        # The pragma, not the file control of the same name: that one does not look at the file.
+        return self._bell.count, tables.number(self._db, "PRAGMA data_version") or 0
 
     def wait(self, seen: tuple[int, int], deadline: float) -> bool:
         """Until the version differs from `seen` (True) or the deadline (monotonic) has passed."""

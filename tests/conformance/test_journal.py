@@ -1,0 +1,425 @@
+"""What every journal keeps, whatever engine lies under it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from ingest.journal.protocol import (
+    ALL_PARTITIONS,
+    AlreadyOwned,
+    Assignment,
+    Journal,
+    JournalFull,
+    PartitionLost,
+    Progress,
+)
+from tests.support.journals import (
+    KINDS,
+    Told,
+    all_entries,
+    child,
+    kept,
+    kill,
+    open_journal,
+    read_lines,
+)
+
+Open = Callable[..., Journal]
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def opened(kind: str, tmp_path: Path) -> Iterator[Open]:
+    """Opens the test's journal, as often as asked; all are closed at the end."""
+    journals: list[Journal] = []
+
+    def open_again(max_bytes: int = 1 << 30, now: Callable[[], int] = lambda: 0) -> Journal:
+        journals.append(open_journal(kind, tmp_path, max_bytes, now))
+        return journals[-1]
+
+    yield open_again
+    for journal in journals:
+        journal.close()
+
+
+@pytest.fixture
+def journal(opened: Open) -> Journal:
+    return opened()
+
+
+def test_a_new_journal_is_empty(journal: Journal) -> None:
+    assert (journal.end("observations"), journal.oldest("observations")) == (0, 1)
+    assert kept(journal) == []
+    assert set(journal.committed().values()) == {0}
+    assert journal.damage == []
+
+
+def test_entries_of_a_partition_keep_the_order_of_their_appends(journal: Journal) -> None:
+    for i in range(0, 30, 3):
+        journal.append("observations", [(n % 4, b"%d" % n) for n in range(i, i + 3)])
+    for partition in range(4):
+        records = [e.record for e in kept(journal) if e.partition == partition]
+        assert records == [b"%d" % n for n in range(30) if n % 4 == partition]
+
+
+def test_records_of_every_size_come_back_as_they_were(journal: Journal) -> None:
+    dice = random.Random(1)
+    sizes = [0, 1, 4_000, 4_060, 4_061, 4_062, 8_200, 100_000, 3_000_000]
+    records = [dice.randbytes(size) for size in sizes]
+    journal.append("observations", [(0, record) for record in records])
+    assert [entry.record for entry in kept(journal)] == records
+
+
+def test_appends_of_several_threads_are_all_in_and_each_in_its_order(journal: Journal) -> None:
+    def append(thread: int) -> None:
+        for i in range(25):
+            journal.append("observations", [(thread, b"%d" % i)])
+
+    threads = [Thread(target=append, args=(thread,)) for thread in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for partition in range(4):
+        records = [e.record for e in kept(journal) if e.partition == partition]
+        assert records == [b"%d" % i for i in range(25)]
+
+
+def test_what_append_returned_from_is_seen_by_others_at_once(opened: Open) -> None:
+    one, other = opened(), opened()
+    one.append("observations", [(3, b"72/min")])
+    assert [entry.record for entry in kept(other)] == [b"72/min"]
+
+
+APPENDING = """
+import sys
+from pathlib import Path
+from tests.support.journals import open_journal
+journal = open_journal(sys.argv[1], Path(sys.argv[2]))
+for i in range(1_000_000):
+    journal.append("observations", [(i % 16, b"%d" % i)])
+    print(i, flush=True)
+"""
+
+
+def test_what_append_returned_from_outlives_a_kill(kind: str, tmp_path: Path, opened: Open) -> None:
+    process = child(APPENDING, kind, tmp_path)
+    lines = read_lines(process, 20) + kill(process)
+    records = {entry.record for entry in kept(opened())}
+    assert {line.strip().encode() for line in lines} <= records
+
+
+def test_positions_grow_and_are_never_given_twice(opened: Open) -> None:
+    positions: list[int] = []
+    for _ in range(3):
+        journal = opened()
+        journal.append("observations", [(0, b"a"), (1, b"b")])
+        positions += [entry.position for entry in kept(journal)]
+        journal.trim("observations", journal.end("observations"))
+        assert kept(journal) == []
+        journal.close()
+    assert positions == sorted(set(positions))
+    journal = opened()
+    assert journal.end("observations") == positions[-1]
+    assert journal.oldest("observations") == positions[-1] + 1
+    assert journal.damage == []
+
+
+def test_a_partition_that_does_not_exist_is_refused_and_nothing_is_in(journal: Journal) -> None:
+    with pytest.raises(ValueError, match="16"):
+        journal.append("observations", [(0, b"good"), (16, b"bad")])
+    assert kept(journal) == []
+
+
+# --- worker ---------------------------------------------------------------------------------------
+
+
+def test_the_worker_is_assigned_every_partition_at_its_first_read(journal: Journal) -> None:
+    told = Told()
+    worker = journal.join(told)
+    assert told.assignments == []
+    assert worker.read(10, 0.0) == []
+    assert told.assignments == [Assignment(p, 0, None) for p in range(16)]
+    worker.read(10, 0.0)
+    assert len(told.assignments) == 16
+    worker.close()
+
+
+def test_the_worker_reads_all_partitions_in_the_order_of_the_journal(journal: Journal) -> None:
+    worker = journal.join(Told())
+    journal.append("observations", [(n % 5, b"%d" % n) for n in range(20)])
+    entries = [*worker.read(7, 1.0), *worker.read(100, 1.0)]
+    assert [entry.record for entry in entries] == [b"%d" % n for n in range(20)]
+    assert worker.read(100, 0.0) == []
+    worker.close()
+
+
+def test_a_second_worker_is_refused_until_the_first_closes(opened: Open) -> None:
+    first = opened().join(Told())
+    with pytest.raises(AlreadyOwned):
+        opened().join(Told())
+    first.close()
+    opened().join(Told()).close()
+
+
+COMMITTING = """
+import sys
+from pathlib import Path
+from ingest.journal.protocol import Progress
+from tests.support.journals import Told, open_journal
+journal = open_journal(sys.argv[1], Path(sys.argv[2]))
+worker = journal.join(Told())
+begin = journal.committed()[0]
+for n in range(begin + 1, 1_000_000):
+    outputs = [b"%d" % n] * 3
+    worker.commit({p: Progress(n, outputs, f"snapshot-{n}") for p in range(16)})
+    print(n, flush=True)
+"""
+
+
+def test_a_kill_leaves_a_commit_whole_or_absent(kind: str, tmp_path: Path, opened: Open) -> None:
+    dice = random.Random(7)
+    for _ in range(6):
+        process = child(COMMITTING, kind, tmp_path)
+        lines = read_lines(process, dice.randint(1, 12)) + kill(process)
+        journal = opened()
+        (position,) = set(journal.committed().values())
+        assert position >= int(lines[-1])
+        outputs = kept(journal, "estimates")
+        assert len(outputs) == 16 * 3 * position
+        assert {entry.record for entry in outputs[-48:]} == {b"%d" % position}
+        for partition in range(16):
+            assert journal.snapshots(partition)[0] == (f"snapshot-{position}", position)
+        journal.join(Told()).close()  # the killed worker's ownership ended with it
+        journal.close()
+
+
+def test_a_worker_goes_on_after_the_committed_positions(opened: Open) -> None:
+    journal = opened()
+    journal.append("observations", [(0, b"a"), (1, b"b"), (0, b"c"), (1, b"d")])
+    worker = journal.join(Told())
+    entries = worker.read(10, 1.0)
+    worker.commit({0: Progress(entries[2].position, [b"A"]), 1: Progress(entries[1].position)})
+    worker.close()
+    told = Told()
+    worker = opened().join(told)
+    assert [entry.record for entry in worker.read(10, 1.0)] == [b"d"]
+    assert told.assignments[0].position == entries[2].position
+    assert told.assignments[1].position == entries[1].position
+    assert [entry.record for entry in kept(journal, "estimates")] == [b"A"]
+    worker.close()
+
+
+def test_seek_replays_one_partition_and_no_other(journal: Journal) -> None:
+    journal.append("observations", [(n % 2, b"%d" % n) for n in range(10)])
+    worker = journal.join(Told())
+    entries = worker.read(100, 1.0)
+    worker.seek(1, entries[5].position)
+    assert [entry.record for entry in worker.read(100, 1.0)] == [b"7", b"9"]
+    journal.append("observations", [(0, b"10"), (1, b"11")])
+    assert [entry.record for entry in worker.read(100, 1.0)] == [b"10", b"11"]
+    worker.close()
+
+
+def test_seek_inside_the_assignment_starts_at_the_snapshot(journal: Journal) -> None:
+    journal.append("observations", [(0, b"a"), (0, b"b"), (0, b"c")])
+    worker = journal.join(Told())
+    entries = worker.read(10, 1.0)
+    whole = Progress(entries[2].position, [], "old", entries[0].position)
+    worker.commit(dict.fromkeys(range(16), whole))
+    worker.close()
+
+    class FromSnapshot(Told):
+        def assigned(self, partitions: object) -> None:
+            for partition in range(16):
+                worker.seek(partition, worker.snapshots(partition)[0].position)
+
+    worker = journal.join(FromSnapshot())
+    assert [entry.record for entry in worker.read(10, 1.0)] == [b"b", b"c"]
+    worker.close()
+
+
+def test_an_entry_for_all_partitions_comes_once(journal: Journal) -> None:
+    journal.append("observations", [(0, b"a"), (ALL_PARTITIONS, b"tick"), (1, b"b")])
+    worker = journal.join(Told())
+    entries = worker.read(10, 1.0)
+    assert [entry.record for entry in entries] == [b"a", b"tick", b"b"]
+    assert entries[1].partition == ALL_PARTITIONS
+    worker.close()
+
+
+def test_an_entry_for_all_comes_once_when_some_partitions_are_past_it(journal: Journal) -> None:
+    journal.append("observations", [(0, b"a"), (ALL_PARTITIONS, b"tick"), (1, b"b")])
+    worker = journal.join(Told())
+    tick = worker.read(10, 1.0)[1].position
+    for partition in (2, 3):
+        worker.seek(partition, tick - 1)
+    assert [entry.record for entry in worker.read(10, 1.0)] == [b"tick"]
+    worker.close()
+
+
+def test_a_position_never_moves_back(journal: Journal) -> None:
+    worker = journal.join(Told())
+    worker.commit({0: Progress(5, [b"a"]), 1: Progress(5)})
+    with pytest.raises(ValueError, match="moved back"):
+        worker.commit({0: Progress(6, [b"b"], "s"), 1: Progress(4, [b"c"])})
+    assert journal.committed()[0] == 5
+    assert journal.snapshots(0) == []
+    assert [entry.record for entry in kept(journal, "estimates")] == [b"a"]
+    worker.close()
+
+
+def test_the_two_newest_snapshots_of_a_partition_are_kept(journal: Journal) -> None:
+    worker = journal.join(Told())
+    worker.commit({3: Progress(10, (), "first")})
+    worker.commit({3: Progress(20, (), "second", 15)})
+    worker.commit({3: Progress(25)})
+    worker.commit({3: Progress(30, (), "third")})
+    assert worker.snapshots(3) == [("third", 30), ("second", 15)]
+    assert journal.snapshots(3) == worker.snapshots(3)
+    assert worker.snapshots(4) == []
+    worker.close()
+
+
+def test_a_closed_worker_has_lost_its_partitions(journal: Journal) -> None:
+    worker = journal.join(Told())
+    worker.close()
+    with pytest.raises(PartitionLost):
+        worker.commit({0: Progress(1, [b"a"])})
+    with pytest.raises(PartitionLost):
+        worker.read(1, 0.0)
+    assert kept(journal, "estimates") == []
+
+
+# --- readers --------------------------------------------------------------------------------------
+
+
+def test_readers_do_not_know_of_each_other(journal: Journal) -> None:
+    journal.append("observations", [(0, b"%d" % n) for n in range(6)])
+    fast, slow = journal.reader("observations", 0), journal.reader("observations", 0)
+    entries = all_entries(fast)
+    assert [entry.record for entry in slow.read(2, 0.0)] == [b"0", b"1"]
+    assert (fast.position, slow.position) == (entries[5].position, entries[1].position)
+    again = journal.reader("observations", entries[3].position)
+    assert [entry.record for entry in again.read(10, 0.0)] == [b"4", b"5"]
+    for reader in (fast, slow, again):
+        reader.close()
+
+
+def test_a_waiting_reader_gets_what_another_thread_appends(journal: Journal) -> None:
+    reader = journal.reader("observations", 0)
+    thread = Thread(target=journal.append, args=("observations", [(0, b"a")]))
+    thread.start()
+    assert [entry.record for entry in reader.read(10, 30.0)] == [b"a"]
+    thread.join()
+    reader.close()
+
+
+def test_a_waiting_reader_gets_what_another_journal_object_appends(opened: Open) -> None:
+    reader, other = opened().reader("observations", 0), opened()
+    thread = Thread(target=other.append, args=("observations", [(0, b"a")]))
+    thread.start()
+    assert [entry.record for entry in reader.read(10, 30.0)] == [b"a"]
+    thread.join()
+    reader.close()
+
+
+def test_a_waiting_reader_of_estimates_gets_what_the_worker_commits(journal: Journal) -> None:
+    reader = journal.reader("estimates", 0)
+    worker = journal.join(Told())
+    thread = Thread(target=worker.commit, args=({0: Progress(1, [b"a"])},))
+    thread.start()
+    assert [entry.record for entry in reader.read(10, 30.0)] == [b"a"]
+    thread.join()
+    reader.close()
+    worker.close()
+
+
+# --- size -----------------------------------------------------------------------------------------
+
+
+def _fill_up(journal: Journal) -> int:
+    for count in range(10_000):
+        try:
+            journal.append("observations", [(0, bytes(20_000))])
+        except JournalFull:
+            return count
+    raise AssertionError("never full")
+
+
+def test_a_full_journal_refuses_and_nothing_is_in(opened: Open) -> None:
+    journal = opened(max_bytes=1_000_000)
+    count = _fill_up(journal)
+    used, allowed = journal.fill("observations")
+    assert used >= allowed == 1_000_000
+    assert len(kept(journal)) == count
+    with pytest.raises(JournalFull):
+        journal.append("observations", [(0, b"small"), (1, b"too")])
+    assert len(kept(journal)) == count
+
+
+def test_trim_makes_room_again(opened: Open) -> None:
+    journal = opened(max_bytes=1_000_000)
+    count = _fill_up(journal)
+    full, _ = journal.fill("observations")
+    half = kept(journal)[count // 2].position
+    assert journal.trim("observations", half) == count // 2 + 1
+    assert journal.fill("observations")[0] < 0.6 * full
+    assert journal.oldest("observations") == half + 1
+    journal.append("observations", [(0, b"again")])
+    assert kept(journal)[-1].record == b"again"
+
+
+def test_a_large_trim_forgets_all_it_should(journal: Journal) -> None:
+    for _ in range(12):
+        journal.append("observations", [(0, bytes(1_000_000)) for _ in range(3)])
+    journal.append("observations", [(0, b"last")])
+    assert journal.trim("observations", journal.end("observations") - 1) == 36
+    assert [entry.record for entry in kept(journal)] == [b"last"]
+    assert journal.trim("observations", 1 << 40) == 1
+    assert journal.trim("observations", 1 << 40) == 0
+
+
+def test_a_commit_into_full_estimates_moves_nothing(opened: Open) -> None:
+    journal = opened(max_bytes=1_000_000)
+    worker = journal.join(Told())
+    committed = 0
+    while journal.fill("estimates")[0] < 1_000_000:
+        committed += 1
+        worker.commit({0: Progress(committed, [bytes(20_000)])})
+    with pytest.raises(JournalFull):
+        worker.commit({0: Progress(committed + 1, [b"small"], "snapshot")})
+    outputs = kept(journal, "estimates")
+    assert journal.committed()[0] == committed == len(outputs)
+    assert journal.snapshots(0) == []
+    worker.commit({0: Progress(committed, (), "snapshot")})  # takes no room: to be had when full
+    journal.trim("estimates", outputs[-1].position)
+    worker.commit({0: Progress(committed + 1, [b"a"])})
+    assert journal.committed()[0] == committed + 1
+    worker.close()
+
+
+def test_the_position_before_an_instant_is_that_of_the_newest_older_entry(opened: Open) -> None:
+    now = [0]
+    journal = opened(now=lambda: now[0])
+    for instant in (100, 200, 200, 150, 300):  # the clock was stepped back once
+        now[0] = instant
+        journal.append("observations", [(0, b"a")])
+    positions = [entry.position for entry in kept(journal)]
+    assert journal.position_before("observations", 100) == 0
+    assert journal.position_before("observations", 101) == positions[0]
+    assert journal.position_before("observations", 200) == positions[0]
+    assert journal.position_before("observations", 300) == positions[3]
+    assert journal.position_before("observations", 301) == positions[4]
+    journal.trim("observations", positions[2])
+    assert journal.position_before("observations", 101) == 0
+    assert journal.position_before("observations", 300) == positions[3]
