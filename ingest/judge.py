@@ -1,0 +1,213 @@
+"""What becomes of one message: decode → screen → bind, pure but for the bindings asked.
+
+`read` needs the bytes, the topic and the catalogue; `bind` adds whose they are. Together they
+decide all that ingest decides, and keep nothing: a second process, or a replay, decides the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
+
+from ingest.catalogue import SIGNALS
+from ingest.instant import format_instant
+from ingest.observation import DeviceId, Observation, PatientId, SignalCode
+from ingest.payload import native
+from ingest.payload.decoded import Decoded, Reason, Rejection, Sample, shortened
+from ingest.screen import screen
+from ingest.settings import IngestSettings, ScreenSettings
+from ingest.topic import EXPECTED, Address, Kind, is_declared, parse_topic
+
+#: Format name → decoder.
+FORMATS: Mapping[str, Callable[[bytes], Decoded]] = MappingProxyType({"native": native.decode})
+
+_STATUSES = (b"online", b"offline", b"")  # empty: a retained status was cleared
+
+
+class Bindings(Protocol):
+    """Whose a device is; the registry."""
+
+    def patient_at(self, device: str, stamp: int) -> PatientId | Reason: ...
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a message holds, whoever's it is.
+
+    device: "" where the topic names none. measured: samples with their canonical values.
+    telemetry: the message is one (a status or one of our own refusals is not).
+    """
+
+    device: DeviceId
+    telemetry: bool
+    rejections: list[Rejection] = field(default_factory=list)
+    measured: list[tuple[Sample, float]] = field(default_factory=list)
+    surplus: int = 0
+    sequence: int = -1
+    boot: int = 0
+
+
+def read(topic: str, payload: bytes, received_at: int, settings: IngestSettings) -> Reading:
+    """Decode and screen one message. Never raises."""
+    address = parse_topic(topic)
+    if address is None:
+        fault = Rejection(Reason.TOPIC_UNKNOWN, "topic", EXPECTED, shortened(topic))
+        return Reading(DeviceId(""), True, [fault])
+    if address.kind is Kind.REFUSED:
+        return Reading(address.device, False)
+    fault_or_none = _address_fault(address, payload, settings)
+    if fault_or_none is not None:
+        return Reading(address.device, True, [fault_or_none])
+    if address.kind is Kind.STATUS:
+        return _read_status(address.device, payload)
+    return _screened(address.device, native.decode(payload), received_at, settings.screen)
+
+
+def bind(
+    reading: Reading, bindings: Bindings, received_at: int, unknown: Reason
+) -> tuple[list[Observation], list[Rejection]]:
+    """The reading's observations, and everything in the message that is refused.
+
+    unknown: what to say of a device that nobody registered.
+    """
+    observations: list[Observation] = []
+    rejections = list(reading.rejections)
+    nobody: dict[Reason, list[Sample]] = {}
+    device = reading.device
+    for sample, value in reading.measured:
+        patient = bindings.patient_at(device, sample.stamp)
+        if isinstance(patient, Reason):
+            nobody.setdefault(patient, []).append(sample)
+        else:
+            observations.append(
+                Observation(
+                    patient,
+                    device,
+                    SignalCode(sample.signal),
+                    value,
+                    sample.stamp,
+                    received_at,
+                    sample.stamp,
+                    quality=sample.quality,
+                    device_sequence=reading.sequence,
+                    boot=reading.boot,
+                )
+            )
+    for reason, samples in nobody.items():
+        rejections.append(_unbound(reason, unknown, samples, device))
+    return observations, rejections
+
+
+def judge(
+    payload: bytes, form: str = "native", topic: str | None = None, now: int | None = None
+) -> list[dict[str, object]]:
+    """What the decoder makes of a payload: a line for each observation or refusal.
+
+    Judges format, unit, range and the stamp's syntax; with `now` (ns UTC) the stamp's age too.
+    Never device or consent. Raises KeyError for an unknown form (see FORMATS).
+    """
+    decode = FORMATS[form]
+    device = None
+    if topic is not None:
+        address = parse_topic(topic)
+        if address is None:
+            fault = Rejection(Reason.TOPIC_UNKNOWN, "topic", EXPECTED, shortened(topic))
+            return [_refusal_line(fault)]
+        if address.kind is not Kind.TELEMETRY:
+            status = _read_status(address.device, payload)
+            return [_refusal_line(each) for each in status.rejections]
+        device = address.device
+    reading = _screened(device, decode(payload), now, ScreenSettings())
+    return [
+        *(_observation_line(sample, value) for sample, value in reading.measured),
+        *(_refusal_line(each) for each in reading.rejections),
+    ]
+
+
+def _address_fault(address: Address, payload: bytes, settings: IngestSettings) -> Rejection | None:
+    if not is_declared(address, settings.devices.gateways):
+        expected = "a gateway that the configuration declares"
+        return Rejection(Reason.GATEWAY_UNKNOWN, "topic", expected, str(address.gateway))
+    if len(payload) > settings.payload_max_bytes:
+        expected = f"at most {settings.payload_max_bytes} bytes"
+        return Rejection(Reason.PAYLOAD_TOO_LARGE, "", expected, f"{len(payload)} bytes")
+    return None
+
+
+def _read_status(device: DeviceId, payload: bytes) -> Reading:
+    if payload in _STATUSES:
+        return Reading(device, False)
+    got = shortened(payload[:65].decode("utf-8", "replace"))
+    fault = Rejection(Reason.STATUS_UNREADABLE, "", "online or offline", got)
+    return Reading(device, True, [fault])
+
+
+def _screened(
+    device: DeviceId | None, decoded: Decoded, received_at: int | None, settings: ScreenSettings
+) -> Reading:
+    named = decoded.device
+    if named is not None and device is not None and named not in (device, device.split("/")[-1]):
+        fault = Rejection(
+            Reason.IDENTITY_MISMATCH,
+            "device",
+            "the device of the topic, or none",
+            shortened(named),
+            samples=max(1, len(decoded.samples)),
+        )
+        return Reading(device, True, [fault], surplus=decoded.surplus)
+    reading = Reading(
+        device or DeviceId(""),
+        True,
+        list(decoded.rejections),
+        surplus=decoded.surplus,
+        sequence=decoded.sequence,
+        boot=decoded.boot,
+    )
+    for sample in decoded.samples:
+        value = screen(sample, received_at, settings)
+        if isinstance(value, Rejection):
+            reading.rejections.append(value)
+        else:
+            reading.measured.append((sample, value))
+    return reading
+
+
+_UNBOUND = {
+    Reason.DEVICE_UNKNOWN: "a registered device",
+    Reason.DEMO_FULL: "a known device: no more are registered by themselves",
+    Reason.DEVICE_UNBOUND: "a stamp at which the device is bound to a patient",
+    Reason.BINDING_AMBIGUOUS: "a stamp further from the device's change of patient",
+}
+
+
+def _unbound(reason: Reason, unknown: Reason, samples: list[Sample], device: str) -> Rejection:
+    first = samples[0]
+    if reason is Reason.DEVICE_UNKNOWN:
+        return Rejection(unknown, "topic", _UNBOUND[unknown], device, samples=len(samples))
+    path = "time" if first.index < 0 else f"times[{first.index}]"
+    stamp = format_instant(first.stamp)
+    return Rejection(reason, path, _UNBOUND[reason], stamp, first.signal, len(samples))
+
+
+def _observation_line(sample: Sample, value: float) -> dict[str, object]:
+    line: dict[str, object] = {
+        "signal": sample.signal,
+        "value": value,
+        "unit": SIGNALS[sample.signal].unit,
+        "measured_at": format_instant(sample.stamp),
+    }
+    if sample.quality == sample.quality:
+        line["quality"] = sample.quality
+    return line | {"path": sample.path}
+
+
+def _refusal_line(rejection: Rejection) -> dict[str, object]:
+    line: dict[str, object] = {
+        "reason": str(rejection.reason),
+        "path": rejection.path,
+        "expected": rejection.expected,
+        "got": rejection.got,
+    }
+    return line | ({"signal": rejection.signal} if rejection.signal else {})

@@ -1,0 +1,274 @@
+"""The only MQTT subscriber: it hands messages over and acknowledges them when told.
+
+Hand-over queue
+  bound   `queue_messages`. With MQTT 5 the Receive Maximum, with 3.1.1 the broker's own window,
+          keeps QoS 1 messages far below it.
+  full    QoS 0: dropped, counted in `dropped`. QoS 1: left unacknowledged, and so is all that
+          follows on this connection (counted in `left`); once the queue is half empty the
+          connection is made anew and the broker sends them again. Nothing acknowledged is lost.
+  order   order of receipt.
+  threads paho's loop thread puts, one writer thread takes and acknowledges.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTv5, MQTTv311
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from ingest.settings import MqttSettings, TlsSettings
+
+_FIRST_PAUSE_S = 0.5
+_TAKEN_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class AckToken:
+    """What confirms one QoS 1 message, on the connection it came by and on no other."""
+
+    mid: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One MQTT message; received_at is ns UTC of ingest's clock; ack None: needs none (QoS 0)."""
+
+    topic: str
+    payload: bytes
+    received_at: int
+    ack: AckToken | None
+
+
+class Subscriber:
+    """A persistent session at the broker. Starts with the broker down, comes back by itself.
+
+    connected, since (ns UTC of the last change), last_message_at (0: none yet), generation,
+    received, dropped, left, refused (why the broker refused us last, or "") may be read by any
+    thread. `now` gives ns UTC.
+    """
+
+    def __init__(self, settings: MqttSettings, now: Callable[[], int]) -> None:
+        self._settings = settings
+        self._now = now
+        self._queue: SimpleQueue[Delivery] = SimpleQueue()
+        # Held while an acknowledgement is checked and queued, and while the generation changes:
+        # paho clears its queue only after it has told us of the disconnect, so one that is checked
+        # under the lock can never reach the next connection.
+        self._lock = threading.Lock()
+        self._taking = True
+        self._overflowed = -1  # generation that is to be left for a new one
+        self._loop: threading.Thread | None = None
+        self.connected = False
+        self.since = now()
+        self.last_message_at = 0
+        self.generation = 0
+        self.received = 0
+        self.dropped = 0
+        self.left = 0
+        self.refused = ""
+        self._client = self._make_client()
+
+    # --- life ---------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to connect; returns at once, also while the broker is down."""
+        settings = self._settings
+        if settings.protocol == "5":
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.SessionExpiryInterval = settings.session_expiry_s
+            properties.ReceiveMaximum = settings.receive_maximum
+            self._client.connect_async(
+                settings.host,
+                settings.port,
+                settings.keepalive_s,
+                clean_start=False,
+                properties=properties,
+            )
+        else:
+            self._client.connect_async(settings.host, settings.port, settings.keepalive_s)
+        self._client.loop_start()
+
+    def pause(self) -> None:
+        """Take no more; what comes is left unacknowledged, for the next connection."""
+        self._taking = False
+
+    def stop(self) -> None:
+        """Send what is acknowledged, disconnect (the session stays), end the loop thread.
+
+        Takes at most 3 s: a broker that no longer reads is left alone.
+        """
+        self.pause()
+        self._client.disconnect()
+        if self._loop is not None:
+            self._loop.join(2.0)
+            if self._loop.is_alive():
+                self._renew()
+                self._loop.join(1.0)
+        self._set_connected(False)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the loop thread lives (also before its first connection)."""
+        return self._loop is None or self._loop.is_alive()
+
+    def revive(self) -> bool:
+        """Start the loop thread again if it died; whether it had."""
+        if self.alive or not self._taking:
+            return False
+        self._set_connected(False)
+        self._loop = None
+        self._client.loop_start()
+        return True
+
+    # --- the writer's side --------------------------------------------------------------------
+
+    def take(self, at_most: int, timeout: float, linger: float) -> list[Delivery]:
+        """Deliveries in order of receipt: waits up to timeout s for the first, then linger s for
+        others. Empty if nothing came; fewer than are there if they are large."""
+        try:
+            taken = [self._queue.get(timeout=timeout)]
+        except Empty:
+            return []
+        if self._queue.qsize() < at_most:
+            time.sleep(linger)
+        size = len(taken[0].payload)
+        with suppress(Empty):
+            while len(taken) < at_most and size < _TAKEN_BYTES:
+                taken.append(self._queue.get_nowait())
+                size += len(taken[-1].payload)
+        return taken
+
+    def acknowledge(self, tokens: Iterable[AckToken | None]) -> int:
+        """Confirm, in the order given (that of receipt); returns how many were still valid.
+
+        A token of an earlier connection confirms nothing: its number may mean another message
+        now, and the broker sends the old one again.
+        """
+        confirmed = 0
+        for token in tokens:
+            if token is not None:
+                with self._lock:
+                    if self.connected and token.generation == self.generation:
+                        self._client.ack(token.mid, 1)
+                        confirmed += 1
+        if self._overflowed == self.generation and self._queue.qsize() < self._bound // 2:
+            self._renew()
+        return confirmed
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Send once, QoS 0; nothing happens while the broker is away."""
+        if self.connected:
+            self._client.publish(topic, payload, qos=0)
+
+    # --- paho's side: these run in its loop thread and never raise -------------------------------
+
+    def _make_client(self) -> Client:
+        settings = self._settings
+        five = settings.protocol == "5"
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=settings.client_id,
+            clean_session=None if five else False,
+            protocol=MQTTv5 if five else MQTTv311,
+            manual_ack=True,
+        )
+        if settings.username is not None:
+            client.username_pw_set(settings.username, settings.password)
+        if settings.tls is not None:
+            client.tls_set_context(_tls_context(settings.tls))
+        # Processes that lost the same broker do not come back in step.
+        jitter = random.uniform(0.7, 1.0)
+        client.reconnect_delay_set(_FIRST_PAUSE_S * jitter, settings.reconnect_max_s * jitter)  # type: ignore[arg-type]
+        client.on_pre_connect = self._on_pre_connect
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        return client
+
+    def _on_pre_connect(self, client: Client, userdata: object) -> None:
+        self._loop = threading.current_thread()
+        self._set_connected(False)
+
+    def _on_connect(
+        self,
+        client: Client,
+        userdata: object,
+        flags: ConnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            self.refused = str(reason)
+            return
+        self.refused = ""
+        self._set_connected(True)
+        client.subscribe([(each, 1) for each in self._settings.filters])
+
+    def _on_disconnect(
+        self,
+        client: Client,
+        userdata: object,
+        flags: DisconnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        self._set_connected(False)
+
+    def _on_message(self, client: Client, userdata: object, message: MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            topic = "not UTF-8"
+        now = self._now()
+        self.received += 1
+        self.last_message_at = now
+        if self._taking and self._overflowed != self.generation:
+            if self._queue.qsize() < self._bound:
+                ack = AckToken(message.mid, self.generation) if message.qos else None
+                self._queue.put(Delivery(topic, bytes(message.payload), now, ack))
+                return
+            if not message.qos:
+                self.dropped += 1
+                return
+            self._overflowed = self.generation
+        self.left += 1
+
+    # ------------------------------------------------------------------------------------------
+
+    @property
+    def _bound(self) -> int:
+        return self._settings.queue_messages
+
+    def _set_connected(self, connected: bool) -> None:
+        with self._lock:
+            self.generation += 1
+            if connected != self.connected:
+                self.connected = connected
+                self.since = self._now()
+
+    def _renew(self) -> None:
+        """Break the connection, so that the broker sends again what was left."""
+        connection = self._client.socket()
+        if isinstance(connection, socket.socket):
+            with suppress(OSError):  # it is gone already
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+def _tls_context(tls: TlsSettings) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=tls.authority)
+    if tls.certificate is not None:
+        context.load_cert_chain(tls.certificate, tls.key)
+    return context

@@ -1,0 +1,122 @@
+"""What every decoder returns: samples, and rejections that say what is wrong and where.
+
+Bad input is a value here, never an exception: a bad sample does not take its neighbours with it.
+"""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+
+import msgspec
+
+_SHOWN = 64  # characters of an offending value or path that are kept
+
+
+class Reason(StrEnum):
+    """Why something was refused. Codes are stable: counters, pages and scripts use them."""
+
+    UNDECODABLE = "undecodable"
+    FIELD_MISSING = "field_missing"
+    FIELD_TYPE = "field_type"
+    FIELD_DUPLICATE = "field_duplicate"
+    TIME_MISSING = "time_missing"
+    TIME_UNREADABLE = "time_unreadable"
+    TIME_WITHOUT_ZONE = "time_without_zone"
+    VALUE_NOT_A_NUMBER = "value_not_a_number"
+    LENGTH_MISMATCH = "length_mismatch"
+    QUALITY_OUT_OF_RANGE = "quality_out_of_range"
+    SIGNAL_UNKNOWN = "signal_unknown"
+    UNIT_UNKNOWN = "unit_unknown"
+    VALUE_OUT_OF_RANGE = "value_out_of_range"
+    FUTURE = "future"
+    ANCIENT = "ancient"
+    TOPIC_UNKNOWN = "topic_unknown"
+    GATEWAY_UNKNOWN = "gateway_unknown"
+    IDENTITY_MISMATCH = "identity_mismatch"
+    DEVICE_UNKNOWN = "device_unknown"
+    DEVICE_UNBOUND = "device_unbound"
+    BINDING_AMBIGUOUS = "binding_ambiguous"
+    DEMO_FULL = "demo_full"
+    PAYLOAD_TOO_LARGE = "payload_too_large"
+    STATUS_UNREADABLE = "status_unreadable"
+
+
+class Sample(msgspec.Struct, frozen=True, gc=False):
+    """One value as the device said it, not yet judged by the catalogue.
+
+    unit: what the payload named, None if nothing (then the canonical one is meant). stamp: the
+    device's own, int64 ns UTC. quality 0–1, NaN where the device said nothing. index: place in a
+    columnar batch, −1 in a single message.
+    """
+
+    signal: str
+    value: float
+    unit: str | None
+    stamp: int
+    quality: float = float("nan")
+    index: int = -1
+
+    @property
+    def path(self) -> str:
+        """Where in the payload the value stands, e.g. ``values.spo2[3]``."""
+        return value_path(self.signal, self.index)
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """Something that cannot be used: why, where, what was expected, what was there instead.
+
+    got is at most 64 characters of the offending value. samples: how many values are lost by it.
+    """
+
+    reason: Reason
+    path: str
+    expected: str
+    got: str = ""
+    signal: str = ""
+    samples: int = 1
+
+
+class Decoded(msgspec.Struct, frozen=True):
+    """What a payload holds. A payload that holds nothing usable has only rejections.
+
+    surplus: fields that are not stored. sequence −1 and boot 0: not said. device: the device that
+    the payload itself names, None if it names none. battery 0–1 and contact None: not said.
+    """
+
+    samples: list[Sample]
+    rejections: list[Rejection] = []
+    surplus: int = 0
+    sequence: int = -1
+    boot: int = 0
+    battery: float | None = None
+    contact: bool | None = None
+    device: str | None = None
+
+
+def refused(rejection: Rejection) -> Decoded:
+    """A payload of which nothing can be used."""
+    return Decoded([], [rejection])
+
+
+def value_path(signal: str, index: int = -1, field: str = "values") -> str:
+    """``values.spo2`` or, for an element of a list, ``values.spo2[3]``; printable, bounded."""
+    path = f"{field}.{signal}" if index < 0 else f"{field}.{signal}[{index}]"
+    return path if len(path) <= _SHOWN and path.isprintable() else shortened(path)
+
+
+def shortened(text: str) -> str:
+    """At most 64 printable characters of text; never one that UTF-8 or a terminal cannot take."""
+    plain = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text[: _SHOWN + 1])
+    return plain if len(plain) <= _SHOWN else plain[: _SHOWN - 1] + "…"
+
+
+def shown(value: object) -> str:
+    """An offending JSON value as its author would recognise it; of a container only its kind."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if isinstance(value, str):
+        return shortened(json.dumps(value[: _SHOWN + 1], ensure_ascii=False))
+    return shortened(json.dumps(value))

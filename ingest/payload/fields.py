@@ -1,0 +1,76 @@
+"""The reading of single fields that several decoders share: stamps, sequences, counts of boot."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from hashlib import blake2b
+
+from ingest.instant import MILLISECOND, SECOND, parse_instant
+
+#: Stamps are int64 ns: the years 1678 to 2262.
+MAX_STAMP = 2**63 - 1
+MAX_SEQUENCE = 2**63 - 1
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_OUTSIDE = "expected a time between the years 1678 and 2262"
+
+
+class ZoneMissing(ValueError):
+    """A date and time without zone: no instant."""
+
+
+def stamp_of_text(text: str) -> int:
+    """ns UTC of an ISO-8601 date and time with zone. Raises ZoneMissing, ValueError."""
+    # The common form, down to microseconds in UTC, by the C parser: a fifth of the time.
+    if 20 <= len(text) <= 27 and text[-1] == "Z" and text[10] == "T" and text[7] == "-":
+        try:
+            since = datetime.fromisoformat(text) - _EPOCH
+        except ValueError:
+            return _stamp_of_any(text)
+        seconds = since.days * 86_400 + since.seconds
+        return _within(seconds * SECOND + since.microseconds * 1000)
+    return _stamp_of_any(text)
+
+
+def _stamp_of_any(text: str) -> int:
+    try:
+        return _within(parse_instant(text))
+    except OverflowError:
+        raise ValueError(_OUTSIDE) from None
+    except ValueError:
+        if not _is_instant(text + "Z"):
+            raise
+    raise ZoneMissing("expected a zone at the end, e.g. Z or +02:00")
+
+
+def _is_instant(text: str) -> bool:
+    try:
+        parse_instant(text)
+    except (ValueError, OverflowError):
+        return False
+    return True
+
+
+def stamp_of_milliseconds(milliseconds: int) -> int:
+    """ns UTC of an epoch in ms. Raises ValueError outside int64 ns."""
+    return _within(milliseconds * MILLISECOND)
+
+
+def _within(stamp: int) -> int:
+    if not -MAX_STAMP <= stamp <= MAX_STAMP:
+        raise ValueError(_OUTSIDE)
+    return stamp
+
+
+def boot_number(boot: str | int | float) -> int:
+    """A nonzero int64 that stands for a device's boot mark; equal marks give equal numbers."""
+    if isinstance(boot, float) and boot.is_integer():
+        boot = int(boot)
+    return _boot_number(repr(boot) if len(str(boot)) <= 64 else str(boot))
+
+
+@lru_cache(maxsize=4096)
+def _boot_number(mark: str) -> int:
+    digest = blake2b(mark.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True) or 1

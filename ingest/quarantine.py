@@ -1,0 +1,303 @@
+"""The quarantine: messages that could not be used, durable, with their reasons, replayable.
+
+A SQLite file keyed by the hash of (topic, payload): the same message again raises a count. Bounded
+by size and age; the oldest go, and stay in the sums as expired.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+import msgspec
+
+from ingest.database import open_database, rows
+from ingest.payload.decoded import Rejection, shortened
+from ingest.settings import QuarantineSettings
+
+#: A larger payload is kept by its beginning, hash and size.
+KEPT_WHOLE = 1024 * 1024
+KEPT_OF_LARGER = 64 * 1024
+#: Rejections of one message that are listed one by one; the rest is summed by reason.
+_LISTED = 100
+_HASH_BYTES = 16
+_OVERHEAD = 200  # bytes of a message besides its payload, about
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS message(
+    id BLOB PRIMARY KEY, topic TEXT NOT NULL, payload BLOB NOT NULL, size INTEGER NOT NULL,
+    device TEXT NOT NULL, received_at INTEGER NOT NULL, last_at INTEGER NOT NULL,
+    count INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS message_last ON message(last_at);
+CREATE TABLE IF NOT EXISTS item(
+    message BLOB NOT NULL, number INTEGER NOT NULL, reason TEXT NOT NULL, path TEXT NOT NULL,
+    expected TEXT NOT NULL, got TEXT NOT NULL, signal TEXT NOT NULL, samples INTEGER NOT NULL,
+    PRIMARY KEY(message, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS expired(
+    device TEXT NOT NULL, reason TEXT NOT NULL, samples INTEGER NOT NULL,
+    PRIMARY KEY(device, reason)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS total(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+INSERT OR IGNORE INTO total VALUES ('bytes', 0), ('expired', 0);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One quarantined item; `got` never holds more than the offending value.
+
+    id names the message: several items may share it. device is "" where the topic names none.
+    """
+
+    id: str
+    reason: str
+    path: str
+    expected: str
+    got: str
+    device: str
+    received_at: int
+    size: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedMessage:
+    """A message to be put in quarantine; received_at is ns UTC."""
+
+    topic: str
+    payload: bytes
+    received_at: int
+    device: str
+    rejections: Sequence[Rejection]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A message in quarantine. whole: the payload is all there, so it can be replayed."""
+
+    id: str
+    topic: str
+    payload: bytes
+    size: int
+    received_at: int
+    last_at: int
+    count: int
+
+    @property
+    def whole(self) -> bool:
+        return len(self.payload) == self.size
+
+
+def hash_of(topic: str, payload: bytes) -> bytes:
+    """BLAKE2b (16 bytes) of topic and payload."""
+    name = topic.encode()
+    return blake2b(len(name).to_bytes(4, "big") + name + payload, digest_size=_HASH_BYTES).digest()
+
+
+class Quarantine:
+    """Safe to use from several threads and processes. Raises apsw.Error if the disk does."""
+
+    def __init__(self, path: Path, settings: QuarantineSettings) -> None:
+        self.settings = settings
+        self._lock = RLock()
+        self._connection = open_database(path, _TABLES)
+
+    # --- written ------------------------------------------------------------------------------
+
+    def put(self, messages: Iterable[RefusedMessage], now: int) -> None:
+        """Keep the messages; returns when they are on disk. One transaction for all."""
+        with self._lock, self._connection:
+            for message in messages:
+                self._put(message)
+            self._expire(now)
+
+    def remove(self, message_id: str) -> bool:
+        """Forget a message that is used now; whether it was there."""
+        with self._lock, self._connection:
+            freed = self._delete(bytes.fromhex(message_id))
+        return freed > 0
+
+    def replace(self, message_id: str, rejections: Sequence[Rejection]) -> None:
+        """Other reasons for the same message, after a replay."""
+        key = bytes.fromhex(message_id)
+        with self._lock, self._connection:
+            if rows(self._connection, "SELECT 1 FROM message WHERE id = ?", (key,)):
+                self._write_items(key, rejections)
+
+    def expire(self, now: int) -> None:
+        """Let go of what is older than allowed at `now` (ns UTC)."""
+        with self._lock, self._connection:
+            self._expire(now)
+
+    # --- asked --------------------------------------------------------------------------------
+
+    def summary(self) -> Mapping[str, int]:
+        """Refusals by reason, those expired included."""
+        total: Counter[str] = Counter()
+        for reasons in self.by_device().values():
+            total.update(reasons)
+        return dict(total)
+
+    def by_device(self) -> Mapping[str, Mapping[str, int]]:
+        """Refused samples by device id ("" where the topic names none) and reason.
+
+        A message that came n times counts n times; those expired are included.
+        """
+        sums: dict[str, Counter[str]] = {}
+        for device, reason, samples in self._rows(
+            "SELECT device, reason, sum(samples * count) FROM item "
+            "JOIN message ON message.id = item.message GROUP BY device, reason "
+            "UNION ALL SELECT device, reason, samples FROM expired"
+        ):
+            sums.setdefault(device, Counter())[reason] += samples
+        return {device: dict(reasons) for device, reasons in sums.items()}
+
+    def items(
+        self, limit: int, reason: str | None = None, device: str | None = None
+    ) -> Sequence[Refused]:
+        """The newest first."""
+        return self._items(
+            "WHERE (?1 IS NULL OR reason = ?1) AND (?2 IS NULL OR device = ?2) "
+            "ORDER BY last_at DESC, id, number LIMIT ?3",
+            (reason, device, limit),
+        )
+
+    def items_of(self, message_id: str) -> Sequence[Refused]:
+        """Why a message is here."""
+        return self._items("WHERE id = ? ORDER BY number", (bytes.fromhex(message_id),))
+
+    def find(self, beginning: str) -> Sequence[StoredMessage]:
+        """The messages whose id begins so (at most ten)."""
+        if not beginning or not set(beginning.lower()) <= set("0123456789abcdef"):
+            return []
+        found = self._rows(
+            "SELECT lower(hex(id)), topic, payload, size, received_at, last_at, count "
+            "FROM message WHERE lower(hex(id)) LIKE ? || '%' LIMIT 10"
+            if len(beginning) < 2 * _HASH_BYTES
+            else "SELECT lower(hex(id)), topic, payload, size, received_at, last_at, count "
+            "FROM message WHERE id = unhex(?)",
+            (beginning.lower(),),
+        )
+        return [StoredMessage(*row) for row in found]
+
+    def messages(self, reason: str | None = None, device: str | None = None) -> Sequence[str]:
+        """Ids, in order of receipt."""
+        found = self._rows(
+            "SELECT lower(hex(id)) FROM message WHERE (?1 IS NULL OR EXISTS (SELECT 1 FROM item "
+            "WHERE item.message = message.id AND item.reason = ?1)) "
+            "AND (?2 IS NULL OR device = ?2) ORDER BY received_at, id",
+            (reason, device),
+        )
+        return [row[0] for row in found]
+
+    def expired(self) -> int:
+        """How many messages went because of size or age."""
+        with self._lock:
+            return self._total("expired")
+
+    def fill(self) -> tuple[int, int]:
+        """(bytes kept, bytes allowed)."""
+        with self._lock:
+            return self._total("bytes"), self.settings.max_bytes
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    # --- in a transaction ---------------------------------------------------------------------
+
+    def _put(self, message: RefusedMessage) -> None:
+        key, size = hash_of(message.topic, message.payload), len(message.payload)
+        again = rows(
+            self._connection,
+            "UPDATE message SET count = count + 1, last_at = max(last_at, ?) WHERE id = ? "
+            "RETURNING 1",
+            (message.received_at, key),
+        )
+        if not again:
+            kept = message.payload if size <= KEPT_WHOLE else message.payload[:KEPT_OF_LARGER]
+            at = message.received_at
+            self._connection.execute(
+                "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, 1)",
+                (key, message.topic, kept, size, message.device, at, at),
+            )
+            self._add("bytes", len(kept) + _OVERHEAD)
+        self._write_items(key, message.rejections)
+
+    def _write_items(self, key: bytes, rejections: Sequence[Rejection]) -> None:
+        self._connection.execute("DELETE FROM item WHERE message = ?", (key,))
+        self._connection.executemany(
+            "INSERT INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (key, n, str(r.reason), r.path, r.expected, r.got, shortened(r.signal), r.samples)
+                for n, r in enumerate(_listed(rejections))
+            ],
+        )
+
+    def _expire(self, now: int) -> None:
+        kept, allowed = self._total("bytes"), self.settings.max_bytes
+        while oldest := rows(
+            self._connection, "SELECT id, last_at FROM message ORDER BY last_at LIMIT 1"
+        ):
+            key, last_at = oldest[0]
+            if kept <= allowed and now - last_at <= self.settings.max_age_ns:
+                break
+            self._connection.execute(
+                "INSERT INTO expired SELECT device, reason, sum(samples * count) FROM item "
+                "JOIN message ON message.id = item.message WHERE message.id = ? "
+                "GROUP BY device, reason "
+                "ON CONFLICT(device, reason) DO UPDATE SET samples = samples + excluded.samples",
+                (key,),
+            )
+            kept -= self._delete(key)
+            self._add("expired", 1)
+
+    def _delete(self, key: bytes) -> int:
+        """Bytes that this frees; 0 if the message is not there."""
+        freed: int = sum(
+            row[0] + _OVERHEAD
+            for row in rows(
+                self._connection,
+                "DELETE FROM message WHERE id = ? RETURNING length(payload)",
+                (key,),
+            )
+        )
+        self._connection.execute("DELETE FROM item WHERE message = ?", (key,))
+        self._add("bytes", -freed)
+        return freed
+
+    def _rows(self, query: str, bindings: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return rows(self._connection, query, bindings)
+
+    def _items(self, which: str, bindings: Sequence[object]) -> Sequence[Refused]:
+        found = self._rows(
+            "SELECT lower(hex(id)), reason, path, expected, got, device, last_at, size, count "
+            f"FROM message JOIN item ON item.message = message.id {which}",
+            bindings,
+        )
+        return [Refused(*row) for row in found]
+
+    def _total(self, name: str) -> int:
+        return int(rows(self._connection, "SELECT value FROM total WHERE name = ?", (name,))[0][0])
+
+    def _add(self, name: str, amount: int) -> None:
+        self._connection.execute(
+            "UPDATE total SET value = value + ? WHERE name = ?", (amount, name)
+        )
+
+
+def _listed(rejections: Sequence[Rejection]) -> Sequence[Rejection]:
+    if len(rejections) <= _LISTED:
+        return rejections
+    first: dict[str, Rejection] = {}
+    samples: Counter[str] = Counter()
+    for each in rejections[_LISTED:]:
+        first.setdefault(each.reason, each)
+        samples[each.reason] += each.samples
+    rest = (msgspec.structs.replace(r, samples=samples[reason]) for reason, r in first.items())
+    return [*rejections[:_LISTED], *rest]

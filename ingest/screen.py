@@ -1,0 +1,74 @@
+"""What one message and the catalogue allow to judge: signal, unit, plausible range, stamp.
+
+Pure, and without memory: two ingest processes judge the same. Whatever needs earlier messages
+(duplicates, order, outliers) is the worker's.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from ingest.catalogue import SIGNALS, Signal, to_canonical
+from ingest.instant import DAY, SECOND, format_instant
+from ingest.payload.decoded import Reason, Rejection, Sample, shortened, value_path
+from ingest.settings import ScreenSettings
+
+
+def screen(sample: Sample, received_at: int | None, settings: ScreenSettings) -> float | Rejection:
+    """The sample's value in its signal's canonical unit, or why it cannot be an observation.
+
+    received_at: ns UTC; None leaves the age of the stamp unjudged.
+    """
+    value = _canonical(sample)
+    if received_at is not None and not isinstance(value, Rejection):
+        fault = _stamp_fault(sample, received_at, settings)
+        return value if fault is None else fault
+    return value
+
+
+def _canonical(sample: Sample) -> float | Rejection:
+    signal = SIGNALS.get(sample.signal)
+    if signal is None:
+        expected = "a signal of the catalogue"
+        got = shortened(sample.signal)
+        return _rejection(Reason.SIGNAL_UNKNOWN, sample, sample.path, expected, got)
+    value = to_canonical(signal, sample.value, sample.unit)
+    if value is None:
+        path = value_path(sample.signal, field="units")
+        expected = " or ".join((signal.unit, *signal.accepted))
+        return _rejection(Reason.UNIT_UNKNOWN, sample, path, expected, shortened(str(sample.unit)))
+    if signal.lower <= value <= signal.upper:
+        return value
+    if not isfinite(sample.value):
+        return _rejection(
+            Reason.VALUE_NOT_A_NUMBER, sample, sample.path, "a finite number", str(sample.value)
+        )
+    got = shortened(f"{sample.value!r} {sample.unit or signal.unit}")
+    return _rejection(Reason.VALUE_OUT_OF_RANGE, sample, sample.path, _range(signal), got)
+
+
+def _stamp_fault(sample: Sample, received_at: int, settings: ScreenSettings) -> Rejection | None:
+    lead = sample.stamp - received_at
+    if lead > settings.future_ns:
+        expected = f"at most {settings.future_ns // SECOND} s ahead of its receipt"
+        return _rejection(Reason.FUTURE, sample, _time_path(sample), expected, _said(sample))
+    if -lead > settings.ancient_ns:
+        expected = f"at most {settings.ancient_ns // DAY} days before its receipt"
+        return _rejection(Reason.ANCIENT, sample, _time_path(sample), expected, _said(sample))
+    return None
+
+
+def _range(signal: Signal) -> str:
+    return f"{signal.lower:g} to {signal.upper:g} {signal.unit}"
+
+
+def _time_path(sample: Sample) -> str:
+    return "time" if sample.index < 0 else f"times[{sample.index}]"
+
+
+def _said(sample: Sample) -> str:
+    return format_instant(sample.stamp)
+
+
+def _rejection(reason: Reason, sample: Sample, path: str, expected: str, got: str) -> Rejection:
+    return Rejection(reason, path, expected, got, sample.signal)

@@ -1,0 +1,61 @@
+"""The topic grammar: which device a message is from, and what kind of message it is.
+
+`twin/v1/<device>/telemetry|status`, and for declared gateways `twin/v1/<gateway>/<device>/…`. The
+device id of the latter is `<gateway>/<device>`, so that nobody can be taken for another by
+publishing one level deeper.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+from enum import Enum
+from typing import NamedTuple
+
+from ingest.observation import DeviceId
+
+ROOT = "twin/v1"
+EXPECTED = f"{ROOT}/<device>/telemetry, <device> = 1–64 of A–Z a–z 0–9 . _ -"
+
+_NAME = r"[A-Za-z0-9._-]{1,64}"
+_TOPIC = re.compile(rf"twin/v1/(?:({_NAME})/)?({_NAME})/(telemetry|status|refused)", re.ASCII)
+
+
+class Kind(Enum):
+    """What a message under a well-formed topic is."""
+
+    TELEMETRY = "telemetry"
+    STATUS = "status"
+    REFUSED = "refused"  # what ingest itself publishes for the device's engineer: not read
+
+
+class Address(NamedTuple):
+    """A well-formed topic: the device, the gateway that speaks for it (or None), the kind."""
+
+    device: DeviceId
+    gateway: str | None
+    kind: Kind
+
+
+def parse_topic(topic: str) -> Address | None:
+    """The address in a topic, or None if it does not follow the grammar."""
+    match = _TOPIC.fullmatch(topic)
+    if match is None:
+        return None
+    gateway, device, kind = match.groups()
+    return Address(DeviceId(f"{gateway}/{device}" if gateway else device), gateway, Kind(kind))
+
+
+def is_declared(address: Address, gateways: Set[str]) -> bool:
+    """Whether the address is a device of its own, or one of a declared gateway."""
+    return address.gateway is None or address.gateway in gateways
+
+
+def telemetry_topic(device: str) -> str:
+    """Where the device publishes; the inverse of `parse_topic` for telemetry."""
+    return f"{ROOT}/{device}/telemetry"
+
+
+def refused_topic(device: str) -> str:
+    """Where its refusals are published."""
+    return f"{ROOT}/{device}/refused"

@@ -1,0 +1,184 @@
+"""The writer thread: deliveries → decisions → quarantine → journal → acknowledgements.
+
+A message is acknowledged only after its observations and its quarantine record are on disk. While
+the journal is full or the disk refuses, nothing is acknowledged and the connection stays.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Event, Thread
+from time import monotonic
+
+import apsw
+import msgspec
+
+from ingest.decide import Decision, append, decide
+from ingest.journal.protocol import Journal, JournalFull
+from ingest.mqtt import Delivery, Subscriber
+from ingest.quarantine import Quarantine, RefusedMessage
+from ingest.registry import Registry
+from ingest.settings import IngestSettings
+from ingest.tail import TailEvent, TailWriter
+from ingest.topic import refused_topic
+
+_log = logging.getLogger(__name__)
+_TAKE_TIMEOUT_S = 0.1
+_RETRY_S, _RETRY_MAX_S = 0.1, 5.0
+#: Refusals of one message that are published or shown to who tails.
+_TOLD = 10
+
+
+@dataclass(slots=True)
+class Counters:
+    """Counts since this process began, for metrics; the ledger is made from durable records.
+
+    received, ignored: messages; accepted, journalled, refused (by reason): samples; surplus:
+    fields; stalls: attempts to write that failed; ticks, ticks_lost: ticks (not) appended.
+    """
+
+    received: int = 0
+    ignored: int = 0
+    accepted: int = 0
+    journalled: int = 0
+    surplus: int = 0
+    stalls: int = 0
+    ticks: int = 0
+    ticks_lost: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+
+
+class Writer:
+    """fault: why nothing can be written just now, or "" (read by any thread)."""
+
+    def __init__(
+        self,
+        settings: IngestSettings,
+        subscriber: Subscriber,
+        journal: Journal,
+        registry: Registry,
+        quarantine: Quarantine,
+        tail: TailWriter,
+        counters: Counters,
+    ) -> None:
+        self._settings = settings
+        self._subscriber = subscriber
+        self._journal = journal
+        self._registry = registry
+        self._quarantine = quarantine
+        self._tail = tail
+        self._counters = counters
+        self._stopping = Event()
+        self._deadline = float("inf")
+        self._thread = Thread(target=self._run, name="ingest-writer", daemon=True)
+        self.fault = ""
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, within_s: float) -> None:
+        """Write and acknowledge what was received; what cannot be written by then is left."""
+        self._deadline = monotonic() + within_s
+        self._stopping.set()
+        self._thread.join(within_s + 1.0)
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        settings = self._settings
+        while monotonic() < self._deadline:
+            taken = self._subscriber.take(
+                settings.commit_messages, _TAKE_TIMEOUT_S, settings.linger_s
+            )
+            if taken:
+                self._write(taken)
+            elif self._stopping.is_set():
+                return
+
+    def _write(self, deliveries: Sequence[Delivery]) -> None:
+        decisions: list[Decision] = []
+        refused: list[RefusedMessage] = []
+
+        def decide_all() -> None:
+            decisions[:] = decide(deliveries, self._registry, self._settings)
+            refused[:] = [
+                RefusedMessage(m.topic, m.payload, m.received_at, d.reading.device, d.rejections)
+                for m, d in zip(deliveries, decisions, strict=True)
+                if d.rejections
+            ]
+
+        def keep_refused() -> None:
+            if refused:
+                self._quarantine.put(refused, deliveries[-1].received_at)
+
+        def journal() -> None:
+            self._counters.journalled += append(decisions, self._journal)
+
+        if all(self._persist(step) for step in (decide_all, keep_refused, journal)):
+            self._subscriber.acknowledge(delivery.ack for delivery in deliveries)
+            self._count(decisions)
+            self._tell(deliveries, decisions)
+
+    def _persist(self, step: Callable[[], None]) -> bool:
+        """Do it, again and again until the disk takes it; False if the stop came first."""
+        pause = _RETRY_S
+        while True:
+            try:
+                step()
+            except (JournalFull, apsw.Error, OSError) as error:
+                self._counters.stalls += 1
+                if self.fault != type(error).__name__:
+                    self.fault = type(error).__name__
+                    _log.error("ingest cannot write: %s; nothing is acknowledged", self.fault)
+                if self._stopping.wait(pause):
+                    return False
+                pause = min(2 * pause, _RETRY_MAX_S)
+            else:
+                if self.fault:
+                    _log.warning("ingest writes again")
+                    self.fault = ""
+                return True
+
+    def _count(self, decisions: Sequence[Decision]) -> None:
+        counters = self._counters
+        counters.received += len(decisions)
+        for decision in decisions:
+            counters.accepted += len(decision.observations)
+            counters.surplus += decision.reading.surplus
+            counters.ignored += not decision.reading.telemetry
+            for rejection in decision.rejections:
+                counters.refused[rejection.reason] += rejection.samples
+
+    def _tell(self, deliveries: Sequence[Delivery], decisions: Sequence[Decision]) -> None:
+        """Whoever tails, and the device's engineer where configured."""
+        if self._settings.publish_refusals:
+            for decision in decisions:
+                self._publish(decision)
+        if self._tail.watched:
+            pairs = zip(deliveries, decisions, strict=True)
+            events = [event for m, d in pairs for event in _events(m.received_at, d)]
+            with suppress(apsw.Error):  # a lost line of a tail stops nothing
+                self._tail.write(events)
+
+    def _publish(self, decision: Decision) -> None:
+        device = decision.reading.device
+        for rejection in decision.rejections[:_TOLD] if device else ():
+            told = {key: getattr(rejection, key) for key in ("reason", "path", "expected")}
+            self._subscriber.publish(refused_topic(device), msgspec.json.encode(told))
+
+
+def _events(received_at: int, decision: Decision) -> list[TailEvent]:
+    device = decision.reading.device
+    events = [
+        TailEvent(device, received_at, 0, str(r.reason), r.path, r.expected, r.got)
+        for r in decision.rejections[:_TOLD]
+    ]
+    if decision.observations:
+        events.append(TailEvent(device, received_at, len(decision.observations)))
+    return events
