@@ -47,7 +47,10 @@ class WriteLock:
         self._threads.release()
 
     def mark(self, position: int) -> None:
-        """Remember the last committed position. Called with the lock held."""
+        """Remember the last committed position, unless a higher one is known: then the database
+        lost its tail and was not yet told. Called with the lock held."""
+        if position <= self.marked():
+            return
         body = position.to_bytes(8, "little", signed=True)
         os.pwrite(self._file, _MARK.pack(position, crc32(body)), 0)
 

@@ -19,6 +19,8 @@ PAGE_BYTES = 8 << 20
 PAGE_SECONDS = 0.5
 #: How often other processes' appends are looked for.
 POLL_SECONDS = 0.005
+#: Flipped bytes; a file cut short or a bad sector.
+_UNREADABLE = (apsw.CorruptError, apsw.IOError)
 
 
 @dataclass(slots=True)
@@ -70,7 +72,7 @@ class Pager:
         """
         try:
             return self._page(after, max_records)
-        except apsw.CorruptError:
+        except _UNREADABLE:
             return [self._single(after)]
 
     def close(self) -> None:
@@ -103,7 +105,7 @@ class Pager:
                 (after,),
             ).fetchall()
             end = tables.last_position(self._db)
-        except apsw.CorruptError as error:
+        except _UNREADABLE as error:
             raise JournalDamaged((after + 1, after + 1), str(error), self._topic) from error
         if not place:
             raise JournalDamaged((after + 1, end), "entries cannot be found", self._topic)
@@ -111,7 +113,7 @@ class Pager:
         try:
             found = tables.ask(self._db, "SELECT record FROM entry WHERE position = ?", (position,))
             record = found.fetchall()[0][0]
-        except apsw.CorruptError:
+        except _UNREADABLE:
             record = b""
         return self._entry(position, partition, at, crc, record)
 

@@ -53,17 +53,28 @@ def _fault(path: Path) -> str | None:
         return "write-ahead log is damaged"
     if not path.exists() or path.stat().st_size == 0:
         return "database file is empty" if log.claimed else None
+    whole_pages, rest = divmod(path.stat().st_size, PAGE_SIZE)
+    if rest and whole_pages + 1 not in log.pages:  # else a checkpoint was killed: SQLite redoes it
+        return "database file is cut"
     try:
         db = tables.connect(path)
         try:
-            verdict = db.execute("PRAGMA quick_check(1)").fetchall()[0][0]
-            if verdict == "ok" and db.table_exists("main", "progress"):
-                tables.committed(db)
+            return _verdict(db, path)
         finally:
             db.close()
-    except (apsw.CorruptError, apsw.NotADBError, JournalDamaged) as error:
+    except (apsw.CorruptError, apsw.NotADBError, apsw.SQLError, JournalDamaged) as error:
         return str(error)
-    return None if verdict == "ok" else str(verdict)
+
+
+def _verdict(db: apsw.Connection, path: Path) -> str | None:
+    verdict = str(db.execute("PRAGMA quick_check(1)").fetchall()[0][0])
+    if verdict != "ok":
+        return verdict
+    if db.readonly("main") and os.access(path, os.W_OK):
+        return "the header says a newer format"
+    if db.table_exists("main", "progress"):
+        tables.committed(db)
+    return None
 
 
 def _salvage(aside: Path, path: Path, topic: Topic, partitions: int, why: str) -> None:
