@@ -1,0 +1,78 @@
+"""The signal catalogue: what can be measured, in which unit, within which plausible range.
+
+Codes and units are a contract (docs/wire-format.md). LOINC where one exists; the ranges are what a
+living person's sensor can show (ingest refuses the rest), not what is normal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+#: mg/dL of glucose in one mmol/L (molar mass 180.16 g/mol). A molar factor, not a UCUM conversion.
+GLUCOSE_MG_PER_DL = 18.016
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One measurable quantity.
+
+    lower, upper, resolution and noise_std are in `unit`; expected_interval_s is how often a usual
+    device reports it (for spot values: how long one value is valid), in seconds. `accepted` maps
+    other UCUM units to (factor, offset): canonical = value * factor + offset.
+    """
+
+    code: str
+    unit: str
+    loinc: str | None
+    lower: float
+    upper: float
+    resolution: float
+    noise_std: float
+    expected_interval_s: float
+    spot: bool = False
+    accepted: Mapping[str, tuple[float, float]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+
+
+_FAHRENHEIT = {"[degF]": (5 / 9, -32 * 5 / 9), "K": (1.0, -273.15)}
+_PER_MINUTE = {"{beats}/min": (1.0, 0.0), "{breaths}/min": (1.0, 0.0), "1/min": (1.0, 0.0)}
+_MMHG = {"kPa": (7.50061683, 0.0)}
+
+_ALL = (
+    Signal("heart_rate", "/min", "8867-4", 15, 320, 1.0, 1.5, 5, accepted=_PER_MINUTE),
+    Signal("respiratory_rate", "/min", "9279-1", 1, 90, 1.0, 1.0, 5, accepted=_PER_MINUTE),
+    Signal("spo2", "%", "59408-5", 30, 100, 1.0, 1.0, 5, accepted={"1": (100.0, 0.0)}),
+    Signal("body_temperature", "Cel", "8310-5", 25, 45, 0.1, 0.1, 14_400, True, _FAHRENHEIT),
+    Signal("skin_temperature", "Cel", "39106-0", 5, 45, 0.1, 0.2, 60, accepted=_FAHRENHEIT),
+    Signal("systolic_bp", "mm[Hg]", "8480-6", 30, 320, 1.0, 6.0, 14_400, True, _MMHG),
+    Signal("diastolic_bp", "mm[Hg]", "8462-4", 10, 220, 1.0, 5.0, 14_400, True, _MMHG),
+    Signal("mean_bp", "mm[Hg]", "8478-0", 15, 260, 1.0, 5.0, 14_400, True, _MMHG),
+    Signal(
+        "glucose",
+        "mg/dL",
+        "99504-3",
+        10,
+        1000,
+        1.0,
+        6.0,
+        900,
+        accepted={"mmol/L": (GLUCOSE_MG_PER_DL, 0.0)},
+    ),
+    Signal("step_count", "{steps}", "55423-8", 0, 10_000, 1.0, 1.0, 60, accepted={"1": (1.0, 0.0)}),
+    Signal("activity", "g", None, 0, 16, 0.01, 0.02, 60),
+    Signal("hrv_rmssd", "ms", None, 0, 1000, 1.0, 5.0, 300, accepted={"s": (1000.0, 0.0)}),
+)
+
+#: code → Signal, in the order in which pages show them.
+SIGNALS: Mapping[str, Signal] = MappingProxyType({signal.code: signal for signal in _ALL})
+
+
+def to_canonical(signal: Signal, value: float, unit: str | None) -> float | None:
+    """`value` in the signal's canonical unit, or None if `unit` is not one it is measured in."""
+    if unit is None or unit == signal.unit:
+        return value
+    conversion = signal.accepted.get(unit)
+    return None if conversion is None else value * conversion[0] + conversion[1]

@@ -1,0 +1,213 @@
+"""The words that ingest and twin share: observation, batch of observations, tick, command.
+
+A journal record is one of the last three, encoded by `encode_record` in an envelope that carries
+format version, key id and CRC-32, so that a flipped byte is reported and never decoded.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NewType
+from zlib import crc32
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+PatientId = NewType("PatientId", str)
+DeviceId = NewType("DeviceId", str)
+SignalCode = NewType("SignalCode", str)
+
+#: One observation in a batch: indexes into the batch's tables, canonical units, int64 ns UTC.
+#: noise_std and quality are NaN where not said; sequence −1 and boot 0 mean none.
+OBSERVATION_ROW = np.dtype(
+    [
+        ("patient", "<u4"),
+        ("device", "<u4"),
+        ("signal", "<u2"),
+        ("value", "<f8"),
+        ("noise_std", "<f8"),
+        ("quality", "<f8"),
+        ("measured_at", "<i8"),
+        ("received_at", "<i8"),
+        ("device_stamp", "<i8"),
+        ("device_sequence", "<i8"),
+        ("boot", "<i8"),
+    ]
+)
+_ROW = struct.Struct("<IIHdddqqqqq")
+
+FORMAT_VERSION = 1
+_ENVELOPE = struct.Struct("<2sBBII")  # magic, version, kind, key id, crc32 of the body
+_MAGIC = b"TW"
+KIND_BATCH, KIND_TICK, KIND_COMMAND, KIND_ESTIMATES, KIND_OUTCOME = 1, 2, 3, 4, 5
+
+
+class RecordDamaged(Exception):
+    """A record whose envelope, checksum or layout is wrong. `why` says which; it is never decoded."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One measured value of one signal of one patient by one device.
+
+    value and noise_std are in the signal's canonical unit; noise_std and quality (0–1) are NaN
+    where the device said nothing; stamps are int64 ns UTC. device_stamp is the device's own,
+    uncorrected: it is part of the identity (patient, device, signal, device_stamp).
+    """
+
+    patient: PatientId
+    device: DeviceId
+    signal: SignalCode
+    value: float
+    measured_at: int
+    received_at: int
+    device_stamp: int
+    noise_std: float = float("nan")
+    quality: float = float("nan")
+    device_sequence: int = -1
+    boot: int = 0
+
+
+class ObservationBatch(msgspec.Struct, frozen=True, array_like=True):
+    """n observations as one block of rows, sorted by patient (order of receipt within a patient).
+
+    offsets: int32 (patients + 1,), little-endian bytes: patients[i] has the rows
+    offsets[i]:offsets[i+1]. rows: n packed `OBSERVATION_ROW`s (`table` reads them). device and
+    signal of a row index `devices` and `signals`, patient indexes `patients`.
+    """
+
+    patients: tuple[str, ...]
+    devices: tuple[str, ...]
+    signals: tuple[str, ...]
+    offsets: bytes
+    rows: bytes
+
+    def table(self) -> NDArray[Any]:
+        """The rows, (n,) of dtype OBSERVATION_ROW, read-only. Raises RecordDamaged."""
+        if len(self.rows) % OBSERVATION_ROW.itemsize:
+            raise RecordDamaged("rows are cut")
+        return np.frombuffer(self.rows, OBSERVATION_ROW)
+
+
+class Tick(msgspec.Struct, frozen=True, array_like=True):
+    """One second of journal time: wall clock (int64 ns UTC), broker connected, clock stepped."""
+
+    at: int
+    broker_connected: bool
+    clock_stepped: bool = False
+
+
+class Command(msgspec.Struct, frozen=True):
+    """Anything but data that changes a result. The same id twice acts once.
+
+    patient None: it concerns all partitions. issued_at is int64 ns UTC.
+    """
+
+    id: str
+    kind: str
+    actor: str
+    issued_at: int
+    body: dict[str, Any]
+    patient: str | None = None
+
+
+Record = ObservationBatch | Tick | Command
+
+_encoder = msgspec.msgpack.Encoder()
+_decoders: Mapping[int, msgspec.msgpack.Decoder[Any]] = {
+    KIND_BATCH: msgspec.msgpack.Decoder(ObservationBatch),
+    KIND_TICK: msgspec.msgpack.Decoder(Tick),
+    KIND_COMMAND: msgspec.msgpack.Decoder(Command),
+}
+_kinds = {ObservationBatch: KIND_BATCH, Tick: KIND_TICK, Command: KIND_COMMAND}
+
+
+def seal(kind: int, body: bytes, key_id: int = 0) -> bytes:
+    """Body in its envelope."""
+    return _ENVELOPE.pack(_MAGIC, FORMAT_VERSION, kind, key_id, crc32(body)) + body
+
+
+def unseal(record: bytes) -> tuple[int, bytes]:
+    """(kind, body) of a sealed record. Raises RecordDamaged."""
+    if len(record) < _ENVELOPE.size:
+        raise RecordDamaged("shorter than its envelope")
+    magic, version, kind, _key, crc = _ENVELOPE.unpack_from(record)
+    if magic != _MAGIC:
+        raise RecordDamaged("no journal record")
+    if version != FORMAT_VERSION:
+        raise RecordDamaged(f"format version {version}, expected {FORMAT_VERSION}")
+    body = record[_ENVELOPE.size :]
+    if crc32(body) != crc:
+        raise RecordDamaged("checksum does not match")
+    return kind, body
+
+
+def encode_record(record: Record) -> bytes:
+    """A batch, tick or command as journal bytes."""
+    return seal(_kinds[type(record)], _encoder.encode(record))
+
+
+def decode_record(record: bytes) -> Record:
+    """The inverse of `encode_record`. Raises RecordDamaged."""
+    kind, body = unseal(record)
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        raise RecordDamaged(f"kind {kind} is not one of the observations journal")
+    try:
+        decoded: Record = decoder.decode(body)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise RecordDamaged(f"layout: {error}") from error
+    return decoded
+
+
+@dataclass(slots=True)
+class _Table:
+    """Strings in order of first use → index."""
+
+    index: dict[str, int] = field(default_factory=dict)
+
+    def of(self, text: str) -> int:
+        return self.index.setdefault(text, len(self.index))
+
+
+def batch_of(observations: Sequence[Observation]) -> ObservationBatch:
+    """Columns of the observations, sorted by patient (stable: order of receipt within a patient)."""
+    rows = sorted(observations, key=lambda o: o.patient)
+    devices, signals = _Table(), _Table()
+    patients: list[str] = []
+    offsets: list[int] = []
+    packed = []
+    for i, o in enumerate(rows):
+        if not patients or patients[-1] != o.patient:
+            patients.append(o.patient)
+            offsets.append(i)
+        packed.append(
+            _ROW.pack(
+                len(patients) - 1,
+                devices.of(o.device),
+                signals.of(o.signal),
+                o.value,
+                o.noise_std,
+                o.quality,
+                o.measured_at,
+                o.received_at,
+                o.device_stamp,
+                o.device_sequence,
+                o.boot,
+            )
+        )
+    offsets.append(len(rows))
+    return ObservationBatch(
+        tuple(patients),
+        tuple(devices.index),
+        tuple(signals.index),
+        np.array(offsets, "<i4").tobytes(),
+        b"".join(packed),
+    )

@@ -1,0 +1,1 @@
+"""Observation → journal → twin state → estimate → journal → database, live page, alarms."""

@@ -1,0 +1,1 @@
+"""Observation → state → estimate: models, kernel, bank, replay. No clock, thread, socket or log."""

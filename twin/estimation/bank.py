@@ -1,0 +1,207 @@
+"""The bank: which (patient, signal) has which slot, and the kernel's call on a batch of events.
+
+Slots are handed to partitions in blocks, so that one partition's patients lie together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from ingest.catalogue import SIGNALS
+from ingest.instant import SECOND
+from ingest.journal.protocol import partition_of
+from numpy.typing import NDArray
+
+from twin.estimation.forecast import project
+from twin.estimation.kalman import DISCRETE, ESTIMATE, NEVER, STATE, process
+from twin.estimation.models import PARAMETERS, ModelFile
+from twin.estimation.names import Names
+from twin.estimation.slots import Slots
+
+BLOCK = 1024
+#: Room for revisions in one kernel call beyond one per event; it is called again when it is full.
+REVISION_ROOM = 4096
+SIGNAL_ROW = {code: row for row, code in enumerate(SIGNALS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """n observations for the kernel: slot, stamp (ns), value, noise_std, quality (NaN), device."""
+
+    slot: NDArray[np.int64]
+    stamp: NDArray[np.int64]
+    value: NDArray[np.float64]
+    noise_std: NDArray[np.float64]
+    quality: NDArray[np.float64]
+    device: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """What the kernel made of n events.
+
+    verdict (n,) Verdict codes; as_of (n,) ns; estimates (n, ESTIMATE). Revisions (m,): the event
+    that caused each, the stamp revised, its estimate (m, ESTIMATE).
+    """
+
+    verdict: NDArray[np.uint8]
+    as_of: NDArray[np.int64]
+    estimates: NDArray[np.float64]
+    revised_by: NDArray[np.int64]
+    revised_at: NDArray[np.int64]
+    revised: NDArray[np.float64]
+
+
+@dataclass(slots=True)
+class Bank:
+    """State of every (patient, signal): slot_of[patient number, signal row] (−1: none yet)."""
+
+    model_file: ModelFile
+    partitions: int = 16
+    patients: Names = field(default_factory=Names)
+    slots: Slots = field(default_factory=Slots)
+    slot_of: NDArray[np.int32] = field(init=False)
+    partition: NDArray[np.int32] = field(init=False)
+    params: NDArray[np.float64] = field(init=False)
+    expected: NDArray[np.int64] = field(init=False)
+    _free: dict[int, list[int]] = field(default_factory=dict)
+    _cache: NDArray[np.float64] = field(init=False)
+    _cache_dt: NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.slot_of = np.full((0, len(SIGNALS)), -1, np.int32)
+        self.partition = np.empty(0, np.int32)
+        self.adopt(self.model_file)
+
+    def adopt(self, model_file: ModelFile) -> None:
+        """Use these models from the next observation on; states and rings stay."""
+        self.model_file = model_file
+        self.params = np.zeros((len(SIGNALS), PARAMETERS))
+        self.expected = np.ones(len(SIGNALS), np.int64)
+        for code, constants in zip(model_file.codes, model_file.table(), strict=True):
+            row = SIGNAL_ROW[code]
+            self.params[row] = constants
+            interval = model_file.signals[code].expected_interval
+            self.expected[row] = int((interval or SIGNALS[code].expected_interval_s) * SECOND)
+        self._cache = np.zeros((len(SIGNALS), DISCRETE))
+        self._cache_dt = np.zeros(len(SIGNALS), np.int64)
+
+    def number_of(self, patient: str) -> int:
+        """The patient's number; a new one is allotted on first sight."""
+        number = self.patients.number(patient)
+        if number >= len(self.slot_of):
+            size = max(64, 2 * len(self.slot_of))
+            self.slot_of = _grown(self.slot_of, size)
+            self.partition = _grown(self.partition, size)
+        if self.partition[number] < 0:
+            self.partition[number] = partition_of(patient, self.partitions)
+        return number
+
+    def find(self, patient: NDArray[np.int64], signal: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(n,) slots of patient numbers and signal rows; −1 where the model file has no model."""
+        slot = self.slot_of[patient, signal].astype(np.int64)
+        for n in np.flatnonzero(slot < 0):
+            slot[n] = self._allot(int(patient[n]), int(signal[n]))
+        return slot
+
+    def _allot(self, patient: int, signal: int) -> int:
+        model = self.model_file.signals.get(tuple(SIGNALS)[signal])
+        if model is None or self.slot_of[patient, signal] >= 0:
+            return int(self.slot_of[patient, signal])
+        free = self._free.setdefault(int(self.partition[patient]), [])
+        if not free:
+            first = self.slots.add(BLOCK)
+            free.extend(range(first + BLOCK - 1, first - 1, -1))
+        slot = free.pop()
+        self.slots.of["model"][slot] = signal
+        self.slots.of["patient"][slot] = patient
+        self.slots.open_ring(slot, model.ring)
+        self.slot_of[patient, signal] = slot
+        return slot
+
+    def update(self, events: Events) -> Updated:
+        """Take the events in, in order within a slot. One entry to the kernel, in slot order."""
+        n = len(events.slot)
+        order = np.argsort(events.slot, kind="stable")
+        verdict, as_of = np.zeros(n, np.uint8), np.zeros(n, np.int64)
+        estimates = np.full((n, ESTIMATE), np.nan)
+        room = n + REVISION_ROOM
+        parts: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]] = []
+        a = self.slots.of
+        scratch, taken = np.empty((1, a["state"].shape[1])), np.empty((3, 64))
+        done = 0
+        while done < n or not parts:
+            by, at = np.empty(room, np.int64), np.empty(room, np.int64)
+            revised = np.empty((room, ESTIMATE))
+            step, m = process(
+                order[done:], events.slot, events.stamp, events.value, events.noise_std,
+                events.quality, events.device, a["state"], a["state_t"], a["base"], a["base_t"],
+                a["model"], a["ring_at"], a["ring_size"], a["ring_n"], a["ring_t"], a["ring_z"],
+                a["ring_r"], a["ring_device"], self.params, self._cache, self._cache_dt,
+                verdict, as_of, estimates, by, at, revised, scratch, taken,
+            )  # fmt: skip
+            done += step
+            parts.append((by[:m], at[:m], revised[:m]))
+        by, at, revised = (np.concatenate([p[i] for p in parts]) for i in range(3))
+        return Updated(verdict, as_of, estimates, by, at, revised)
+
+    def mean_interval(self, slots: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(n,) mean seconds between the stamps in each slot's ring; 0 with fewer than four."""
+        a = self.slots.of
+        n = a["ring_n"][slots].astype(np.int64)
+        oldest = a["ring_t"][a["ring_at"][slots].sum(axis=1)]
+        span = np.where(n >= 4, a["state_t"][slots] - oldest, 0)
+        return np.asarray(span * 1e-9 / np.maximum(n - 1, 1), np.float64)
+
+    def expected_interval(
+        self, signal: NDArray[np.int64], seen: NDArray[np.float64]
+    ) -> NDArray[np.int64]:
+        """(n,) ns: the model's for these signal rows, or the seen mean interval (s) if longer."""
+        return np.maximum(self.expected[signal], (seen * SECOND).astype(np.int64))
+
+    def known(self) -> NDArray[np.int64]:
+        """Slots that have had a measurement."""
+        return np.flatnonzero(self.slots.of["state_t"] != NEVER)
+
+    def ahead(
+        self, slots: NDArray[np.int64], seconds: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and standard deviation (n,) of the slots, so many seconds (n,) after their stamp."""
+        mean, var = np.empty(len(slots)), np.empty(len(slots))
+        a = self.slots.of
+        x, cache = np.empty((1, STATE)), np.zeros((len(SIGNALS), DISCRETE))
+        cache_dt = np.zeros(len(SIGNALS), np.int64)
+        project(
+            a["state"], slots, self.params, a["model"], seconds, x, cache, cache_dt, mean, var
+        )
+        return mean, np.sqrt(var)
+
+    def restore(self, patients: Sequence[str], slots: NDArray[np.int64]) -> None:
+        """Own these slots (as `Slots.put` made them); `patients` names each slot's patient."""
+        for slot, patient in zip(slots, patients, strict=True):
+            number = self.number_of(patient)
+            self.slots.of["patient"][slot] = number
+            self.slot_of[number, self.slots.of["model"][slot]] = slot
+
+    def forget(self, partition: int) -> None:
+        """Drop every state of a partition (it now belongs to another worker)."""
+        slots = self.in_partition(partition)
+        a = self.slots.of
+        self.slot_of[a["patient"][slots], a["model"][slots]] = -1
+        a["state_t"][slots] = a["base_t"][slots] = NEVER
+        a["ring_n"][slots] = 0
+        a["patient"][slots] = -1
+
+    def in_partition(self, partition: int) -> NDArray[np.int64]:
+        """Slots of the partition's patients, in order."""
+        patient = self.slots.of["patient"][: self.slots.count]
+        owned = np.flatnonzero(patient >= 0)
+        return owned[self.partition[patient[owned]] == partition]
+
+
+def _grown(array: NDArray[np.int32], size: int) -> NDArray[np.int32]:
+    grown = np.full((size, *array.shape[1:]), -1, np.int32)
+    grown[: len(array)] = array
+    return grown

@@ -1,0 +1,226 @@
+"""Transition and observation models: what a signal does between two stamps, declared in a file.
+
+A signal is a slow level m, an Ornstein–Uhlenbeck process around the population mean, plus a
+deviation d with a damped velocity v, CAR(2) (docs/models.md):
+
+    m' = −(m − mean)/tm + white noise        d' = −d/tg + v + white noise ql
+    v' = −v/tv + white noise q               z  = m + d + measurement noise
+
+tv = 0 makes d an Ornstein–Uhlenbeck process. All constants come from a versioned TOML file.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from hashlib import blake2b
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from ingest.catalogue import SIGNALS
+from ingest.instant import SECOND
+from numpy.typing import NDArray
+
+#: Columns of the parameter table that the kernel reads, one row a signal.
+(
+    MEAN,
+    SPREAD2,
+    LEVEL_TIME,
+    DEVIATION_TIME,
+    VELOCITY_TIME,
+    DEVIATION_NOISE,
+    VELOCITY_NOISE,
+    NOISE2,
+    QUANTISATION2,
+    ROBUST2,
+    GATE,
+    STEP_SAMPLES,
+    STEP_SAMPLES_SEVERAL,
+    TREND_TIME,
+    HORIZON,
+    VAR_D,
+    COV_DV,
+    VAR_V,
+    PER_MINUTE,
+    WANDER,
+    PARAMETERS,
+) = range(21)
+
+
+class ModelError(ValueError):
+    """A model file that cannot be used: where, what is there, what was expected."""
+
+    def __init__(self, where: str, got: object, expected: str) -> None:
+        super().__init__(f"{where}: got {got!r}, expected {expected}")
+        self.where, self.got, self.expected = where, got, expected
+
+
+@dataclass(frozen=True, slots=True)
+class SignalModel:
+    """Constants of one signal, in its canonical unit and seconds.
+
+    mean, spread: population mean and standard deviation of the slow level; level_time: its time
+    constant; deviation_time tg, velocity_time tv (0 or ≤ tg/1.2), deviation_noise ql (unit²/s),
+    velocity_noise q (unit²/s³): the CAR(2) block; noise: standard deviation of a measurement;
+    ring: how many newest measurements stay re-orderable; robust: scale c of the IMQ weight;
+    gate: nis from which a measurement may be the start of a true step; step_samples,
+    step_samples_several: so many mutually consistent ones make it one, with one and with several
+    devices; trend_time: the time over which the trend is taken; expected_interval: between
+    measurements of a usual device; source: where the numbers come from.
+    """
+
+    mean: float
+    spread: float
+    level_time: float
+    deviation_time: float
+    deviation_noise: float
+    noise: float
+    source: str
+    velocity_time: float = 0.0
+    velocity_noise: float = 0.0
+    ring: int = 16
+    robust: float = 1.5
+    gate: float = 9.0
+    step_samples: int = 3
+    step_samples_several: int = 8
+    trend_time: float = 900.0
+    expected_interval: float = 0.0
+
+    def stationary(self) -> tuple[float, float, float]:
+        """(var d, cov d v, var v) of the CAR(2) block at rest."""
+        tg, tv, q = self.deviation_time, self.velocity_time, self.velocity_noise
+        var_d = 0.5 * self.deviation_noise * tg
+        if tv == 0:
+            return var_d, 0.0, 0.0
+        k = 1.0 / (1.0 / tg - 1.0 / tv)
+        mixed = 1.0 / (1.0 / tg + 1.0 / tv)
+        var_d += q * k * k * (0.5 * tv - 2.0 * mixed + 0.5 * tg)
+        return var_d, q * k * (0.5 * tv - mixed), 0.5 * q * tv
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A validated model file. version is name-version+hash of the content, the tag of estimates."""
+
+    version: str
+    content: str
+    signals: Mapping[str, SignalModel]
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Signal codes in the order of the parameter table's rows."""
+        return tuple(self.signals)
+
+    def table(self) -> NDArray[np.float64]:
+        """(signals, PARAMETERS) for the kernel; variances where the name says 2; HORIZON in ns.
+
+        VAR_D, COV_DV, VAR_V: stationary covariance of (d, v). WANDER: variance of mean − lag of a
+        person at rest (docs/models.md, trend). PER_MINUTE: of a difference over the trend time.
+        """
+        table = np.zeros((len(self.signals), PARAMETERS))
+        for row, (code, model) in enumerate(self.signals.items()):
+            interval = model.expected_interval or SIGNALS[code].expected_interval_s
+            table[row] = (
+                model.mean,
+                model.spread**2,
+                model.level_time,
+                model.deviation_time,
+                model.velocity_time,
+                model.deviation_noise,
+                model.velocity_noise,
+                model.noise**2,
+                SIGNALS[code].resolution ** 2 / 12,
+                model.robust**2,
+                model.gate,
+                model.step_samples,
+                model.step_samples_several,
+                model.trend_time,
+                2 * model.ring * interval * SECOND,
+                *model.stationary(),
+                60.0 / model.trend_time,
+                model.stationary()[0] * model.trend_time / (model.deviation_time + model.trend_time),
+            )
+        return table
+
+
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "spread": (1e-6, 1e6),
+    "level_time": (1.0, 1e9),
+    "deviation_time": (0.1, 1e8),
+    "velocity_time": (0.0, 1e8),
+    "deviation_noise": (0.0, 1e9),
+    "velocity_noise": (0.0, 1e9),
+    "noise": (1e-6, 1e6),
+    "ring": (2, 64),
+    "robust": (0.1, 1e9),
+    "gate": (0.1, 1e12),
+    "step_samples": (1, 1000),
+    "step_samples_several": (1, 1000),
+    "trend_time": (1.0, 1e7),
+    "expected_interval": (0.0, 1e7),
+}
+
+
+def base_model() -> ModelFile:
+    """The model that ships with the code."""
+    return parse_model(files("twin.estimation").joinpath("base.toml").read_text("utf-8"))
+
+
+def parse_model(content: str, where: str = "base.toml") -> ModelFile:
+    """A model file's text, validated. Raises ModelError naming table and key."""
+    try:
+        read = tomllib.loads(content)
+    except tomllib.TOMLDecodeError as error:
+        raise ModelError(where, str(error), "TOML") from error
+    for key in ("name", "version"):
+        if not isinstance(read.get(key), str):
+            raise ModelError(f"{where}: {key}", read.get(key), "a string")
+    tables = read.get("signal")
+    if not isinstance(tables, dict) or not tables:
+        raise ModelError(f"{where}: signal", tables, "a table for each signal")
+    signals = {code: _signal(f"{where}: signal.{code}", code, tables[code]) for code in tables}
+    digest = blake2b(content.encode(), digest_size=4).hexdigest()
+    return ModelFile(f"{read['name']}-{read['version']}+{digest}", content, signals)
+
+
+def _signal(where: str, code: str, table: Any) -> SignalModel:
+    if code not in SIGNALS:
+        raise ModelError(where, code, f"one of {', '.join(SIGNALS)}")
+    if not isinstance(table, dict):
+        raise ModelError(where, table, "a table of constants")
+    known = {field.name for field in fields(SignalModel)}
+    for key in table:
+        if key not in known:
+            raise ModelError(f"{where}.{key}", key, f"one of {', '.join(sorted(known))}")
+    for key in ("mean", "spread", "level_time", "deviation_time", "deviation_noise", "noise"):
+        if key not in table:
+            raise ModelError(f"{where}.{key}", None, "a number")
+    if not isinstance(table.get("source"), str) or not table["source"]:
+        raise ModelError(f"{where}.source", table.get("source"), "where the constants come from")
+    for key, value in table.items():
+        if key != "source":
+            _check_number(f"{where}.{key}", key, value)
+    model = SignalModel(**table)
+    _check_stable(where, model)
+    return model
+
+
+def _check_number(where: str, key: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+        raise ModelError(where, value, "a number")
+    lower, upper = _RANGES.get(key, (-1e9, 1e9))
+    if not lower <= value <= upper:
+        raise ModelError(where, value, f"{lower:g} to {upper:g}")
+    if key in ("ring", "step_samples", "step_samples_several") and value != int(value):
+        raise ModelError(where, value, "a whole number")
+
+
+def _check_stable(where: str, model: SignalModel) -> None:
+    if model.velocity_time and model.deviation_time < 1.2 * model.velocity_time:
+        raise ModelError(
+            f"{where}.velocity_time", model.velocity_time, "0, or at most deviation_time / 1.2"
+        )
+    if model.deviation_noise == 0 and (model.velocity_noise == 0 or model.velocity_time == 0):
+        raise ModelError(f"{where}.deviation_noise", 0, "some noise, of deviation or velocity")

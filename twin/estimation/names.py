@@ -1,0 +1,32 @@
+"""Strings ↔ small numbers, in order of first sight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(slots=True)
+class Names:
+    """A name's number never changes while the process lives."""
+
+    text: list[str] = field(default_factory=list)
+    numbers: dict[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    def number(self, name: str) -> int:
+        """The name's number; a new name gets the next one."""
+        found = self.numbers.get(name)
+        if found is None:
+            found = self.numbers[name] = len(self.text)
+            self.text.append(name)
+        return found
+
+    def table(self, numbers: NDArray[np.int64]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+        """(distinct names in order of number, index of each element into them)."""
+        distinct, index = np.unique(numbers, return_inverse=True)
+        return tuple(self.text[n] for n in distinct), index

@@ -1,0 +1,104 @@
+"""Arrays of the bank's slots and of their rings, growing by doubling.
+
+Slots first: the sequential kernel touches one slot's row at a time, and a row is two cache lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.estimation.kalman import NEVER, STATE
+
+#: name, dtype, width (0 = one number a slot), filled with.
+_SLOT_ARRAYS: tuple[tuple[str, Any, int, int], ...] = (
+    ("state", np.float64, STATE, 0),
+    ("base", np.float64, STATE, 0),
+    ("state_t", np.int64, 0, NEVER),
+    ("base_t", np.int64, 0, NEVER),
+    ("model", np.int32, 0, 0),
+    ("patient", np.int32, 0, -1),
+    ("ring_at", np.int64, 2, 0),  # start in the ring arrays, index of the oldest
+    ("ring_size", np.int32, 0, 0),
+    ("ring_n", np.int32, 0, 0),
+    ("status", np.uint8, 0, 0),
+    ("coasted_at", np.int64, 0, NEVER),
+)
+_RING_ARRAYS: tuple[tuple[str, Any], ...] = (
+    ("ring_t", np.int64),
+    ("ring_z", np.float32),
+    ("ring_r", np.float32),
+    ("ring_device", np.int32),
+)
+
+
+class Slots:
+    """`of[name]` are the arrays, (capacity, width) or (capacity,); `count` slots are handed out."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, NDArray[Any]] = {}
+        self.count = 0
+        self.ring_count = 0
+        self._grow_slots(0)
+        self._grow_rings(0)
+
+    def add(self, slots: int) -> int:
+        """Hand out so many slots in a row; returns the first."""
+        first, self.count = self.count, self.count + slots
+        if self.count > len(self.of["state_t"]):
+            self._grow_slots(max(self.count, 2 * len(self.of["state_t"])))
+        return first
+
+    def open_ring(self, slot: int, size: int) -> None:
+        """Give the slot a ring of `size` measurements."""
+        self.of["ring_at"][slot, 0], self.ring_count = self.ring_count, self.ring_count + size
+        self.of["ring_size"][slot] = size
+        if self.ring_count > len(self.of["ring_t"]):
+            self._grow_rings(max(self.ring_count, 2 * len(self.of["ring_t"]), 4096))
+
+    def _grow_slots(self, capacity: int) -> None:
+        for name, kind, width, filling in _SLOT_ARRAYS:
+            grown = np.full((capacity, width) if width else capacity, filling, kind)
+            old = self.of.get(name)
+            if old is not None:
+                grown[: len(old)] = old
+            self.of[name] = grown
+
+    def _grow_rings(self, capacity: int) -> None:
+        for name, kind in _RING_ARRAYS:
+            grown = np.zeros(capacity, kind)
+            old = self.of.get(name)
+            if old is not None:
+                grown[: len(old)] = old
+            self.of[name] = grown
+
+    def ring_index(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Indexes into the ring arrays of these slots' measurements, slot by slot, oldest first."""
+        n = self.of["ring_n"][slots].astype(np.int64)
+        at = np.repeat(self.of["ring_at"][slots], n, axis=0)
+        nth = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n)
+        size = np.repeat(self.of["ring_size"][slots].astype(np.int64), n)
+        return np.asarray(at[:, 0] + (at[:, 1] + nth) % np.maximum(size, 1), np.int64)
+
+    def take(self, slots: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Copies of everything these slots hold; rings packed in slot order."""
+        part = {name: self.of[name][slots] for name, *_ in _SLOT_ARRAYS}
+        index = self.ring_index(slots)
+        return part | {name: self.of[name][index] for name, _ in _RING_ARRAYS}
+
+    def put(self, part: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
+        """The inverse of `take` into new slots; returns their numbers, in the order taken."""
+        n = len(part["state_t"])
+        slots = np.arange(self.add(n), self.count, dtype=np.int64)
+        for name, *_ in _SLOT_ARRAYS:
+            self.of[name][slots] = part[name]
+        for slot in slots:
+            self.open_ring(int(slot), int(self.of["ring_size"][slot]))
+        self.of["ring_at"][slots, 1] = 0  # `take` packed the oldest first
+        index = self.ring_index(slots)
+        for name, _ in _RING_ARRAYS:
+            self.of[name][index] = part[name]
+        return slots

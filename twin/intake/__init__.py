@@ -1,0 +1,1 @@
+"""What needs memory before estimation: who is who, what came."""

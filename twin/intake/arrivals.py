@@ -1,0 +1,56 @@
+"""Batches of the journal as one set of columns, with the twin's own numbers for names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ingest.observation import OBSERVATION_ROW, ObservationBatch, RecordDamaged
+from numpy.typing import NDArray
+
+from twin.estimation.bank import SIGNAL_ROW, Bank
+from twin.estimation.names import Names
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """n observations in journal order: numbers of patient, device, signal row (−1: unknown), rows.
+
+    rows: (n,) OBSERVATION_ROW, whose own indexes are replaced by the numbers beside it.
+    """
+
+    patient: NDArray[np.int64]
+    device: NDArray[np.int64]
+    signal: NDArray[np.int64]
+    rows: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def arrivals(batches: Sequence[ObservationBatch], bank: Bank, devices: Names) -> Arrivals:
+    """The batches' rows one after another. Raises RecordDamaged if a row's index is outside."""
+    patients: list[int] = []
+    device_numbers: list[int] = []
+    signals: list[int] = []
+    starts = np.empty((len(batches), 3), np.int64)
+    counts = np.empty(len(batches), np.int64)
+    for n, batch in enumerate(batches):
+        starts[n] = len(patients), len(device_numbers), len(signals)
+        counts[n] = len(batch.rows) // OBSERVATION_ROW.itemsize
+        patients.extend(map(bank.number_of, batch.patients))
+        device_numbers.extend(map(devices.number, batch.devices))
+        signals.extend(SIGNAL_ROW.get(code, -1) for code in batch.signals)
+    rows = np.frombuffer(b"".join(batch.rows for batch in batches), OBSERVATION_ROW)
+    offset = np.repeat(starts, counts, axis=0)
+    try:
+        return Arrivals(
+            np.array(patients, np.int64)[rows["patient"] + offset[:, 0]],
+            np.array(device_numbers, np.int64)[rows["device"] + offset[:, 1]],
+            np.array(signals, np.int64)[rows["signal"] + offset[:, 2]],
+            rows,
+        )
+    except IndexError as error:
+        raise RecordDamaged("a row names a patient, device or signal outside its table") from error

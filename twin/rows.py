@@ -1,0 +1,187 @@
+"""Rows of the estimates journal from what the bank said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from ingest.catalogue import SIGNALS
+from ingest.instant import SECOND
+from numpy.typing import NDArray
+
+from twin.estimate import ESTIMATE_ROW, NO_DEVICE, EstimateBatch, Kind, Status, Verdict
+from twin.estimation.bank import Bank, Updated
+from twin.estimation.kalman import (
+    E_INTERVAL,
+    E_MEAN,
+    E_NIS,
+    E_TREND,
+    E_TREND_VAR,
+    E_VAR,
+    E_WEIGHT,
+)
+from twin.estimation.names import Names
+from twin.estimation.status import status_of
+from twin.intake.arrivals import Arrivals
+
+REASONS = ("", "no_model")
+#: A key without measurement gives a coasting row this often, from late until stale.
+COAST_EVERY = 10 * SECOND
+_FLOATS = tuple(name for name in ESTIMATE_ROW.names or () if ESTIMATE_ROW[name].kind == "f")
+_NOBODY = np.uint32(NO_DEVICE)
+
+
+def empty_rows(n: int, kind: Kind) -> NDArray[Any]:
+    """n rows with no value anywhere."""
+    rows = np.zeros(n, ESTIMATE_ROW)
+    rows["kind"] = kind
+    rows["device"] = NO_DEVICE
+    for name in _FLOATS:
+        rows[name] = np.nan
+    for name in ("scale50", "scale90", "scale95"):
+        rows[name] = 1.0
+    return rows
+
+
+@dataclass(slots=True)
+class RowBuilder:
+    """Collects rows of one part of a step; `batches` gives them by partition, patient and order."""
+
+    bank: Bank
+    devices: Names
+    _parts: list[NDArray[Any]] = field(default_factory=list)
+    _events: list[NDArray[np.int64]] = field(default_factory=list)
+
+    def refuse(self, arrived: Arrivals, chosen: NDArray[np.int64], reason: str) -> None:
+        """A verdict row for each chosen observation that the twin cannot use."""
+        if len(chosen):
+            rows = self._observed(arrived, chosen)
+            rows["verdict"], rows["reason"] = Verdict.REFUSED, REASONS.index(reason)
+            self._take(rows, chosen)
+
+    def add(
+        self,
+        arrived: Arrivals,
+        chosen: NDArray[np.int64],
+        slot: NDArray[np.int64],
+        updated: Updated,
+    ) -> None:
+        """Verdict rows of the chosen observations, revisions and changes of status they caused."""
+        rows = self._observed(arrived, chosen)
+        rows["verdict"], rows["as_of"] = updated.verdict, updated.as_of
+        _fill(rows, updated.estimates)
+        signal = arrived.signal[chosen]
+        expected = self.bank.expected_interval(signal, updated.estimates[:, E_INTERVAL])
+        rows["status"] = status_of(rows["received_at"] - rows["as_of"], expected)
+        self._take(rows, chosen)
+        self._revise(rows, chosen, updated)
+        self._change_status(rows, chosen, slot)
+
+    def _revise(self, caused: NDArray[Any], chosen: NDArray[np.int64], updated: Updated) -> None:
+        by = updated.revised_by
+        if not len(by):
+            return
+        rows = empty_rows(len(by), Kind.REVISION)
+        for name in ("patient", "signal", "received_at", "measured_at", "status"):
+            rows[name] = caused[name][by]
+        rows["as_of"] = updated.revised_at
+        _fill(rows, updated.revised)
+        self._take(rows, chosen[by])
+
+    def _change_status(
+        self, rows: NDArray[Any], chosen: NDArray[np.int64], slot: NDArray[np.int64]
+    ) -> None:
+        """Status rows where an accepted observation changed its key's status."""
+        accepted = np.flatnonzero(rows["verdict"] == Verdict.ACCEPTED)
+        order = accepted[np.argsort(slot[accepted], kind="stable")]
+        if not len(order):
+            return
+        slots, now = slot[order], rows["status"][order]
+        status = self.bank.slots.of["status"]
+        before = np.concatenate([[0], now[:-1]])
+        first = np.concatenate([[True], slots[1:] != slots[:-1]])
+        before[first] = status[slots[first]]
+        last = np.concatenate([first[1:], [True]])
+        status[slots[last]] = now[last]
+        changed = order[before != now]
+        news = empty_rows(len(changed), Kind.STATUS)
+        for name in ("patient", "signal", "status", "as_of", "received_at", "measured_at"):
+            news[name] = rows[name][changed]
+        self._take(news, chosen[changed])
+
+    def age(self, at: int) -> None:
+        """Status and coasting rows of a tick at `at` (ns)."""
+        slots = self.bank.known()
+        if not len(slots):
+            return
+        a = self.bank.slots.of
+        signal = a["model"][slots].astype(np.int64)
+        expected = self.bank.expected_interval(signal, self.bank.mean_interval(slots))
+        now = status_of(at - a["state_t"][slots], expected)
+        changed = now != a["status"][slots]
+        a["status"][slots] = now
+        self._take(self._of_slots(slots[changed], Kind.STATUS, at), None)
+        late = now == Status.LATE
+        due = late & (changed | (at - a["coasted_at"][slots] >= COAST_EVERY))
+        a["coasted_at"][slots[due]] = at
+        self._coast(slots[due], at)
+
+    def _coast(self, slots: NDArray[np.int64], at: int) -> None:
+        if not len(slots):
+            return
+        rows = self._of_slots(slots, Kind.COASTING, at)
+        ahead = (at - self.bank.slots.of["state_t"][slots]) * 1e-9
+        rows["mean"], rows["std"] = self.bank.ahead(slots, ahead)
+        rows["as_of"] = at
+        self._take(rows, None)
+
+    def _of_slots(self, slots: NDArray[np.int64], kind: Kind, at: int) -> NDArray[Any]:
+        a = self.bank.slots.of
+        rows = empty_rows(len(slots), kind)
+        rows["patient"], rows["signal"] = a["patient"][slots], a["model"][slots]
+        rows["status"], rows["as_of"] = a["status"][slots], a["state_t"][slots]
+        rows["received_at"] = rows["measured_at"] = at
+        return rows
+
+    def _observed(self, arrived: Arrivals, chosen: NDArray[np.int64]) -> NDArray[Any]:
+        rows = empty_rows(len(chosen), Kind.VERDICT)
+        given = arrived.rows[chosen]
+        for name in ("value", "noise_std", "quality", "measured_at", "received_at", "device_stamp"):
+            rows[name] = given[name]
+        rows["patient"], rows["device"] = arrived.patient[chosen], arrived.device[chosen]
+        rows["signal"] = np.maximum(arrived.signal[chosen], 0)
+        return rows
+
+    def _take(self, rows: NDArray[Any], events: NDArray[np.int64] | None) -> None:
+        self._parts.append(rows)
+        self._events.append(np.zeros(len(rows), np.int64) if events is None else events)
+
+    def batches(self) -> Iterator[tuple[int, EstimateBatch]]:
+        """(partition, batch) in order of partition; nothing where there are no rows."""
+        rows = np.concatenate(self._parts) if self._parts else np.zeros(0, ESTIMATE_ROW)
+        if not len(rows):
+            return
+        patient = rows["patient"].astype(np.int64)
+        partition = self.bank.partition[patient]
+        order = np.lexsort((np.concatenate(self._events), patient, partition))
+        rows, patient, partition = rows[order], patient[order], partition[order]
+        cuts = np.flatnonzero(np.diff(partition)) + 1
+        for part in np.split(np.arange(len(rows)), cuts):
+            yield int(partition[part[0]]), self._batch(rows[part], patient[part])
+
+    def _batch(self, rows: NDArray[Any], patient: NDArray[np.int64]) -> EstimateBatch:
+        patients, rows["patient"] = self.bank.patients.table(patient)
+        some = rows["device"] != _NOBODY
+        devices, index = self.devices.table(rows["device"][some].astype(np.int64))
+        rows["device"][some] = index
+        return EstimateBatch(
+            self.bank.model_file.version, patients, devices, tuple(SIGNALS), REASONS, rows
+        )
+
+
+def _fill(rows: NDArray[Any], estimates: NDArray[np.float64]) -> None:
+    rows["mean"], rows["std"] = estimates[:, E_MEAN], np.sqrt(estimates[:, E_VAR])
+    rows["trend"], rows["trend_std"] = estimates[:, E_TREND], np.sqrt(estimates[:, E_TREND_VAR])
+    rows["nis"], rows["weight"] = estimates[:, E_NIS], estimates[:, E_WEIGHT]
