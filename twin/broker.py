@@ -53,7 +53,7 @@ class BrokerFailed(Exception):
 
 
 def broker_program(kind: Kind) -> str | None:
-    """Path of the broker's program: on PATH, else in this environment, else (sbin) on the system."""
+    """Path of the broker's program: on PATH, in this environment or among the system's, or None."""
     name = {"nats": "nats-server", "mosquitto": "mosquitto"}[kind]
     places = (None, str(Path(sys.prefix) / "bin"), "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin")
     for place in places:
@@ -103,10 +103,12 @@ class BrokerChild:
         program = broker_program(self.kind)
         if program is None:
             raise BrokerFailed(self.kind, self.port, "no such program on this machine")
-        self.folder.mkdir(parents=True, exist_ok=True)
         port = self._chosen_port()
         self._wait_for_port(port)
-        argv = [program, *self._configuration(port)]
+        try:
+            argv = [program, *self._configuration(port)]
+        except OSError as error:
+            raise BrokerFailed(self.kind, port, f"its folder is of no use: {error}") from error
         launch = [str(os.getpid()), str(int(_ENDING_SIGNAL[self.kind])), *argv]
         with (self.folder / "broker.log").open("wb") as log:
             self._child = subprocess.Popen(
@@ -168,7 +170,7 @@ class BrokerChild:
         """Write the broker's configuration; its command line."""
         place = self.folder / f"{self.kind}.conf"
         store = self.folder / self.kind
-        store.mkdir(exist_ok=True)
+        store.mkdir(parents=True, exist_ok=True)
         place.write_text(_nats(store, port) if self.kind == "nats" else _mosquitto(store, port))
         return ["-c", str(place)]
 

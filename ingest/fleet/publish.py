@@ -101,6 +101,8 @@ class Publisher:
         while not line.takes(self._settings.in_flight):
             if stop.is_set():
                 return False
+            if line.refused is not None:
+                raise BrokerUnreachable(self._host, self._port, line.refused)
             self._pause(_POLL_S)
         line.waiting[self._sent(line, topic, payload)] = acknowledged
         return True
@@ -144,8 +146,6 @@ class Publisher:
 
     def _collect(self) -> None:
         for line in self._lines:
-            if line.refused is not None:
-                raise BrokerUnreachable(self._host, self._port, line.refused)
             while line.acked:
                 callback = line.waiting.pop(line.acked.popleft(), None)
                 if callback is not None:
