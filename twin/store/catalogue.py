@@ -1,0 +1,160 @@
+"""What the embedded store's writer knows of its file: series, their hot rows, their newest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import apsw
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.store.blocks import Rows, steps_per_unit
+from twin.store.merged import Merged
+from twin.store.sealing import SEAL_AT
+from twin.store.sqlite_file import BUCKETS, LAYOUTS, SeriesKey, Stored
+
+_LONG_AGO = np.iinfo(np.int64).min
+#: A bucket with so many slices is rewritten as one, whether a block comes of it or not.
+_SLICES = 1024
+
+
+class SeriesTable:
+    """Lives as long as its connection's transactions succeed; after a failed one it is made anew.
+
+    newest: (series + spare,) int64 ns, the newest time of each observation series; keys: all series
+    by number. Every change of the file that it makes is part of the caller's transaction.
+    """
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self.keys: dict[int, SeriesKey] = {}
+        self._numbers: dict[tuple[int, str, str, str], int] = {}
+        self._ripe: dict[tuple[int, int], int] = {}
+        self._slices = np.zeros(len(Stored) * BUCKETS, np.int64)
+        self.newest = np.full(1024, _LONG_AGO)
+        self._hot = np.zeros(1024, np.int64)
+        for number, stored, *names in connection.execute("SELECT * FROM series"):
+            self._remember(SeriesKey(number, Stored(stored), *names))
+        for number, newest in connection.execute(
+            "SELECT series, max(t1) FROM extent GROUP BY series"
+        ):
+            self.newest[number] = newest
+        self._devices = dict(connection.execute("SELECT name, id FROM device"))
+        self._models = dict(connection.execute("SELECT name, id FROM model"))
+        self._sequence = 0
+        self._load_hot()
+
+    def _load_hot(self) -> None:
+        for place, blob in self._connection.execute("SELECT place, rows FROM hot"):
+            bucket, sequence = divmod(place, 1 << 40)
+            stored = Stored(bucket // BUCKETS)
+            rows = np.frombuffer(blob, LAYOUTS[stored].rows)
+            self._sequence = max(self._sequence, sequence)
+            np.maximum.at(self.newest, rows["series"], rows["time"])
+            self.grown(stored, rows, [bucket % BUCKETS])
+
+    def _remember(self, key: SeriesKey) -> None:
+        if key.id >= len(self.newest):
+            more = np.zeros(len(self.newest), np.int64)
+            self.newest = np.append(self.newest, more + _LONG_AGO)
+            self._hot = np.append(self._hot, more)
+        self.keys[key.id] = key
+        self._numbers[key.stored, key.patient, key.signal, key.device] = key.id
+
+    def key(self, number: int) -> SeriesKey:
+        return self.keys[number]
+
+    def numbers(self, stored: Stored, whole: Merged, chosen: NDArray[Any]) -> NDArray[np.uint32]:
+        """The series of each chosen row, (n,); new ones are entered in the file."""
+        patient, signal = whole.rows["patient"][chosen], whole.rows["signal"][chosen]
+        place = patient.astype(np.int64) * len(whole.signals) + signal
+        devices = whole.devices if stored in (Stored.OBSERVATION, Stored.CONFLICT) else [""]
+        device = whole.rows["device"][chosen].astype(np.int64)
+        device[:] = device if devices is whole.devices else 0
+        numbers = np.zeros(len(place), np.uint32)
+        left = np.arange(len(place))
+        # Of a patient's signal one device after the other; nearly always there is just one.
+        while len(left):
+            of_place = np.full(len(whole.patients) * len(whole.signals), -1)
+            of_place[place[left]] = device[left]
+            found = np.flatnonzero(of_place >= 0)
+            number = np.zeros(len(of_place), np.uint32)
+            for code in found.tolist():
+                at, name = divmod(code, len(whole.signals))
+                names = whole.patients[at], whole.signals[name], devices[of_place[code]]
+                number[code] = self._number(stored, *names)
+            same = device[left] == of_place[place[left]]
+            numbers[left[same]] = number[place[left[same]]]
+            left = left[~same]
+        return numbers
+
+    def _number(self, stored: Stored, patient: str, signal: str, device: str) -> int:
+        number = self._numbers.get((stored, patient, signal, device))
+        if number is None:
+            self._connection.execute(
+                "INSERT INTO series(stored, patient, signal, device) VALUES(?, ?, ?, ?)",
+                (int(stored), patient, signal, device),
+            )
+            number = self._connection.last_insert_rowid()
+            self._remember(SeriesKey(number, stored, patient, signal, device))
+        return number
+
+    def models(self, names: Sequence[str]) -> NDArray[np.uint16]:
+        """The number of each model version, entered in the file if new."""
+        for name in names:
+            if name not in self._models:
+                self._connection.execute("INSERT INTO model(name) VALUES(?)", (name,))
+                self._models[name] = self._connection.last_insert_rowid()
+        return np.array([self._models[name] for name in names], np.uint16)
+
+    def steps_per_unit(self, signals: Sequence[str]) -> NDArray[np.float64]:
+        """Storage steps in one unit of each signal."""
+        return np.array([steps_per_unit(signal) for signal in signals], np.float64)
+
+    def observed(self, series: NDArray[np.int64], time: NDArray[np.int64]) -> None:
+        """Count new observations, by device; series and time: (n,) of each."""
+        np.maximum.at(self.newest, series, time)
+        found, counts = np.unique(series, return_counts=True)
+        by_device: dict[str, int] = {}
+        for number, n in zip(found.tolist(), counts.tolist(), strict=True):
+            device = self.keys[number].device
+            by_device[device] = by_device.get(device, 0) + n
+        for device in by_device.keys() - self._devices.keys():
+            self._connection.execute("INSERT INTO device(name, stored) VALUES(?, 0)", (device,))
+            self._devices[device] = self._connection.last_insert_rowid()
+        self._connection.executemany(
+            "UPDATE device SET stored = stored + ? WHERE id = ?",
+            [(n, self._devices[device]) for device, n in by_device.items()],
+        )
+
+    def next_sequence(self) -> int:
+        """Place of the next slice within its bucket: above all that there are."""
+        self._sequence += 1
+        return self._sequence
+
+    def grown(self, stored: Stored, rows: Rows, buckets: Sequence[int]) -> None:
+        """Note that a slice with these rows was added to each of the buckets."""
+        np.add.at(self._hot, rows["series"], 1)
+        for number in np.unique(rows["series"][self._hot[rows["series"]] >= SEAL_AT]).tolist():
+            self._ripe[stored, number % BUCKETS] = number
+        slices = np.asarray(buckets) + stored * BUCKETS
+        self._slices[slices] += 1
+        for place in slices[self._slices[slices] >= _SLICES].tolist():
+            bucket = place % BUCKETS
+            self._ripe.setdefault((stored, bucket), self._any(stored, rows, bucket))
+
+    def _any(self, stored: Stored, rows: Rows, bucket: int) -> int:
+        numbers = rows["series"]
+        return int(numbers[numbers % BUCKETS == bucket][0])
+
+    def ripe(self) -> SeriesKey | None:
+        """A series whose bucket is to be sealed."""
+        return self.keys[next(iter(self._ripe.values()))] if self._ripe else None
+
+    def sealed(self, key: SeriesKey, left: Mapping[int, int]) -> None:
+        """Note what sealing left hot of the bucket of `key`."""
+        self._ripe.pop((key.stored, key.id % BUCKETS), None)
+        self._slices[key.stored * BUCKETS + key.id % BUCKETS] = 1
+        for number, n in left.items():
+            self._hot[number] = n

@@ -1,0 +1,272 @@
+"""The embedded store: one SQLite file that one process writes and any number read.
+
+A transaction's rows and the position in the estimates journal after them are committed together,
+so whatever is killed, the writer goes on exactly where the rows end.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.journal.lock import Ownership
+from twin.estimate import EstimateBatch, Series, Written
+from twin.store.blocks import PLAIN_PER_UNIT, Rows, rounded_to, taken
+from twin.store.catalogue import SeriesTable
+from twin.store.merged import Kept, Merged, kept, merged
+from twin.store.reading import Reading, RecordedRows
+from twin.store.rows import rows_between
+from twin.store.sealing import seal_bucket
+from twin.store.sqlite_file import (
+    BUCKETS,
+    LAYOUTS,
+    Stored,
+    StoreInUse,
+    naming_damage,
+    open_store,
+    places,
+)
+
+#: A transaction seals at most so many rows, or twice what it writes: no long stops of the writer.
+_SEAL_AT_ONCE = 16_384
+_MILLISECOND = 1_000_000
+#: Which column of an estimate batch is the time of a row, by what it is stored as.
+_TIME = {
+    Stored.ESTIMATE: "as_of",
+    Stored.OBSERVATION: "measured_at",
+    Stored.CONFLICT: "received_at",
+    Stored.STATUS: "received_at",
+}
+_SAID = ("value", "device_stamp", "noise_std", "quality")
+_UNCHANGED = {
+    Stored.ESTIMATE: ("scale50", "scale90", "scale95", "status"),
+    Stored.OBSERVATION: (*_SAID, "received_at", "verdict"),
+    Stored.CONFLICT: (*_SAID, "measured_at"),
+    Stored.STATUS: ("status",),
+}
+
+
+class EmbeddedStore:
+    """Sink and history in one file.
+
+    path: the file; its folder must exist. readonly: for questions only, while another process may
+    be writing. Raises StoreDamaged (naming the file), StoreInUse (a second writer), and
+    FileNotFoundError where readonly finds no store. Reading and writing are safe from several
+    threads; an answer never waits for a write.
+    """
+
+    def __init__(self, path: Path, readonly: bool = False) -> None:
+        self._path = Path(path)
+        self._writer = None if readonly else _Writer(self._path)
+        try:
+            self._reading = Reading(self._path)
+        except BaseException:
+            if self._writer is not None:
+                self._writer.close()
+            raise
+
+    # --- sink ---
+
+    @property
+    def position(self) -> int:
+        """Position in the estimates journal up to which everything is in this file."""
+        return self._write.position
+
+    def write(self, batch: EstimateBatch) -> Written:
+        """Store one batch. Blocks until it is on disk."""
+        return self.write_all([batch], None)
+
+    def write_all(self, batches: Sequence[EstimateBatch], position: int | None) -> Written:
+        """Store the batches, in order, and the journal position after them: all of it or nothing.
+
+        Raises apsw.Error (disk full, locked) or StoreDamaged; then nothing was written.
+        """
+        return self._write.write(batches, position)
+
+    @property
+    def _write(self) -> _Writer:
+        if self._writer is None:
+            raise ValueError(f"{self._path} was opened for reading only")
+        return self._writer
+
+    # --- history ---
+
+    def series(
+        self,
+        patient: str,
+        signal: str,
+        start: int,
+        end: int,
+        points: int | None = None,
+        after: str | None = None,
+        limit: int = 20_000,
+    ) -> Series:
+        """See `twin.estimate.History`."""
+        return self._reading.series(patient, signal, start, end, points, after, limit)
+
+    def stored(self) -> Mapping[str, int]:
+        """Observations in the record, by device id; conflicts and rewrites are not counted."""
+        return self._reading.stored()
+
+    def observations(self, patient: str | None = None) -> Iterator[RecordedRows]:
+        """See `Reading.observations`."""
+        return self._reading.observations(patient)
+
+    def estimates(self, patient: str | None = None) -> Iterator[RecordedRows]:
+        """See `Reading.estimates`."""
+        return self._reading.estimates(patient)
+
+    @property
+    def reading(self) -> Reading:
+        """All questions that the file answers."""
+        return self._reading
+
+    def close(self) -> None:
+        self._reading.close()
+        if self._writer is not None:
+            self._writer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _Writer:
+    """The one writing connection, and what it remembers of the file between transactions."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        try:
+            self._owner = Ownership(path.with_name(path.name + ".writer"))
+        except BlockingIOError as error:
+            raise StoreInUse(path) from error
+        try:
+            self._connection = open_store(path, readonly=False)
+            self._load()
+        except BaseException:
+            self._owner.close()
+            raise
+
+    @property
+    def position(self) -> int:
+        with self._lock:
+            return self._position
+
+    def _load(self) -> None:
+        with naming_damage(self._path):
+            self._series = SeriesTable(self._connection)
+            found = self._connection.execute("SELECT value FROM meta WHERE key = 'position'")
+            self._position = int(found.get)
+
+    def write(self, batches: Sequence[EstimateBatch], position: int | None) -> Written:
+        whole = merged(batches)
+        with self._lock, naming_damage(self._path):
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                self._insert(whole, kept(whole.rows))
+                self._seal(len(whole.rows))
+                if position is not None:
+                    self._connection.execute(
+                        "UPDATE meta SET value = ? WHERE key = 'position'", (position,)
+                    )
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                self._load()
+                raise
+            if position is not None:
+                self._position = position
+        return Written(len(whole.rows), (), ())
+
+    def _insert(self, whole: Merged, parts: Kept) -> None:
+        for stored, chosen in (
+            (Stored.ESTIMATE, parts.estimates),
+            (Stored.OBSERVATION, parts.observations),
+            (Stored.CONFLICT, parts.conflicts),
+            (Stored.STATUS, parts.statuses),
+        ):
+            if len(chosen):
+                series = self._series.numbers(stored, whole, chosen)
+                rows = _rows(stored, whole, chosen, self._series)
+                rows["series"] = series
+                if stored == Stored.OBSERVATION:
+                    self._count_new(rows)
+                self._append(stored, rows)
+
+    def _append(self, stored: Stored, rows: Rows) -> None:
+        bucket = rows["series"] % BUCKETS
+        order = np.argsort(bucket, kind="stable")
+        rows, bucket = taken(rows, order), bucket[order]
+        starts = np.flatnonzero(np.diff(bucket.astype(np.int64), prepend=-1)).tolist()
+        ends = [*starts[1:], len(rows)]
+        sequence = self._series.next_sequence()
+        self._connection.executemany(
+            "INSERT INTO hot VALUES(?, ?)",
+            [
+                (places(stored, int(bucket[a]))[0] + sequence, rows[a:b].tobytes())
+                for a, b in zip(starts, ends, strict=True)
+            ],
+        )
+        self._series.grown(stored, rows, [int(bucket[a]) for a in starts])
+
+    def _count_new(self, rows: Rows) -> None:
+        """Count the keys (series, time) that were not in the record before, by device."""
+        order = np.lexsort((rows["time"], rows["series"]))
+        series, time = rows["series"][order], rows["time"][order]
+        once = np.append(True, (series[1:] != series[:-1]) | (time[1:] != time[:-1]))
+        series, time = series[once].astype(np.int64), time[once]
+        new = time > self._series.newest[series]
+        for number in np.unique(series[~new]).tolist():
+            old = np.flatnonzero((series == number) & ~new)
+            new[old] = ~self._present(number, time[old])
+        self._series.observed(series[new], time[new])
+
+    def _present(self, number: int, time: NDArray[np.int64]) -> NDArray[np.bool_]:
+        key = self._series.key(number)
+        rows, _ = rows_between(self._connection, key, int(time[0]), int(time[-1]) + 1)
+        return np.isin(time, rows["time"])
+
+    def _seal(self, written: int) -> None:
+        budget = max(_SEAL_AT_ONCE, 2 * written)
+        while budget > 0 and (key := self._series.ripe()) is not None:
+            sealed = seal_bucket(self._connection, key, self._series.keys)
+            self._series.sealed(key, sealed.left)
+            budget -= sum(sealed.left.values()) + sealed.rows
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+            self._owner.close()
+
+
+def _rows(stored: Stored, whole: Merged, chosen: NDArray[Any], series: SeriesTable) -> Rows:
+    """The chosen rows in the form in which they are stored, numbers rounded; series not yet set."""
+    source = taken(whole.rows, chosen)
+    rows = np.zeros(len(source), LAYOUTS[stored].rows)
+    for name in _UNCHANGED[stored]:
+        rows[name] = source[name]
+    rows["time"] = source[_TIME[stored]]
+    if stored == Stored.ESTIMATE:
+        per_unit = series.steps_per_unit(whole.signals)[source["signal"]]
+        for name in ("mean", "std", "trend", "trend_std"):
+            rows[name] = rounded_to(source[name].astype(np.float64), per_unit)
+        for name in ("nis", "weight"):
+            rows[name] = rounded_to(source[name].astype(np.float64), PLAIN_PER_UNIT)
+        rows["known_at"] = source["received_at"] // _MILLISECOND * _MILLISECOND
+        rows["model"] = series.models(whole.models)[whole.model[chosen]]
+    return rows

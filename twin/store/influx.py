@@ -1,0 +1,207 @@
+"""InfluxDB 2 through influxdb-client: the only module that knows it.
+
+The client's batching mode logs and drops a batch after five retries and loses its buffer when the
+process is killed, so bodies are written synchronously and what failed stays in the journal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import urllib3
+from influxdb_client.client.influxdb_client import InfluxDBClient
+from influxdb_client.client.write_api import SYNCHRONOUS
+from influxdb_client.domain.bucket_retention_rules import BucketRetentionRules
+from influxdb_client.rest import ApiException
+
+from twin.estimate import EstimateBatch, Written
+from twin.store.line_protocol import Lines, lines
+from twin.store.progress_file import ProgressFile
+from twin.store.protocol import StoreUnavailable
+
+#: More lines in a body gain nothing, and one bad point would cost more to find.
+LINES_PER_BODY = 5_000
+_SPLIT = frozenset((400, 413, 422))
+_DROPPED = re.compile(r"dropped=(\d+)")
+_EXPIRED = re.compile(r"retention policy")
+_WHY = {
+    401: "the token is not accepted",
+    403: "the token may not write to the bucket",
+    404: "the organisation or the bucket does not exist",
+    429: "asks to wait",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class InfluxSettings:
+    """Where the database is. fields "full": all that an estimate has (30 instead of 12 µs of
+    influxd's CPU a point). retention_s: of a bucket that `prepare` has to make; 0 keeps for ever.
+    timeout_s: of one request."""
+
+    url: str
+    token: str = field(repr=False)
+    org: str
+    bucket: str
+    fields: Literal["default", "full"] = "default"
+    retention_s: int = 0
+    timeout_s: float = 10.0
+
+
+def connected(settings: InfluxSettings) -> InfluxDBClient:
+    """A client; connects when it is first used."""
+    return InfluxDBClient(
+        url=settings.url,
+        token=settings.token,
+        org=settings.org,
+        timeout=int(settings.timeout_s * 1000),
+        retries=False,
+    )
+
+
+def answer(client: InfluxDBClient, flux: str) -> str:
+    """What the database answers to a Flux query, as annotated CSV. Raises StoreUnavailable."""
+    try:
+        return str(client.query_api().query_raw(flux).data.decode())
+    except ApiException as error:
+        raise _unavailable(error) from error
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise StoreUnavailable(f"no answer: {type(error).__name__}") from error
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """rejected: (row, line, reason); expired: points older than the bucket's retention."""
+
+    rejected: list[tuple[int, str, str]] = field(default_factory=list)
+    expired: int = 0
+
+
+class InfluxSink:
+    """Sink that writes to a bucket. progress: its own small file (position, rejected points).
+
+    Not to be used from several threads at once. Nothing is ever dropped: what the database will
+    never take is in the progress file's `rejected`, all else is tried again by the caller.
+    """
+
+    def __init__(self, settings: InfluxSettings, progress: Path) -> None:
+        self._settings = settings
+        self._progress = ProgressFile(progress)
+        self._client = connected(settings)
+        self._api = self._client.write_api(write_options=SYNCHRONOUS)
+
+    @property
+    def position(self) -> int:
+        """Position in the estimates journal up to which everything was taken by the database."""
+        return self._progress.position
+
+    @property
+    def rejected(self) -> int:
+        """Points that the database will never take, ever."""
+        return self._progress.rejected
+
+    @property
+    def expired(self) -> int:
+        """Points that were older than the bucket keeps anything, ever."""
+        return self._progress.expired
+
+    @property
+    def progress(self) -> ProgressFile:
+        """Position and rejected points."""
+        return self._progress
+
+    def prepare(self) -> bool:
+        """Make the bucket if it is missing; True if it was. Raises StoreUnavailable."""
+        try:
+            buckets = self._client.buckets_api()
+            found = buckets.find_bucket_by_name(self._settings.bucket)  # type: ignore[no-untyped-call]
+            if found is not None:
+                return False
+            rules = BucketRetentionRules(  # type: ignore[no-untyped-call]
+                type="expire", every_seconds=self._settings.retention_s
+            )
+            buckets.create_bucket(
+                bucket_name=self._settings.bucket, org=self._settings.org, retention_rules=rules
+            )
+        except ApiException as error:
+            raise _unavailable(error) from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise StoreUnavailable(f"no answer: {type(error).__name__}") from error
+        return True
+
+    def write(self, batch: EstimateBatch) -> Written:
+        """Store one batch. An unavailable database keeps all of its rows."""
+        try:
+            return self.write_all([batch], None)
+        except StoreUnavailable:
+            return Written(0, (), range(len(batch.rows)))
+
+    def write_all(self, batches: Sequence[EstimateBatch], position: int | None) -> Written:
+        """See `twin.store.protocol.Store`. Blocks for one request per 5 000 points, or more of
+        them where points are refused. Raises StoreUnavailable."""
+        made = lines(batches, self._settings.fields == "full")
+        outcome = _Outcome([(row, "", reason) for row, reason in made.rejected])
+        for start in range(0, len(made.lines), LINES_PER_BODY):
+            self._send(made, range(start, min(start + LINES_PER_BODY, len(made.lines))), outcome)
+        self._progress.commit(
+            position, [(line, reason) for _, line, reason in outcome.rejected], outcome.expired
+        )
+        rejected = tuple({row: reason for row, _, reason in outcome.rejected}.items())
+        return Written(made.total - len(rejected), rejected, (), outcome.expired)
+
+    def _send(self, made: Lines, part: range, outcome: _Outcome) -> None:
+        """Write a part of the lines; one that is refused is halved until the bad points are
+        alone. Writing good points again on the way changes nothing."""
+        status, why = self._post(made.lines[part.start : part.stop])
+        if status not in _SPLIT:
+            return
+        if status == 422 and _EXPIRED.search(why):
+            dropped = _DROPPED.search(why)
+            outcome.expired += int(dropped[1]) if dropped else len(part)
+        elif len(part) == 1:
+            outcome.rejected.append((made.rows[part.start], made.lines[part.start], why))
+        else:
+            middle = part.start + len(part) // 2
+            self._send(made, range(part.start, middle), outcome)
+            self._send(made, range(middle, part.stop), outcome)
+
+    def _post(self, body: Sequence[str]) -> tuple[int, str]:
+        """(204, "") or a status that says the body is wrong, and why. Raises StoreUnavailable."""
+        try:
+            self._api.write(self._settings.bucket, record="\n".join(body).encode())
+        except ApiException as error:
+            if error.status in _SPLIT:
+                return error.status, str(error.message)
+            raise _unavailable(error) from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise StoreUnavailable(f"no answer: {type(error).__name__}") from error
+        return 204, ""
+
+    def close(self) -> None:
+        self._api.close()  # type: ignore[no-untyped-call]
+        self._client.close()  # type: ignore[no-untyped-call]
+        self._progress.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _unavailable(error: ApiException) -> StoreUnavailable:
+    status = int(error.status or 0)
+    asked = str(error.retry_after or "")
+    return StoreUnavailable(
+        f"status {status}: {_WHY.get(status, 'cannot serve')}",
+        float(asked) if asked.isdecimal() else None,
+    )

@@ -1,0 +1,109 @@
+"""Rows of one series between two times, from blocks and hot slices of the embedded store's file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import apsw
+import numpy as np
+
+from twin.store.blocks import BlockDamaged, Layout, Rows, decode, joined, taken
+from twin.store.sqlite_file import BUCKETS, LAYOUTS, SeriesKey, places
+
+EXTENTS = """
+SELECT t0, t1, n, block FROM extent WHERE series = ?1 AND t0 < ?3 AND t1 >= ?2
+ AND t0 >= coalesce((SELECT max(t0) FROM extent WHERE series = ?1 AND t0 <= ?2), ?2) ORDER BY t0
+"""
+
+
+def rows_between(
+    connection: apsw.Connection,
+    key: SeriesKey,
+    start: int,
+    end: int,
+    chart: bool = True,
+    at_most: int | None = None,
+) -> tuple[Rows, int]:
+    """Rows of one series with start ≤ time < until, sorted by time, each time once: (rows, until).
+
+    The newest version of each. until is `end`, or less if more than `at_most` rows came before it.
+    chart: only the columns of the layout's first half. To be called inside a transaction.
+    """
+    layout = LAYOUTS[key.stored]
+    sealed, until = sealed_between(connection, key, start, end, chart, at_most)
+    sealed = _within(sealed, start, end)
+    hot = hot_rows(connection, key)
+    hot = taken(hot, (hot["time"] >= start) & (hot["time"] < until))
+    return newest_versions(joined([sealed, charted(hot, layout) if chart else hot])), until
+
+
+def _within(rows: Rows, start: int, end: int) -> Rows:
+    """Of rows sorted by time those in [start, end)."""
+    time = np.ascontiguousarray(rows["time"])
+    first, last = np.searchsorted(time, (start, end))
+    return rows[first:last]
+
+
+def sealed_between(
+    connection: apsw.Connection,
+    key: SeriesKey,
+    start: int,
+    end: int,
+    chart: bool = False,
+    at_most: int | None = None,
+) -> tuple[Rows, int]:
+    """All rows of the blocks that reach into [start, end), and until when these are all of them."""
+    layout = LAYOUTS[key.stored]
+    parts = [np.empty(0, layout.chart if chart else layout.rows)]
+    within = 0
+    extents: list[tuple[Any, ...]] = connection.execute(EXTENTS, (key.id, start, end)).fetchall()
+    for extent in extents:
+        parts.append(_block(connection, extent, key, chart))
+        within += int((parts[-1]["time"] >= start).sum())
+        if at_most is not None and within > at_most:
+            return joined(parts), min(end, int(extent[1]) + 1)
+    return joined(parts), end
+
+
+def _block(
+    connection: apsw.Connection, extent: tuple[Any, ...], key: SeriesKey, chart: bool
+) -> Rows:
+    _t0, _t1, n, block = extent
+    columns = "first, NULL" if chart else "first, second"
+    found = connection.execute(f"SELECT {columns} FROM block WHERE id = ?", (block,)).fetchone()
+    if found is None:
+        raise BlockDamaged(f"block {block} is missing")
+    first, second = found
+    return decode(first, second, n, LAYOUTS[key.stored], key.per_unit, key.id)
+
+
+def hot_rows(connection: apsw.Connection, key: SeriesKey) -> Rows:
+    """The hot rows of one series in the order in which they were written."""
+    rows = bucket_rows(connection, key)
+    return taken(rows, rows["series"] == key.id)
+
+
+def bucket_rows(connection: apsw.Connection, key: SeriesKey) -> Rows:
+    """All hot rows of the series' bucket in the order in which they were written."""
+    found = connection.execute(
+        "SELECT rows FROM hot WHERE place BETWEEN ? AND ? ORDER BY place",
+        places(key.stored, key.id % BUCKETS),
+    )
+    return np.frombuffer(b"".join(blob for (blob,) in found), LAYOUTS[key.stored].rows)
+
+
+def charted(rows: Rows, layout: Layout) -> Rows:
+    """Only the columns that a chart needs."""
+    chart = np.empty(len(rows), layout.chart)
+    for name in layout.chart.names or ():
+        chart[name] = rows[name]
+    return chart
+
+
+def newest_versions(rows: Rows) -> Rows:
+    """Rows of one series sorted by time; of several with the same time the last one."""
+    if len(rows) < 2 or bool((rows["time"][1:] > rows["time"][:-1]).all()):
+        return rows
+    rows = taken(rows, np.argsort(rows["time"], kind="stable"))
+    last = np.append(rows["time"][1:] != rows["time"][:-1], True)
+    return taken(rows, last)

@@ -1,0 +1,154 @@
+"""The embedded store's file: schema, opening, what a damaged or missing one is called.
+
+Rows of a series lie in blocks (`extent` says which, `block` holds their bytes); rows that are too
+few for a block yet lie in `hot`, in slices: one for each transaction and bucket of series.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+import apsw
+
+from twin.store import blocks
+from twin.store.blocks import Layout
+
+FORMAT = 1
+#: Series share hot slices by their number modulo this, so that a transaction with one row for each
+#: of 20 000 series writes a thousand slices and not 20 000 (0.2 instead of 3.5 µs a row).
+BUCKETS = 1024
+_SEQUENCE_BITS = 40
+
+
+class Stored(IntEnum):
+    """What a row is stored as."""
+
+    ESTIMATE = 0
+    OBSERVATION = 1
+    CONFLICT = 2
+    STATUS = 3
+
+
+LAYOUTS: tuple[Layout, ...] = (
+    blocks.ESTIMATES,
+    blocks.OBSERVATIONS,
+    blocks.CONFLICTS,
+    blocks.STATUSES,
+)
+
+
+class StoreDamaged(Exception):
+    """The store's file is no store, or parts of it are unreadable: `path` and `why`."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"{path}: {why}")
+        self.path = path
+        self.why = why
+
+
+class StoreInUse(Exception):
+    """Another process writes to the store at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path}: another process writes to this store")
+        self.path = path
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesKey:
+    """Number of a series in the file and what it is of; device is "" but for observations."""
+
+    id: int
+    stored: Stored
+    patient: str
+    signal: str
+    device: str
+
+    @property
+    def per_unit(self) -> int:
+        """Storage steps in one unit of the signal."""
+        return blocks.steps_per_unit(self.signal)
+
+
+# Blocks of about 15 kB end in a half empty page: small pages waste less (0.5 B a row instead of 1).
+_PRAGMAS = (
+    "PRAGMA page_size=2048",
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA wal_autocheckpoint=8000",
+    "PRAGMA journal_size_limit=67108864",
+)
+_SCHEMA = f"""
+CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO meta VALUES('format', {FORMAT}), ('position', 0);
+CREATE TABLE series(
+    id INTEGER PRIMARY KEY, stored INTEGER NOT NULL, patient TEXT NOT NULL, signal TEXT NOT NULL,
+    device TEXT NOT NULL, UNIQUE(patient, signal, stored, device));
+CREATE TABLE device(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, stored INTEGER NOT NULL);
+CREATE TABLE model(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE hot(place INTEGER PRIMARY KEY, rows BLOB NOT NULL);
+CREATE TABLE block(id INTEGER PRIMARY KEY, first BLOB NOT NULL, second BLOB NOT NULL);
+CREATE TABLE extent(
+    series INTEGER, t0 INTEGER, t1 INTEGER NOT NULL, n INTEGER NOT NULL, block INTEGER NOT NULL,
+    PRIMARY KEY(series, t0)) WITHOUT ROWID;
+"""
+
+
+def open_store(path: Path, readonly: bool) -> apsw.Connection:
+    """A connection; creates the file unless readonly. Raises FileNotFoundError, StoreDamaged."""
+    if readonly and not path.exists():
+        raise FileNotFoundError(f"{path}: no store there")
+    flags = apsw.SQLITE_OPEN_READWRITE | (0 if readonly else apsw.SQLITE_OPEN_CREATE)
+    with naming_damage(path):
+        connection = apsw.Connection(str(path), flags=flags)
+        try:
+            connection.set_busy_timeout(5000)
+            if readonly:
+                connection.execute("PRAGMA query_only=1")
+            else:
+                _prepare(connection)
+            _check_format(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _prepare(connection: apsw.Connection) -> None:
+    for pragma in _PRAGMAS:
+        connection.execute(pragma)
+    connection.execute("BEGIN IMMEDIATE")
+    with connection:
+        if not connection.execute("SELECT count(*) FROM sqlite_schema").get:
+            connection.execute(_SCHEMA)
+    connection.execute("COMMIT")
+
+
+def _check_format(connection: apsw.Connection, path: Path) -> None:
+    try:
+        found = connection.execute("SELECT value FROM meta WHERE key='format'").get
+    except apsw.SQLError as error:
+        raise StoreDamaged(path, "this SQLite file is no store of twin") from error
+    if found != FORMAT:
+        raise StoreDamaged(path, f"store format {found}, this version reads {FORMAT}")
+
+
+@contextmanager
+def naming_damage(path: Path) -> Iterator[None]:
+    """Complaints of SQLite and of blocks about damage become StoreDamaged, naming the file."""
+    try:
+        yield
+    except (apsw.CorruptError, apsw.NotADBError, blocks.BlockDamaged) as error:
+        raise StoreDamaged(path, f"damaged: {error}") from error
+    except apsw.CantOpenError as error:
+        raise StoreDamaged(path, f"cannot be opened: {error}") from error
+
+
+def places(stored: Stored, bucket: int) -> tuple[int, int]:
+    """First and last possible place of the hot slices of a bucket."""
+    first = (stored * BUCKETS + bucket) << _SEQUENCE_BITS
+    return first, first + (1 << _SEQUENCE_BITS) - 1
