@@ -23,7 +23,8 @@ class RegistryFileWrong(Exception):
     """A registry file that cannot be read: `file`, `place` in it, `key`, what was `expected`."""
 
     def __init__(self, file: Path, place: str, key: str, expected: str) -> None:
-        super().__init__(f"{file}, {place}, {key}: expected {expected}")
+        where = ", ".join(each for each in (str(file), place, key) if each)
+        super().__init__(f"{where}: expected {expected}")
         self.file = file
         self.place = place
         self.key = key
@@ -54,7 +55,7 @@ def _toml_rows(file: Path) -> Iterable[tuple[str, Mapping[str, object]]]:
     try:
         document = tomllib.loads(file.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        line = re.search(r"at line \d+", str(error))
+        line = re.search(r"line \d+|end of document", str(error))
         raise RegistryFileWrong(file, line[0] if line else "", "", f"TOML ({error})") from None
     tables = document.pop("devices", [])
     for key in document:

@@ -6,6 +6,7 @@ Bad input is a value here, never an exception: a bad sample does not take its ne
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
@@ -77,15 +78,15 @@ class Rejection(msgspec.Struct, frozen=True):
     samples: int = 1
 
 
-class Decoded(msgspec.Struct, frozen=True):
+class Decoded(msgspec.Struct, frozen=True, gc=False):
     """What a payload holds. A payload that holds nothing usable has only rejections.
 
     surplus: fields that are not stored. sequence −1 and boot 0: not said. device: the device that
     the payload itself names, None if it names none. battery 0–1 and contact None: not said.
     """
 
-    samples: list[Sample]
-    rejections: list[Rejection] = []
+    samples: Sequence[Sample]
+    rejections: Sequence[Rejection] = ()
     surplus: int = 0
     sequence: int = -1
     boot: int = 0
@@ -96,7 +97,7 @@ class Decoded(msgspec.Struct, frozen=True):
 
 def refused(rejection: Rejection) -> Decoded:
     """A payload of which nothing can be used."""
-    return Decoded([], [rejection])
+    return Decoded((), (rejection,))
 
 
 def value_path(signal: str, index: int = -1, field: str = "values") -> str:

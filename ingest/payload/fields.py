@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
 
-from ingest.instant import MILLISECOND, SECOND, parse_instant
+from ingest.instant import MILLISECOND, parse_instant
 
 #: Stamps are int64 ns: the years 1678 to 2262.
 MAX_STAMP = 2**63 - 1
 MAX_SEQUENCE = 2**63 - 1
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_moment = datetime.fromisoformat
 _OUTSIDE = "expected a time between the years 1678 and 2262"
 
 
@@ -22,14 +24,13 @@ class ZoneMissing(ValueError):
 
 def stamp_of_text(text: str) -> int:
     """ns UTC of an ISO-8601 date and time with zone. Raises ZoneMissing, ValueError."""
-    # The common form, down to microseconds in UTC, by the C parser: a fifth of the time.
-    if 20 <= len(text) <= 27 and text[-1] == "Z" and text[10] == "T" and text[7] == "-":
+    # The common form, down to microseconds in UTC, by the C parser: an eighth of the time.
+    if 20 <= len(text) < 28 and text[10] == "T" and text[-1] == "Z":
         try:
-            since = datetime.fromisoformat(text) - _EPOCH
+            stamp = (_moment(text) - _EPOCH) // _MICROSECOND * 1000
         except ValueError:
             return _stamp_of_any(text)
-        seconds = since.days * 86_400 + since.seconds
-        return _within(seconds * SECOND + since.microseconds * 1000)
+        return stamp if -MAX_STAMP <= stamp <= MAX_STAMP else _within(stamp)
     return _stamp_of_any(text)
 
 

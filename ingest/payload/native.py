@@ -2,36 +2,50 @@
 
 A plain, well-formed message takes one typed decode by msgspec. Whatever is not plain goes to
 `native_explained`, which says what is wrong; both give the same for a well-formed message.
+
+msgspec keeps the last of two equal keys and skips unknown ones, silently. So the quotes of the
+payload are counted: if every one belongs to a key or text that was taken, then nothing was skipped.
 """
 
 from __future__ import annotations
 
+from itertools import repeat
 from math import nan
+from typing import cast
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
+from ingest.instant import MILLISECOND
 from ingest.payload.decoded import Decoded, Sample
-from ingest.payload.fields import MAX_SEQUENCE, boot_number, stamp_of_milliseconds, stamp_of_text
+from ingest.payload.fields import (
+    MAX_SEQUENCE,
+    MAX_STAMP,
+    boot_number,
+    stamp_of_milliseconds,
+    stamp_of_text,
+)
 from ingest.payload.native_explained import decode_explained
+
+_Values = dict[str, float | list[float | None] | None]
+_MAX_MS = MAX_STAMP // MILLISECOND
 
 
 class _Message(msgspec.Struct, gc=False):
-    time: int | str | UnsetType = UNSET
-    times: list[int | str] | UnsetType = UNSET
-    values: dict[str, float | list[float | None] | None] | UnsetType = UNSET
-    units: dict[str, str] | UnsetType = UNSET
-    quality: dict[str, float | list[float | None] | None] | UnsetType = UNSET
-    sequence: int | UnsetType = UNSET
-    boot: str | int | float | UnsetType = UNSET
-    battery: float | UnsetType = UNSET
-    contact: bool | UnsetType = UNSET
-    device: str | UnsetType = UNSET
+    """None: not said, or said as null; the count of quotes tells the two apart."""
+
+    time: int | str | None = None
+    values: dict[str, float | list[float | None] | None] | None = None
+    times: list[int | str] | None = None
+    units: dict[str, str] | None = None
+    quality: dict[str, float | list[float | None] | None] | None = None
+    sequence: int | None = None
+    boot: str | int | float | None = None
+    battery: float | None = None
+    contact: bool | None = None
+    device: str | None = None
 
 
-_message = msgspec.json.Decoder(_Message)
-_NONE: dict[str, float | list[float | None] | None] = {}
-_NO_UNITS: dict[str, str] = {}
+_read = msgspec.json.Decoder(_Message).decode
 
 
 class _NotPlain(Exception):
@@ -41,129 +55,129 @@ class _NotPlain(Exception):
 def decode(payload: bytes) -> Decoded:
     """Samples and rejections of any bytes. Never raises; pure."""
     try:
-        return _plain(_message.decode(payload), payload)
+        message = _read(payload)
+        if message.times is None:
+            return _single(message, payload)
+        return _columns(message, message.times, payload)
     except (msgspec.DecodeError, ValueError, RecursionError, _NotPlain):
         return decode_explained(payload)
 
 
-def _plain(message: _Message, payload: bytes) -> Decoded:
-    values, time, times = message.values, message.time, message.times
-    if values is UNSET or (time is UNSET) is (times is UNSET):
+def _single(message: _Message, payload: bytes) -> Decoded:
+    time, values = message.time, message.values
+    if values is None:
         raise _NotPlain
-    units = _NO_UNITS if message.units is UNSET else message.units
-    quality = _NONE if message.quality is UNSET else message.quality
-    # Every quote of the payload must belong to a key or text that was taken: then no key was said
-    # twice (msgspec keeps the last silently) and none is surplus.
-    tokens = len(values) + 2 * len(units) + len(quality) + 2
-    if time is not UNSET:
-        tokens += time.__class__ is str
-        samples = _single(time, values, units, quality)
+    if time.__class__ is str:
+        stamp, tokens = stamp_of_text(time), 3 + len(values)
+    elif time.__class__ is int:
+        stamp, tokens = stamp_of_milliseconds(time), 2 + len(values)
     else:
-        tokens += sum(each.__class__ is str for each in times)  # type: ignore[union-attr]
-        samples = _columns(times, values, units, quality)  # type: ignore[arg-type]
-    tokens += (message.units is not UNSET) + (message.quality is not UNSET)
-    if (
-        message.sequence is message.boot is UNSET
-        and message.battery is message.contact is message.device is UNSET
-        and 2 * tokens == payload.count(b'"')
-    ):
-        return Decoded(samples)
-    return _with_state(message, samples, tokens, payload)
-
-
-def _with_state(message: _Message, samples: list[Sample], tokens: int, payload: bytes) -> Decoded:
-    """The same, of a message that says something about its device."""
-    sequence, boot, battery, contact = -1, 0, None, None
-    if message.sequence is not UNSET:
-        sequence, tokens = message.sequence, tokens + 1
-        if not 0 <= sequence <= MAX_SEQUENCE:
-            raise _NotPlain
-    if message.boot is not UNSET:
-        boot = boot_number(message.boot)
-        tokens += 2 if message.boot.__class__ is str else 1
-    if message.battery is not UNSET:
-        battery, tokens = message.battery, tokens + 1
-        if not 0 <= battery <= 1:
-            raise _NotPlain
-    if message.contact is not UNSET:
-        contact, tokens = message.contact, tokens + 1
-    device = None
-    if message.device is not UNSET:
-        device, tokens = message.device, tokens + 2
-    if 2 * tokens != payload.count(b'"'):
         raise _NotPlain
-    surplus = int(device is not None)
-    return Decoded(samples, [], surplus, sequence, boot, battery, contact, device)
-
-
-def _stamp(time: int | str) -> int:
-    return stamp_of_text(time) if time.__class__ is str else stamp_of_milliseconds(time)  # type: ignore[arg-type]
-
-
-def _single(
-    time: int | str,
-    values: dict[str, float | list[float | None] | None],
-    units: dict[str, str],
-    quality: dict[str, float | list[float | None] | None],
-) -> list[Sample]:
-    stamp = _stamp(time)
-    if not units.keys() <= values.keys() or not quality.keys() <= values.keys():
-        raise _NotPlain
+    if payload.count(b'"') != 2 * tokens:
+        return _single_with_more(message, values, stamp, tokens, payload)
     samples = []
     for signal, value in values.items():
         if value.__class__ is float:
-            worth = quality.get(signal) if quality else None
-            if worth is None:
-                worth = nan
-            elif worth.__class__ is not float or not 0 <= worth <= 1:
-                raise _NotPlain
+            samples.append(Sample(signal, value, None, stamp))
+        elif value is not None:
+            raise _NotPlain
+    return Decoded(samples)
+
+
+def _single_with_more(
+    message: _Message, values: _Values, stamp: int, tokens: int, payload: bytes
+) -> Decoded:
+    """The same with units, quality or what the device says of itself."""
+    units, quality = message.units or {}, message.quality or {}
+    _check_taken(message, values, tokens, payload)
+    samples = []
+    for signal, value in values.items():
+        worth = quality.get(signal)
+        if worth is None:
+            worth = nan
+        elif worth.__class__ is not float or not 0 <= worth <= 1:
+            raise _NotPlain
+        if value.__class__ is float:
             samples.append(Sample(signal, value, units.get(signal), stamp, worth))
         elif value is not None:
             raise _NotPlain
-    return samples
+    return _with_state(message, samples)
 
 
-def _columns(
-    times: list[int | str],
-    values: dict[str, float | list[float | None] | None],
-    units: dict[str, str],
-    quality: dict[str, float | list[float | None] | None],
-) -> list[Sample]:
-    stamps = [_stamp(time) for time in times]
-    n = len(stamps)
-    if not units.keys() <= values.keys() or not quality.keys() <= values.keys():
+def _columns(message: _Message, times: list[int | str], payload: bytes) -> Decoded:
+    values = message.values
+    if values is None or message.time is not None:
         raise _NotPlain
+    kinds = set(map(type, times))
+    if kinds == {int}:
+        whole = cast("list[int]", times)
+        if min(whole) < -_MAX_MS or max(whole) > _MAX_MS:
+            raise _NotPlain
+        stamps, texts = [time * MILLISECOND for time in whole], 0
+    elif kinds == {str}:
+        stamps, texts = list(map(stamp_of_text, cast("list[str]", times))), len(times)
+    else:
+        raise _NotPlain
+    tokens = 2 + len(values) + texts
+    more = payload.count(b'"') != 2 * tokens
+    if more:
+        _check_taken(message, values, tokens, payload)
+    units, quality = message.units or {}, message.quality or {}
     samples: list[Sample] = []
     for signal, column in values.items():
-        if column is None:
-            continue
-        if column.__class__ is not list or len(column) != n:
-            raise _NotPlain
-        unit, worth = units.get(signal), quality.get(signal)
-        if worth is None:
-            samples += [
-                Sample(signal, value, unit, stamps[i], nan, i)
-                for i, value in enumerate(column)
-                if value is not None
-            ]
-        else:
-            samples += _with_quality(signal, column, unit, stamps, worth)
-    return samples
+        if column is not None:
+            worth = quality.get(signal)
+            samples += _column(signal, column, units.get(signal), stamps, worth)
+    return _with_state(message, samples) if more else Decoded(samples)
 
 
-def _with_quality(
+def _column(
     signal: str,
-    column: list[float | None],
+    column: float | list[float | None],
     unit: str | None,
     stamps: list[int],
-    worth: float | list[float | None],
+    worth: float | list[float | None] | None,
 ) -> list[Sample]:
-    if not isinstance(worth, list) or len(worth) != len(stamps):
+    n = len(stamps)
+    if not isinstance(column, list) or len(column) != n:
         raise _NotPlain
-    if not all(each is None or 0 <= each <= 1 for each in worth):
+    qualities: list[float] | repeat[float] = repeat(nan)
+    if worth is not None:
+        if not isinstance(worth, list) or len(worth) != n:
+            raise _NotPlain
+        if not all(each is None or 0 <= each <= 1 for each in worth):
+            raise _NotPlain
+        qualities = [nan if each is None else each for each in worth]
+    signals, units = repeat(signal), repeat(unit)
+    if None not in column:
+        return list(map(Sample, signals, column, units, stamps, qualities, range(n)))
+    rows = zip(signals, column, units, stamps, qualities, range(n), strict=False)
+    return [Sample(*row) for row in rows if row[1] is not None]
+
+
+def _check_taken(message: _Message, values: _Values, tokens: int, payload: bytes) -> None:
+    """Whether all that the payload says was taken, once, and belongs to a value."""
+    for by_signal, each in ((message.units, 2), (message.quality, 1)):
+        if by_signal is not None:
+            tokens += 1 + each * len(by_signal)
+            if not by_signal.keys() <= values.keys():
+                raise _NotPlain
+    for said in (message.sequence, message.boot, message.battery, message.contact, message.device):
+        if said is not None:
+            tokens += 2 if said.__class__ is str else 1
+    if payload.count(b'"') != 2 * tokens:
         raise _NotPlain
-    return [
-        Sample(signal, value, unit, stamp, nan if each is None else each, i)
-        for i, (value, stamp, each) in enumerate(zip(column, stamps, worth, strict=True))
-        if value is not None
-    ]
+
+
+def _with_state(message: _Message, samples: list[Sample]) -> Decoded:
+    sequence, battery, boot = message.sequence, message.battery, message.boot
+    if sequence is None:
+        sequence = -1
+    elif not 0 <= sequence <= MAX_SEQUENCE:
+        raise _NotPlain
+    if battery is not None and not 0 <= battery <= 1:
+        raise _NotPlain
+    mark = 0 if boot is None else boot_number(boot)
+    device = message.device
+    surplus = 0 if device is None else 1
+    return Decoded(samples, (), surplus, sequence, mark, battery, message.contact, device)

@@ -1,0 +1,303 @@
+"""Topic, screen and bindings: what one message, the registry and the catalogue decide."""
+
+import json
+
+import pytest
+
+from ingest.binding import Binding, in_order, patient_at
+from ingest.instant import DAY, MINUTE, SECOND, parse_instant
+from ingest.judge import bind, judge, read
+from ingest.observation import DeviceId, PatientId
+from ingest.payload.decoded import Reason, Rejection, Sample
+from ingest.screen import screen
+from ingest.settings import DeviceSettings, IngestSettings, ScreenSettings
+from ingest.topic import Kind, parse_topic, telemetry_topic
+
+NOON = "2026-11-25T12:00:00Z"
+NOW = parse_instant(NOON)
+SETTINGS = IngestSettings(devices=DeviceSettings(gateways=frozenset({"gw1"})))
+WATCH = DeviceId("watch-7")
+SOMEBODY = PatientId("p-1")
+
+
+class OnePatient:
+    """Everybody's devices are on the same patient, or on nobody for a reason."""
+
+    def __init__(self, answer: PatientId | Reason = SOMEBODY) -> None:
+        self._answer = answer
+
+    def patient_at(self, device: str, stamp: int) -> PatientId | Reason:
+        return self._answer
+
+
+def message(**fields: object) -> bytes:
+    return json.dumps({"time": NOON, "values": {"heart_rate": 72}} | fields).encode()
+
+
+def reasons(topic: str, payload: bytes, received_at: int = NOW) -> list[Reason]:
+    return [r.reason for r in read(topic, payload, received_at, SETTINGS).rejections]
+
+
+# --- topic ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("topic", "device", "gateway", "kind"),
+    [
+        ("twin/v1/watch-7/telemetry", "watch-7", None, Kind.TELEMETRY),
+        ("twin/v1/A.b_c-9/status", "A.b_c-9", None, Kind.STATUS),
+        ("twin/v1/gw1/watch-7/telemetry", "gw1/watch-7", "gw1", Kind.TELEMETRY),
+        (f"twin/v1/{'x' * 64}/telemetry", "x" * 64, None, Kind.TELEMETRY),
+        ("twin/v1/watch-7/refused", "watch-7", None, Kind.REFUSED),
+    ],
+)
+def test_a_topic_of_the_grammar_names_its_device(
+    topic: str, device: str, gateway: str | None, kind: Kind
+) -> None:
+    assert parse_topic(topic) == (device, gateway, kind)
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "",
+        "twin/v1/telemetry",
+        "twin/v1//telemetry",
+        "twin/v1/watch 7/telemetry",
+        "twin/v1/watch-7/telemetry/",
+        "twin/v1/watch-7/telemetry\n",
+        "twin/v1/wätch/telemetry",
+        "twin/v1/٣/telemetry",
+        "twin/v1/a/b/c/telemetry",
+        "twin/v2/watch-7/telemetry",
+        "TWIN/v1/watch-7/telemetry",
+        f"twin/v1/{'x' * 65}/telemetry",
+        "twin/v1/watch-7/other",
+    ],
+)
+def test_any_other_topic_is_unknown(topic: str) -> None:
+    assert parse_topic(topic) is None
+    reading = read(topic, message(), NOW, SETTINGS)
+    assert [r.reason for r in reading.rejections] == [Reason.TOPIC_UNKNOWN]
+    assert reading.device == ""
+
+
+def test_only_a_declared_gateway_speaks_for_others() -> None:
+    assert reasons("twin/v1/gw1/watch-7/telemetry", message()) == []
+    assert reasons("twin/v1/gw2/watch-7/telemetry", message()) == [Reason.GATEWAY_UNKNOWN]
+
+
+def test_telemetry_topic_is_the_inverse_of_parsing() -> None:
+    address = parse_topic(telemetry_topic("watch-7"))
+    assert address is not None
+    assert address.device == "watch-7"
+
+
+# --- one message ------------------------------------------------------------------------------
+
+
+def test_a_payload_that_names_another_device_is_refused_whole() -> None:
+    topic = "twin/v1/watch-7/telemetry"
+    assert reasons(topic, message(device="watch-7")) == []
+    assert reasons(topic, message(device="watch-8")) == [Reason.IDENTITY_MISMATCH]
+    assert not read(topic, message(device="watch-8"), NOW, SETTINGS).measured
+    gateway = "twin/v1/gw1/watch-7/telemetry"
+    assert reasons(gateway, message(device="watch-7")) == []
+    assert reasons(gateway, message(device="gw1/watch-7")) == []
+
+
+def test_a_payload_over_the_limit_is_refused_by_size() -> None:
+    reading = read(telemetry_topic("watch-7"), b"x" * (256 * 1024 + 1), NOW, SETTINGS)
+    rejection = reading.rejections[0]
+    assert rejection.reason is Reason.PAYLOAD_TOO_LARGE
+    assert rejection.got == "262145 bytes"
+
+
+def test_a_status_is_online_or_offline() -> None:
+    topic = "twin/v1/watch-7/status"
+    for payload in (b"online", b"offline", b""):
+        reading = read(topic, payload, NOW, SETTINGS)
+        assert (reading.telemetry, reading.rejections) == (False, [])
+    assert reasons(topic, b"\xffsleeping") == [Reason.STATUS_UNREADABLE]
+
+
+def test_our_own_refusals_are_not_read() -> None:
+    reading = read("twin/v1/watch-7/refused", b"\xff", NOW, SETTINGS)
+    assert (reading.telemetry, reading.rejections, reading.measured) == (False, [], [])
+
+
+def test_an_observation_carries_both_times_and_the_devices_own_numbers() -> None:
+    payload = message(sequence=4, boot="b", quality={"heart_rate": 0.9})
+    reading = read(telemetry_topic(WATCH), payload, NOW + SECOND, SETTINGS)
+    observations, rejections = bind(reading, OnePatient(), NOW + SECOND, Reason.DEVICE_UNKNOWN)
+    (observation,) = observations
+    assert not rejections
+    assert (observation.patient, observation.device, observation.signal) == (
+        "p-1",
+        "watch-7",
+        "heart_rate",
+    )
+    assert (observation.measured_at, observation.device_stamp) == (NOW, NOW)
+    assert observation.received_at == NOW + SECOND
+    assert (observation.device_sequence, observation.quality) == (4, 0.9)
+    assert observation.boot != 0
+
+
+def test_whose_it_is_not_known_refuses_all_samples_once() -> None:
+    payload = message(values={"heart_rate": 72, "spo2": 97, "glucose": -1})
+    reading = read(telemetry_topic(WATCH), payload, NOW, SETTINGS)
+    bindings = OnePatient(Reason.DEVICE_UNKNOWN)
+    observations, rejections = bind(reading, bindings, NOW, Reason.DEMO_FULL)
+    assert not observations
+    assert [(r.reason, r.samples) for r in rejections] == [
+        (Reason.VALUE_OUT_OF_RANGE, 1),
+        (Reason.DEMO_FULL, 2),
+    ]
+
+
+# --- screen -----------------------------------------------------------------------------------
+
+
+def sample(signal: str, value: float, unit: str | None = None, stamp: int = NOW) -> Sample:
+    return Sample(signal, value, unit, stamp)
+
+
+@pytest.mark.parametrize(
+    ("signal", "value", "unit", "canonical"),
+    [
+        ("heart_rate", 72, None, 72.0),
+        ("heart_rate", 72, "{beats}/min", 72.0),
+        ("glucose", 5.5, "mmol/L", 99.088),
+        ("body_temperature", 98.6, "[degF]", 37.0),
+        ("body_temperature", 310.15, "K", 37.0),
+        ("systolic_bp", 16, "kPa", 120.00986128),
+        ("spo2", 0.97, "1", 97.0),
+        ("hrv_rmssd", 0.04, "s", 40.0),
+    ],
+)
+def test_units_become_canonical(
+    signal: str, value: float, unit: str | None, canonical: float
+) -> None:
+    assert screen(sample(signal, value, unit), NOW, ScreenSettings()) == pytest.approx(canonical)
+
+
+@pytest.mark.parametrize(
+    ("signal", "value", "unit", "reason", "path"),
+    [
+        ("heartrate", 72, None, Reason.SIGNAL_UNKNOWN, "values.heartrate"),
+        ("heart_rate", 72, "bpm", Reason.UNIT_UNKNOWN, "units.heart_rate"),
+        ("heart_rate", 72, "", Reason.UNIT_UNKNOWN, "units.heart_rate"),
+        ("heart_rate", 14.9, None, Reason.VALUE_OUT_OF_RANGE, "values.heart_rate"),
+        ("spo2", 100.1, None, Reason.VALUE_OUT_OF_RANGE, "values.spo2"),
+        ("body_temperature", 37, "[degF]", Reason.VALUE_OUT_OF_RANGE, "values.body_temperature"),
+        ("spo2", float("nan"), None, Reason.VALUE_NOT_A_NUMBER, "values.spo2"),
+    ],
+)
+def test_what_no_sensor_of_a_living_person_shows_is_refused(
+    signal: str, value: float, unit: str | None, reason: Reason, path: str
+) -> None:
+    rejection = screen(sample(signal, value, unit), NOW, ScreenSettings())
+    assert isinstance(rejection, Rejection)
+    assert (rejection.reason, rejection.path, rejection.signal) == (reason, path, signal)
+    assert rejection.expected
+
+
+@pytest.mark.parametrize(
+    ("stamp", "reason"),
+    [
+        (NOW + 5 * MINUTE, None),
+        (NOW + 5 * MINUTE + 1, Reason.FUTURE),
+        (NOW - 400 * DAY, None),
+        (NOW - 400 * DAY - 1, Reason.ANCIENT),
+    ],
+)
+def test_a_stamp_that_cannot_be_a_time_of_measurement_is_refused(
+    stamp: int, reason: Reason | None
+) -> None:
+    answer = screen(sample("spo2", 97, stamp=stamp), NOW, ScreenSettings())
+    assert (answer.reason if isinstance(answer, Rejection) else None) is reason
+    assert screen(sample("spo2", 97, stamp=stamp), None, ScreenSettings()) == 97
+
+
+# --- bindings ---------------------------------------------------------------------------------
+
+HOUR = 60 * MINUTE
+
+
+def binding(patient: str, start: int | None, end: int | None) -> Binding:
+    return Binding(WATCH, PatientId(patient), start, end)
+
+
+def whose(stamp: int, *bindings: Binding) -> str:
+    return patient_at(in_order(bindings), stamp, 10 * MINUTE)
+
+
+def test_a_binding_holds_from_its_start_to_before_its_end() -> None:
+    only = binding("p-1", NOW, NOW + HOUR)
+    assert whose(NOW, only) == "p-1"
+    assert whose(NOW + HOUR - 1, only) == "p-1"
+    assert whose(NOW - 1, only) is Reason.DEVICE_UNBOUND
+    assert whose(NOW + HOUR, only) is Reason.DEVICE_UNBOUND
+
+
+def test_near_a_change_of_patient_nobody_guesses() -> None:
+    change = (binding("p-1", None, NOW), binding("p-2", NOW, None))
+    assert whose(NOW - 10 * MINUTE, *change) == "p-1"
+    assert whose(NOW - 10 * MINUTE + 1, *change) is Reason.BINDING_AMBIGUOUS
+    assert whose(NOW, *change) is Reason.BINDING_AMBIGUOUS
+    assert whose(NOW + 10 * MINUTE - 1, *change) is Reason.BINDING_AMBIGUOUS
+    assert whose(NOW + 10 * MINUTE, *change) == "p-2"
+
+
+def test_a_pause_on_the_same_patient_is_no_change() -> None:
+    pause = (binding("p-1", None, NOW), binding("p-1", NOW + HOUR, None))
+    assert whose(NOW - 1, *pause) == "p-1"
+    assert whose(NOW + MINUTE, *pause) is Reason.DEVICE_UNBOUND
+    assert whose(NOW + HOUR, *pause) == "p-1"
+
+
+def test_a_long_pause_between_two_patients_is_ambiguous_only_at_its_edges() -> None:
+    pause = (binding("p-1", None, NOW), binding("p-2", NOW + HOUR, None))
+    assert whose(NOW + MINUTE, *pause) is Reason.BINDING_AMBIGUOUS
+    assert whose(NOW + 30 * MINUTE, *pause) is Reason.DEVICE_UNBOUND
+    assert whose(NOW + HOUR + MINUTE, *pause) is Reason.BINDING_AMBIGUOUS
+
+
+# --- twin decode ------------------------------------------------------------------------------
+
+
+def test_judge_gives_a_line_for_each_observation_and_each_refusal() -> None:
+    payload = message(
+        values={"glucose": 5.0, "spo2": 5}, units={"glucose": "mmol/L"}, quality={"glucose": 1}
+    )
+    assert judge(payload) == [
+        {
+            "signal": "glucose",
+            "value": pytest.approx(90.08),
+            "unit": "mg/dL",
+            "measured_at": "2026-11-25T12:00:00.000000000Z",
+            "quality": 1.0,
+            "path": "values.glucose",
+        },
+        {
+            "reason": "value_out_of_range",
+            "path": "values.spo2",
+            "expected": "30 to 100 %",
+            "got": "5.0 %",
+            "signal": "spo2",
+        },
+    ]
+
+
+def test_judge_knows_an_age_only_when_it_is_told_the_time() -> None:
+    assert "signal" in judge(message())[0]
+    assert "reason" not in judge(message())[0]
+    assert judge(message(), now=NOW - HOUR)[0]["reason"] == "future"
+
+
+def test_judge_takes_the_topic_into_account_where_it_is_given() -> None:
+    assert judge(message(device="b"), topic="twin/v1/a/telemetry")[0]["reason"] == (
+        "identity_mismatch"
+    )
+    assert judge(message(), topic="twin/v1/a b/telemetry")[0]["reason"] == "topic_unknown"
+    assert judge(b"online", topic="twin/v1/a/status") == []

@@ -1,0 +1,148 @@
+"""The quarantine: one message once, with its reasons, bounded, counted for ever."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest.instant import DAY, SECOND
+from ingest.payload.decoded import Reason, Rejection
+from ingest.quarantine import KEPT_OF_LARGER, KEPT_WHOLE, Quarantine, RefusedMessage
+from ingest.settings import QuarantineSettings
+
+NOW = 1_795_000_000 * SECOND
+TOPIC = "twin/v1/watch-7/telemetry"
+NO_NUMBER = Rejection(
+    Reason.VALUE_NOT_A_NUMBER, "values.spo2", "a finite number", '"97"', "spo2", 1
+)
+UNKNOWN = Rejection(Reason.DEVICE_UNKNOWN, "topic", "a registered device", "watch-7", samples=3)
+
+
+@pytest.fixture
+def quarantine(tmp_path: Path) -> Iterator[Quarantine]:
+    settings = QuarantineSettings(max_bytes=10_000, max_age_ns=7 * DAY)
+    quarantine = Quarantine(tmp_path / "quarantine.db", settings)
+    yield quarantine
+    quarantine.close()
+
+
+def refused(
+    payload: bytes,
+    *rejections: Rejection,
+    at: int = NOW,
+    topic: str = TOPIC,
+    device: str = "watch-7",
+) -> RefusedMessage:
+    return RefusedMessage(topic, payload, at, device, rejections or (NO_NUMBER,))
+
+
+def test_a_message_is_listed_with_each_of_its_reasons(quarantine: Quarantine) -> None:
+    quarantine.put([refused(b"{}", NO_NUMBER, UNKNOWN)], NOW)
+    first, second = quarantine.items(10)
+    assert (first.reason, first.path, first.expected, first.got) == (
+        "value_not_a_number",
+        "values.spo2",
+        "a finite number",
+        '"97"',
+    )
+    assert (first.device, first.received_at, first.size, first.count) == ("watch-7", NOW, 2, 1)
+    assert second.reason == "device_unknown"
+    assert first.id == second.id
+    assert quarantine.items(10, reason="device_unknown") == [second]
+    assert quarantine.items(10, device="other") == []
+    assert quarantine.items_of(first.id) == [first, second]
+
+
+def test_the_same_message_again_raises_its_count_only(quarantine: Quarantine) -> None:
+    quarantine.put([refused(b"{}"), refused(b"{}", at=NOW + SECOND), refused(b"x")], NOW)
+    newest, other = quarantine.items(10)
+    assert (newest.count, newest.received_at) == (2, NOW + SECOND)
+    assert other.count == 1
+    assert quarantine.find(newest.id)[0].received_at == NOW
+    assert quarantine.by_device() == {"watch-7": {"value_not_a_number": 3}}
+
+
+def test_a_topic_and_a_payload_do_not_run_into_each_other(quarantine: Quarantine) -> None:
+    quarantine.put([refused(b"ab", topic="t"), refused(b"b", topic="ta")], NOW)
+    assert len(quarantine.messages()) == 2
+
+
+def test_refused_samples_are_counted_by_device_and_reason(quarantine: Quarantine) -> None:
+    quarantine.put([refused(b"1", NO_NUMBER, UNKNOWN), refused(b"2", NO_NUMBER, device="")], NOW)
+    assert quarantine.by_device() == {
+        "watch-7": {"value_not_a_number": 1, "device_unknown": 3},
+        "": {"value_not_a_number": 1},
+    }
+    assert quarantine.summary() == {"value_not_a_number": 2, "device_unknown": 3}
+
+
+def test_over_its_size_the_oldest_go_and_stay_counted(quarantine: Quarantine) -> None:
+    for i in range(5):
+        quarantine.put([refused(bytes([i]) * 3000, at=NOW + i)], NOW + i)
+    kept = [quarantine.find(each)[0].payload[0] for each in quarantine.messages()]
+    assert kept == [2, 3, 4]
+    assert quarantine.expired() == 2
+    assert quarantine.fill() == (9_600, 10_000)
+    assert quarantine.summary() == {"value_not_a_number": 5}
+
+
+def test_over_their_age_they_go(quarantine: Quarantine) -> None:
+    quarantine.put([refused(b"old"), refused(b"new", at=NOW + DAY)], NOW)
+    quarantine.expire(NOW + 7 * DAY)
+    assert quarantine.expired() == 0
+    quarantine.expire(NOW + 7 * DAY + 1)
+    assert [quarantine.find(each)[0].payload for each in quarantine.messages()] == [b"new"]
+    assert quarantine.expired() == 1
+
+
+def test_a_very_large_payload_is_kept_by_its_beginning(tmp_path: Path) -> None:
+    quarantine = Quarantine(tmp_path / "q.db", QuarantineSettings())
+    quarantine.put([refused(b"a" * KEPT_WHOLE), refused(b"a" * (KEPT_WHOLE + 1))], NOW)
+    stored = [quarantine.find(each)[0] for each in quarantine.messages()]
+    by_size = sorted(stored, key=lambda message: message.size)
+    assert [(m.size, len(m.payload), m.whole) for m in by_size] == [
+        (KEPT_WHOLE, KEPT_WHOLE, True),
+        (KEPT_WHOLE + 1, KEPT_OF_LARGER, False),
+    ]
+    quarantine.close()
+
+
+def test_a_message_of_a_thousand_faults_is_listed_briefly_and_counted_fully(
+    quarantine: Quarantine,
+) -> None:
+    quarantine.put([refused(b"{}", *[NO_NUMBER] * 1000)], NOW)
+    assert len(quarantine.items(2000)) == 101
+    assert quarantine.summary() == {"value_not_a_number": 1000}
+
+
+def test_what_is_removed_is_no_longer_refused(quarantine: Quarantine) -> None:
+    quarantine.put([refused(b"{}")], NOW)
+    (message,) = quarantine.messages()
+    assert quarantine.remove(message)
+    assert not quarantine.remove(message)
+    assert (quarantine.items(10), quarantine.summary(), quarantine.fill()[0]) == ([], {}, 0)
+
+
+def test_a_message_is_found_by_the_beginning_of_its_id(quarantine: Quarantine) -> None:
+    quarantine.put([refused(b"{}")], NOW)
+    (message,) = quarantine.messages()
+    assert quarantine.find(message[:6])[0].id == message
+    assert quarantine.find(message.upper())[0].topic == TOPIC
+    assert quarantine.find("%") == []
+    assert quarantine.find("") == []
+
+
+def test_another_reason_replaces_the_first(quarantine: Quarantine) -> None:
+    quarantine.put([refused(b"{}", UNKNOWN)], NOW)
+    quarantine.replace(quarantine.messages()[0], [NO_NUMBER])
+    assert quarantine.summary() == {"value_not_a_number": 1}
+
+
+def test_it_is_there_after_it_is_opened_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        quarantine = Quarantine(tmp_path / "q.db", QuarantineSettings())
+        quarantine.put([refused(b"{}")], NOW)
+        quarantine.close()
+    quarantine = Quarantine(tmp_path / "q.db", QuarantineSettings())
+    assert quarantine.items(1)[0].count == 2
+    quarantine.close()
