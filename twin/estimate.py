@@ -14,8 +14,9 @@ from typing import Any, Protocol
 
 import msgspec
 import numpy as np
-from ingest.observation import KIND_ESTIMATES, KIND_OUTCOME, RecordDamaged, seal, unseal
 from numpy.typing import NDArray
+
+from ingest.observation import KIND_ESTIMATES, KIND_OUTCOME, RecordDamaged, seal, unseal
 
 #: Standard normal quantiles of two-sided 50, 90 and 95 % bands.
 Z50, Z90, Z95 = 0.6744897501960817, 1.6448536269514722, 1.959963984540054
@@ -169,9 +170,7 @@ def decode_output(record: bytes) -> EstimateBatch | Outcome:
     if len(wire.rows) % ESTIMATE_ROW.itemsize:
         raise RecordDamaged("rows are cut")
     rows = np.frombuffer(wire.rows, ESTIMATE_ROW)
-    return EstimateBatch(
-        wire.model, wire.patients, wire.devices, wire.signals, wire.reasons, rows
-    )
+    return EstimateBatch(wire.model, wire.patients, wire.devices, wire.signals, wire.reasons, rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from ingest.catalogue import SIGNALS
-from ingest.instant import SECOND
 from numpy.typing import NDArray
 
+from ingest.catalogue import SIGNALS
+from ingest.instant import SECOND
 from twin.estimate import ESTIMATE_ROW, NO_DEVICE, EstimateBatch, Kind, Status, Verdict
 from twin.estimation.bank import Bank, Updated
 from twin.estimation.kalman import (
@@ -111,9 +111,12 @@ class RowBuilder:
             news[name] = rows[name][changed]
         self._take(news, chosen[changed])
 
-    def age(self, at: int) -> None:
-        """Status and coasting rows of a tick at `at` (ns)."""
+    def age(self, at: int, partitions: NDArray[np.bool_]) -> None:
+        """Status and coasting rows of a tick at `at` (ns) for these partitions (mask)."""
         slots = self.bank.known()
+        if not partitions.all():
+            patient = self.bank.slots.of["patient"][slots]
+            slots = slots[partitions[self.bank.partition[patient]]]
         if not len(slots):
             return
         a = self.bank.slots.of

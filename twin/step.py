@@ -10,11 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from ingest.instant import SECOND
-from ingest.observation import Command, ObservationBatch, Record, Tick
+from numpy.typing import NDArray
 
+from ingest.instant import SECOND
+from ingest.journal.protocol import ALL_PARTITIONS
+from ingest.observation import Command, ObservationBatch, Record, Tick
 from twin.estimate import EstimateBatch, Outcome
 from twin.estimation.bank import Bank, Events
+from twin.estimation.kalman import NEVER
 from twin.estimation.models import ModelError, ModelFile, base_model, parse_model
 from twin.estimation.names import Names
 from twin.intake.arrivals import Arrivals, arrivals
@@ -31,13 +34,32 @@ Output = EstimateBatch | Outcome
 
 @dataclass(slots=True)
 class TwinState:
-    """Everything that has a memory. One worker's partitions; moved on only by `step`."""
+    """Everything that has a memory. One worker's partitions; moved on only by `step`.
+
+    position, tick_at, elapsed: (partitions,) int64. The journal position taken in last, the last
+    tick (ns, NEVER: none yet), the journal time that has passed for delays and dwell (ns).
+    """
 
     bank: Bank
     devices: Names = field(default_factory=Names)
-    tick_at: int | None = None
-    elapsed: int = 0
     commands: dict[str, None] = field(default_factory=dict)
+    position: NDArray[np.int64] = field(init=False)
+    tick_at: NDArray[np.int64] = field(init=False)
+    elapsed: NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.position = np.zeros(self.bank.partitions, np.int64)
+        self.tick_at = np.full(self.bank.partitions, NEVER, np.int64)
+        self.elapsed = np.zeros(self.bank.partitions, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A record at its place in the journal; partition ALL_PARTITIONS for a tick or command to all."""
+
+    partition: int
+    position: int
+    record: Record
 
 
 def new_state(partitions: int, model: ModelFile | None = None) -> TwinState:
@@ -46,26 +68,44 @@ def new_state(partitions: int, model: ModelFile | None = None) -> TwinState:
 
 
 def step(
-    state: TwinState, records: Iterable[tuple[int, Record]]
+    state: TwinState, records: Iterable[Placed]
 ) -> tuple[TwinState, Mapping[int, Sequence[Output]]]:
-    """Take in (partition, record) pairs in journal order; returns (state, outputs by partition).
+    """Take in records in journal order; returns (state, outputs by partition).
 
-    `state` is moved on in place and returned. Ticks and commands act at their place in the order.
+    `state` is moved on in place and returned. Ticks and commands act at their place in the order;
+    a record that a partition has already taken in (recovery from snapshots of different age) does
+    not act on that partition again.
     """
     outputs: dict[int, list[Output]] = {}
     waiting: list[ObservationBatch] = []
-    for partition, record in records:
+    for placed in records:
+        record = placed.record
+        due = _due(state, placed)
+        if not due.any():
+            continue
         if isinstance(record, ObservationBatch):
             waiting.append(record)
-            continue
-        _observe(state, waiting, outputs)
-        waiting = []
-        if isinstance(record, Tick):
-            _tick(state, record, outputs)
         else:
-            outputs.setdefault(max(partition, 0), []).append(_obey(state, record))
+            _observe(state, waiting, outputs)
+            waiting = []
+            if isinstance(record, Tick):
+                _tick(state, record, due, outputs)
+            else:
+                answered_in = int(np.flatnonzero(due)[0])
+                outputs.setdefault(answered_in, []).append(_obey(state, record))
+        state.position[due] = placed.position
     _observe(state, waiting, outputs)
     return state, outputs
+
+
+def _due(state: TwinState, placed: Placed) -> NDArray[np.bool_]:
+    """(partitions,) which partitions the record concerns and has not acted on."""
+    due = state.position < placed.position
+    if placed.partition != ALL_PARTITIONS:
+        only = due[placed.partition]
+        due[:] = False
+        due[placed.partition] = only
+    return due
 
 
 def _observe(
@@ -86,7 +126,7 @@ def _observe(
         outputs.setdefault(partition, []).append(batch)
 
 
-def _events(arrived: Arrivals, chosen: np.ndarray, slot: np.ndarray) -> Events:  # type: ignore[type-arg]
+def _events(arrived: Arrivals, chosen: NDArray[np.int64], slot: NDArray[np.int64]) -> Events:
     rows = arrived.rows[chosen]
     return Events(
         slot,
@@ -98,15 +138,17 @@ def _events(arrived: Arrivals, chosen: np.ndarray, slot: np.ndarray) -> Events: 
     )
 
 
-def _tick(state: TwinState, tick: Tick, outputs: dict[int, list[Output]]) -> None:
-    if state.tick_at is not None:
-        passed = tick.at - state.tick_at
-        if 0 <= passed < TICK_MINIMUM:
-            return
-        state.elapsed += min(max(passed, 0), TICK_LONGEST)
-    state.tick_at = tick.at
+def _tick(
+    state: TwinState, tick: Tick, due: NDArray[np.bool_], outputs: dict[int, list[Output]]
+) -> None:
+    passed = np.where(state.tick_at == NEVER, TICK_LONGEST, tick.at - state.tick_at)
+    counts = due & ~((passed >= 0) & (passed < TICK_MINIMUM))
+    if not counts.any():
+        return
+    state.elapsed[counts] += np.clip(passed[counts], 0, TICK_LONGEST)
+    state.tick_at[counts] = tick.at
     rows = RowBuilder(state.bank, state.devices)
-    rows.age(tick.at)
+    rows.age(tick.at, counts)
     for partition, batch in rows.batches():
         outputs.setdefault(partition, []).append(batch)
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
+
 from ingest.catalogue import SIGNALS
 from ingest.instant import SECOND
 from ingest.journal.protocol import partition_of
-from numpy.typing import NDArray
-
 from twin.estimation.forecast import project
 from twin.estimation.kalman import DISCRETE, ESTIMATE, NEVER, STATE, process
 from twin.estimation.models import PARAMETERS, ModelFile
@@ -121,8 +121,12 @@ class Bank:
         self.slot_of[patient, signal] = slot
         return slot
 
-    def update(self, events: Events) -> Updated:
-        """Take the events in, in order within a slot. One entry to the kernel, in slot order."""
+    def update(self, events: Events, states: NDArray[np.float64] | None = None) -> Updated:
+        """Take the events in, in order within a slot. One entry to the kernel, in slot order.
+
+        states (n, STATE), if given, gets the state after each event (for forecasts).
+        """
+        states = np.empty((0, STATE)) if states is None else states
         n = len(events.slot)
         order = np.argsort(events.slot, kind="stable")
         verdict, as_of = np.zeros(n, np.uint8), np.zeros(n, np.int64)
@@ -140,7 +144,7 @@ class Bank:
                 events.quality, events.device, a["state"], a["state_t"], a["base"], a["base_t"],
                 a["model"], a["ring_at"], a["ring_size"], a["ring_n"], a["ring_t"], a["ring_z"],
                 a["ring_r"], a["ring_device"], self.params, self._cache, self._cache_dt,
-                verdict, as_of, estimates, by, at, revised, scratch, taken,
+                verdict, as_of, estimates, states, by, at, revised, scratch, taken,
             )  # fmt: skip
             done += step
             parts.append((by[:m], at[:m], revised[:m]))
@@ -169,13 +173,21 @@ class Bank:
         self, slots: NDArray[np.int64], seconds: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and standard deviation (n,) of the slots, so many seconds (n,) after their stamp."""
-        mean, var = np.empty(len(slots)), np.empty(len(slots))
         a = self.slots.of
+        return self.project(a["state"], slots, a["model"], seconds)
+
+    def project(
+        self,
+        states: NDArray[np.float64],
+        chosen: NDArray[np.int64],
+        signal: NDArray[np.int32],
+        seconds: NDArray[np.float64],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and standard deviation (n,) of rows `chosen` of states, of signal rows, later."""
+        mean, var = np.empty(len(chosen)), np.empty(len(chosen))
         x, cache = np.empty((1, STATE)), np.zeros((len(SIGNALS), DISCRETE))
         cache_dt = np.zeros(len(SIGNALS), np.int64)
-        project(
-            a["state"], slots, self.params, a["model"], seconds, x, cache, cache_dt, mean, var
-        )
+        project(states, chosen, self.params, signal, seconds, x, cache, cache_dt, mean, var)
         return mean, np.sqrt(var)
 
     def restore(self, patients: Sequence[str], slots: NDArray[np.int64]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from twin.estimation.kalman import D, M, PDD, PMD, PMM, STATE, predict
+from twin.estimation.kalman import PDD, PMD, PMM, STATE, D, M, predict
 
 _compiled: Any = njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 

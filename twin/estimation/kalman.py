@@ -321,11 +321,19 @@ def move_to(x, i, known_t, stamp, p, row, cache, cache_dt):  # type: ignore[no-u
 
 
 @_compiled
+def keep(states, n, state, k):  # type: ignore[no-untyped-def]
+    """Copy the state after event n, if asked for."""
+    if n < states.shape[0]:
+        for j in range(STATE):
+            states[n, j] = state[k, j]
+
+
+@_compiled
 def process(  # type: ignore[no-untyped-def]
     order, slot, stamp, value, noise_std, quality, device,
     state, state_t, base, base_t, model, ring_at, ring_size, ring_n,
     ring_t, ring_z, ring_r, ring_device, params, cache, cache_dt,
-    verdict, as_of, out, rev_event, rev_t, rev_out, scratch, taken,
+    verdict, as_of, out, states, rev_event, rev_t, rev_out, scratch, taken,
 ):  # fmt: skip
     """Take in events order[0], order[1], …; returns (events taken, revisions written).
 
@@ -333,7 +341,7 @@ def process(  # type: ignore[no-untyped-def]
     Per slot k: state/base (slots, STATE) now and before the ring, state_t/base_t their stamps,
     model[k] its row of params; ring_at[k] (start in the ring arrays, index of the oldest member),
     ring_size[k], ring_n[k]: a circular ring in order of stamp. Written: verdict, as_of (n,), out
-    (n, ESTIMATE); revisions rev_event (which event caused it), rev_t (the stamp revised), rev_out.
+    (n, ESTIMATE), states (n or 0, STATE) the state after; revisions rev_event (which event caused it), rev_t (the stamp revised), rev_out.
     Stops early when fewer than 64 revisions would fit.
     """
     revisions = 0
@@ -376,6 +384,7 @@ def process(  # type: ignore[no-untyped-def]
             out[n, E_INTERVAL] = span * 1e-9 / (members - 1)
         if said != ACCEPTED:
             estimate(state, k, params, row, out, n, math.nan, 0.0)
+            keep(states, n, state, k)
             continue
         if members == size:  # the oldest stamp goes into the base
             end = group_end(ring_t, start, head, size, 0, members)
@@ -405,6 +414,7 @@ def process(  # type: ignore[no-untyped-def]
             state_t[k] = t
             as_of[n] = t
             estimate(state, k, params, row, out, n, nis, weight)
+            keep(states, n, state, k)
             continue
         # Late, or a second device at the newest stamp: filter again from the base.
         for j in range(STATE):
@@ -432,4 +442,5 @@ def process(  # type: ignore[no-untyped-def]
         for j in range(STATE):
             state[k, j] = scratch[0, j]
         estimate(state, k, params, row, out, n, own_nis, own_weight)
+        keep(states, n, state, k)
     return order.shape[0], revisions

@@ -19,9 +19,10 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from ingest.catalogue import SIGNALS
 from ingest.instant import SECOND
-from numpy.typing import NDArray
 
 #: Columns of the parameter table that the kernel reads, one row a signal.
 (
@@ -140,7 +141,9 @@ class ModelFile:
                 2 * model.ring * interval * SECOND,
                 *model.stationary(),
                 60.0 / model.trend_time,
-                model.stationary()[0] * model.trend_time / (model.deviation_time + model.trend_time),
+                model.stationary()[0]
+                * model.trend_time
+                / (model.deviation_time + model.trend_time),
             )
         return table
 

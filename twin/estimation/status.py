@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from ingest.instant import MINUTE, SECOND
 from numpy.typing import NDArray
 
+from ingest.instant import MINUTE, SECOND
 from twin.estimate import Status
 
 

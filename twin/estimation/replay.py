@@ -1,0 +1,264 @@
+"""Offline replay: a recording through the same bank, deterministic, one row for each observation.
+
+No revisions, ticks or fine clock: each accepted or belated observation gives a row written after it
+was taken in, in processing order; with forecasts, rows of the same state moved on follow it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.catalogue import SIGNALS
+from ingest.instant import DAY, MINUTE
+from ingest.recording import Recording, read_recording, recording_of
+from twin.estimate import Status, Verdict, bands
+from twin.estimation.bank import SIGNAL_ROW, Bank, Events, Updated
+from twin.estimation.kalman import (
+    E_INTERVAL,
+    E_MEAN,
+    E_NIS,
+    E_TREND,
+    E_TREND_VAR,
+    E_VAR,
+    E_WEIGHT,
+    STATE,
+)
+from twin.estimation.models import ModelFile, base_model
+from twin.estimation.names import Names
+from twin.estimation.status import status_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Order = Literal["measured", "received"]
+COLUMNS = (
+    "patient", "signal", "as_of", "horizon_s", "mean", "std", "lo95", "hi95", "lo90", "hi90",
+    "lo50", "hi50", "trend", "trend_std", "nis", "weight", "status",
+)  # fmt: skip
+CHUNK = 50_000
+_STATUS = {status.value: status.name.lower() for status in Status}
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """Rows of a replay as an Arrow table with the columns `COLUMNS`, and what gave no row.
+
+    state (slots, STATE) and keys (slots,) (patient, signal) are the bank at the end.
+    """
+
+    table: pa.Table
+    counts: Mapping[str, int]
+    keys: Sequence[tuple[str, str]]
+    state: NDArray[np.float64]
+
+
+def replay(
+    recording: Any,
+    *,
+    model: ModelFile | None = None,
+    order: Order = "measured",
+    forecast: Sequence[float] = (),
+    columns: Mapping[str, str] | None = None,
+    time_column: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Replayed:
+    """Replay a Recording, a pandas or Arrow table, or a CSV or Parquet file.
+
+    forecast: horizons in seconds. columns and time_column as for `read_recording`. progress is told
+    (observations done, of how many). Raises RecordingError, ValueError.
+    """
+    import pyarrow as pa
+
+    if isinstance(recording, (str, Path)):
+        recording = read_recording(recording, columns, time_column)
+    elif not isinstance(recording, Recording):
+        recording = recording_of(recording, columns, time_column)
+    bank = Bank(model or base_model())
+    counts: Counter[str] = Counter(recording.refused)
+    chosen = _order(recording, order)
+    refused = _refusals(recording, chosen, bank)
+    counts.update(refused.reasons)
+    chosen = chosen[refused.usable]
+    columns_of = _Columns(recording, bank)
+    parts = []
+    for start in range(0, len(chosen), CHUNK):
+        parts.append(columns_of.rows(chosen[start : start + CHUNK], forecast, counts))
+        if progress is not None:
+            progress(min(start + CHUNK, len(chosen)), len(chosen))
+    table = pa.concat_tables(parts) if parts else columns_of.rows(chosen, forecast, counts)
+    slots = bank.known()
+    a = bank.slots.of
+    keys = [
+        (bank.patients.text[p], tuple(SIGNALS)[s])
+        for p, s in zip(a["patient"][slots], a["model"][slots], strict=True)
+    ]
+    return Replayed(table, dict(counts), keys, a["state"][slots])
+
+
+def _order(recording: Recording, order: Order) -> NDArray[np.int64]:
+    keys: tuple[NDArray[np.int64], ...] = (np.arange(len(recording)), recording.received_at)
+    if order == "measured":
+        keys = (*keys, recording.measured_at)
+    elif order != "received":
+        raise ValueError(f"order: got {order!r}, expected measured or received")
+    return np.lexsort(keys)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusals:
+    usable: NDArray[np.bool_]
+    reasons: Mapping[str, int]
+
+
+def _refusals(recording: Recording, chosen: NDArray[np.int64], bank: Bank) -> _Refusals:
+    """What ingest or the bank would refuse: range, absurd stamp, no model."""
+    signals = [SIGNALS[code] for code in recording.signal]
+    lower = np.array([signal.lower for signal in signals])
+    upper = np.array([signal.upper for signal in signals])
+    modelled = np.array([code in bank.model_file.signals for code in recording.signal], bool)
+    ahead = recording.measured_at - recording.received_at
+    tests = {
+        "no_model": ~modelled,
+        "value_out_of_range": ~((recording.value >= lower) & (recording.value <= upper)),
+        "future": ahead > 5 * MINUTE,
+        "ancient": ahead < -400 * DAY,
+    }
+    usable = np.ones(len(recording), bool)
+    reasons = {}
+    for reason, found in tests.items():
+        reasons[reason] = int((found & usable).sum())
+        usable &= ~found
+    return _Refusals(usable[chosen], {k: n for k, n in reasons.items() if n})
+
+
+class _Columns:
+    """The recording with the bank's numbers, and the rows made of what the bank said."""
+
+    def __init__(self, recording: Recording, bank: Bank) -> None:
+        devices = Names()
+        self.recording, self.bank = recording, bank
+        self.patient = np.array([bank.number_of(p) for p in recording.patient], np.int64)
+        self.device = np.array([devices.number(d) for d in recording.device], np.int32)
+        self.signal = np.array([SIGNAL_ROW[code] for code in recording.signal], np.int64)
+
+    def rows(
+        self, chosen: NDArray[np.int64], horizons: Sequence[float], counts: Counter[str]
+    ) -> pa.Table:
+        """Take the chosen observations in and return their rows."""
+        recording, bank = self.recording, self.bank
+        slot = bank.find(self.patient[chosen], self.signal[chosen])
+        states = np.empty((len(chosen) if horizons else 0, STATE))
+        events = Events(
+            slot,
+            recording.measured_at[chosen],
+            recording.value[chosen],
+            recording.noise_std[chosen],
+            recording.quality[chosen],
+            self.device[chosen],
+        )
+        updated = bank.update(events, states)
+        for verdict in (Verdict.BELATED, Verdict.DUPLICATE, Verdict.CONFLICT):
+            counts[verdict.name.lower()] += int((updated.verdict == verdict).sum())
+        shown = np.flatnonzero(
+            (updated.verdict == Verdict.ACCEPTED) | (updated.verdict == Verdict.BELATED)
+        )
+        counts["rows"] += len(shown)
+        signal = self.signal[chosen].astype(np.int32)
+        ahead = [
+            (seconds, *bank.project(states, shown, signal, np.full(len(shown), float(seconds))))
+            for seconds in horizons
+        ]
+        return self._table(chosen[shown], _shown(updated, shown), ahead)
+
+    def _table(
+        self,
+        chosen: NDArray[np.int64],
+        updated: Updated,
+        ahead: Sequence[tuple[float, NDArray[np.float64], NDArray[np.float64]]],
+    ) -> pa.Table:
+        """Rows of the chosen observations: the estimate, then each horizon, observation by
+        observation."""
+        import pyarrow as pa
+
+        e = updated.estimates
+        expected = self.bank.expected_interval(self.signal[chosen], e[:, E_INTERVAL])
+        status = status_of(self.recording.received_at[chosen] - updated.as_of, expected)
+        each = 1 + len(ahead)
+        mean = np.stack([e[:, E_MEAN], *(m for _, m, _ in ahead)], axis=1).reshape(-1)
+        std = np.stack([np.sqrt(e[:, E_VAR]), *(s for _, _, s in ahead)], axis=1).reshape(-1)
+        band = bands(mean, std)
+        now_only = np.arange(each) > 0
+        blank = np.tile(now_only, len(chosen))
+        belated = updated.verdict == Verdict.BELATED
+
+        def repeated(values: NDArray[Any]) -> NDArray[Any]:
+            return np.repeat(values, each)
+
+        texts = pa.array([self.bank.patients.text[n] for n in self.patient[chosen]], pa.string())
+        codes = pa.array([tuple(SIGNALS)[n] for n in self.signal[chosen]], pa.string())
+        index = pa.array(repeated(np.arange(len(chosen))))
+        words = pa.array([_STATUS[n] for n in status], pa.string())
+        nis = np.where(belated, np.nan, e[:, E_NIS])
+        columns = {
+            "patient": texts.take(index),
+            "signal": codes.take(index),
+            "as_of": pa.array(repeated(updated.as_of), pa.timestamp("ns", tz="UTC")),
+            "horizon_s": pa.array(np.tile([0.0, *(h for h, _, _ in ahead)], len(chosen))),
+            "mean": pa.array(mean),
+            "std": pa.array(std),
+            "lo95": pa.array(band.lo95),
+            "hi95": pa.array(band.hi95),
+            "lo90": pa.array(band.lo90),
+            "hi90": pa.array(band.hi90),
+            "lo50": pa.array(band.lo50),
+            "hi50": pa.array(band.hi50),
+            "trend": _or_null(repeated(e[:, E_TREND]), blank),
+            "trend_std": _or_null(repeated(np.sqrt(e[:, E_TREND_VAR])), blank),
+            "nis": _or_null(repeated(nis), blank),
+            "weight": _or_null(repeated(e[:, E_WEIGHT]), blank),
+            "status": words.take(index),
+        }
+        return pa.table(columns)
+
+
+def _shown(updated: Updated, shown: NDArray[np.int64]) -> Updated:
+    return Updated(
+        updated.verdict[shown],
+        updated.as_of[shown],
+        updated.estimates[shown],
+        updated.revised_by,
+        updated.revised_at,
+        updated.revised,
+    )
+
+
+def _or_null(values: NDArray[np.float64], blank: NDArray[np.bool_]) -> Any:
+    import pyarrow as pa
+
+    return pa.array(values, mask=blank | np.isnan(values))
+
+
+def write_estimates(table: pa.Table, path: Path | str) -> None:
+    """CSV (ISO-8601 ns with Z, shortest float64, empty = no value) or Parquet by the file's name."""
+    import pyarrow as pa
+    from pyarrow import csv, parquet
+
+    path = Path(path)
+    if path.suffix == ".parquet":
+        parquet.write_table(table, path)
+        return
+    stamps = table.column("as_of").to_numpy().astype("datetime64[ns]")
+    texts = pa.array(
+        np.char.add(np.datetime_as_string(stamps), "Z") if len(stamps) else [], pa.string()
+    )
+    at = table.schema.get_field_index("as_of")
+    csv.write_csv(
+        table.set_column(at, "as_of", texts), path, csv.WriteOptions(quoting_style="needed")
+    )

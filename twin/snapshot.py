@@ -1,0 +1,191 @@
+"""Snapshots: the state of one partition as a file, so that recovery need not begin at the beginning.
+
+A snapshot names its layout, model, code and numpy version and carries a hash; one that cannot be
+read is refused with the reason, and the worker falls back to the older one or the whole journal.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from hashlib import blake2b
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.estimation.kalman import DEVICE
+from twin.estimation.models import parse_model
+from twin.step import TwinState
+
+LAYOUT = 1
+_DIGEST = 16
+_encoder = msgspec.msgpack.Encoder()
+
+
+class SnapshotUnreadable(Exception):
+    """A snapshot that cannot be used; `why` says whether it is damaged or of another layout."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"snapshot {name}: {why}")
+        self.name, self.why = name, why
+
+
+class _Array(msgspec.Struct, frozen=True, array_like=True):
+    kind: str
+    shape: tuple[int, ...]
+    content: bytes
+
+    def read(self) -> NDArray[Any]:
+        return np.frombuffer(self.content, np.dtype(self.kind)).reshape(self.shape)
+
+
+class _Snapshot(msgspec.Struct, frozen=True):
+    layout: int
+    code: str
+    numpy: str
+    model: str
+    partition: int
+    position: int
+    tick_at: int
+    elapsed: int
+    commands: tuple[str, ...]
+    patients: tuple[str, ...]
+    devices: tuple[str, ...]
+    arrays: dict[str, _Array]
+
+
+_decoder = msgspec.msgpack.Decoder(_Snapshot)
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A partition's state, copied; `encode` may run while the twin goes on."""
+
+    partition: int
+    position: int
+    snapshot: _Snapshot
+    arrays: dict[str, NDArray[Any]]
+
+    @property
+    def name(self) -> str:
+        """File name; `position_in` reads the position back."""
+        return f"p{self.partition:03d}-{self.position:015d}"
+
+    def encode(self) -> bytes:
+        """The bytes of the file: hash and content."""
+        arrays = {k: _Array(a.dtype.str, a.shape, a.tobytes()) for k, a in self.arrays.items()}
+        body = _encoder.encode(msgspec.structs.replace(self.snapshot, arrays=arrays))
+        return blake2b(body, digest_size=_DIGEST).digest() + body
+
+
+def position_in(name: str) -> int:
+    """The input position that the snapshot of this name includes."""
+    return int(name.rpartition("-")[2])
+
+
+def capture(state: TwinState, partition: int) -> Captured:
+    """A copy of all state of the partition, as of the last entry it took in."""
+    bank = state.bank
+    part = bank.slots.take(bank.in_partition(partition))
+    used = np.concatenate(
+        [part["ring_device"], _reporting(part["state"]), _reporting(part["base"])]
+    )
+    numbers = np.unique(used[used >= 0]).astype(np.int64)
+    part["ring_device"] = np.searchsorted(numbers, part["ring_device"]).astype(np.int32)
+    for name in ("state", "base"):
+        some = part[name][:, DEVICE] >= 0
+        part[name][some, DEVICE] = np.searchsorted(numbers, part[name][some, DEVICE])
+    snapshot = _Snapshot(
+        LAYOUT,
+        version("wearable-twin"),
+        np.__version__,
+        bank.model_file.content,
+        partition,
+        int(state.position[partition]),
+        int(state.tick_at[partition]),
+        int(state.elapsed[partition]),
+        tuple(state.commands),
+        tuple(bank.patients.text[n] for n in part["patient"]),
+        tuple(state.devices.text[n] for n in numbers),
+        {},
+    )
+    return Captured(partition, snapshot.position, snapshot, part)
+
+
+def _reporting(rows: NDArray[np.float64]) -> NDArray[np.int64]:
+    return rows[:, DEVICE].astype(np.int64)
+
+
+def restore(state: TwinState, name: str, content: bytes) -> None:
+    """Put the snapshot's partition into `state`. Raises SnapshotUnreadable."""
+    digest, body = content[:_DIGEST], content[_DIGEST:]
+    if blake2b(body, digest_size=_DIGEST).digest() != digest:
+        raise SnapshotUnreadable(name, "damaged: its hash does not match")
+    try:
+        snapshot = _decoder.decode(body)
+    except msgspec.DecodeError as error:
+        raise SnapshotUnreadable(name, f"another layout: {error}") from error
+    if snapshot.layout != LAYOUT:
+        raise SnapshotUnreadable(name, f"layout {snapshot.layout}, this code reads {LAYOUT}")
+    bank = state.bank
+    if snapshot.model != bank.model_file.content:
+        bank.adopt(parse_model(snapshot.model, f"snapshot {name}"))
+    numbers = np.array([state.devices.number(device) for device in snapshot.devices], np.int64)
+    part = {key: array.read().copy() for key, array in snapshot.arrays.items()}
+    if len(numbers):
+        part["ring_device"] = numbers[part["ring_device"]].astype(np.int32)
+        for key in ("state", "base"):
+            some = part[key][:, DEVICE] >= 0
+            part[key][some, DEVICE] = numbers[part[key][some, DEVICE].astype(np.int64)]
+    bank.restore(snapshot.patients, bank.slots.put(part))
+    state.position[snapshot.partition] = snapshot.position
+    state.tick_at[snapshot.partition] = snapshot.tick_at
+    state.elapsed[snapshot.partition] = snapshot.elapsed
+    state.commands.update(dict.fromkeys(snapshot.commands))
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotFolder:
+    """Snapshot files; a file is complete or absent, and durable when `write` returns."""
+
+    folder: Path
+
+    def write(self, name: str, content: bytes) -> None:
+        """Blocks on the disk (fsync of file and folder)."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        draft = self.folder / f"{name}.draft"
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(self.folder / name)
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def read(self, name: str) -> bytes:
+        """Raises SnapshotUnreadable if the file is not there."""
+        try:
+            return (self.folder / name).read_bytes()
+        except OSError as error:
+            raise SnapshotUnreadable(name, error.strerror or "not there") from error
+
+    def delete(self, name: str) -> None:
+        """Forget a file; it may be gone already."""
+        (self.folder / name).unlink(missing_ok=True)
+
+    def keep(self, names: Collection[str]) -> int:
+        """Delete every other file (left over from a crash); returns how many."""
+        if not self.folder.is_dir():
+            return 0
+        others = [path.name for path in self.folder.iterdir() if path.name not in names]
+        for name in others:
+            self.delete(name)
+        return len(others)

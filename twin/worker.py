@@ -1,0 +1,213 @@
+"""journal → step → journal: the one owner of exactly-once.
+
+Outputs, positions and snapshot names go into the journal in one atomic commit. What was stepped
+again after a restart, up to the committed position, is thrown away.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from threading import Event, Thread
+from uuid import uuid4
+
+from ingest.journal.protocol import (
+    ALL_PARTITIONS,
+    Assignment,
+    Entry,
+    Journal,
+    Progress,
+    Worker,
+)
+from ingest.observation import (
+    Command,
+    ObservationBatch,
+    RecordDamaged,
+    decode_record,
+    encode_record,
+)
+from twin.estimate import encode_output
+from twin.estimation.models import ModelFile, base_model
+from twin.rotation import Rotation
+from twin.snapshot import SnapshotFolder, SnapshotUnreadable, position_in, restore
+from twin.step import Output, Placed, TwinState, new_state, step
+
+log = logging.getLogger(__name__)
+
+READ_RECORDS = 2_000
+READ_TIMEOUT = 0.2
+
+
+class CannotRecover(Exception):
+    """No readable snapshot of a partition, and the journal does not reach back to its beginning."""
+
+    def __init__(self, partition: int, why: str) -> None:
+        super().__init__(f"partition {partition}: {why}")
+        self.partition, self.why = partition, why
+
+
+@dataclass(slots=True)
+class WorkerCounts:
+    """For metrics; what must survive a restart is in the journal."""
+
+    entries: int = 0
+    observations: int = 0
+    steps: int = 0
+    damaged: int = 0
+    snapshots: int = 0
+    recovered: int = 0
+
+
+@dataclass(slots=True)
+class TwinWorker:
+    """Steps all partitions it is given, on a thread of its own between `start` and `stop`.
+
+    now: wall clock in ns UTC, only for the rotation of snapshots and the stamps of its commands.
+    """
+
+    journal: Journal
+    snapshots: SnapshotFolder
+    now: Callable[[], int]
+    model: ModelFile = field(default_factory=base_model)
+    counts: WorkerCounts = field(default_factory=WorkerCounts)
+    fault: BaseException | None = None
+    state: TwinState = field(init=False)
+    _rotation: Rotation = field(init=False)
+    _committed: dict[int, int] = field(default_factory=dict)
+    _stopping: Event = field(default_factory=Event)
+    _thread: Thread | None = None
+    _membership: Worker | None = None
+
+    def start(self) -> None:
+        """Join the group and go. Raises AlreadyOwned if another worker holds the journal."""
+        self.state = new_state(self.journal.partitions, self.model)
+        self._rotation = Rotation(self.snapshots, self.journal.partitions, self.now)
+        self._membership = self.journal.join(self)
+        self._thread = Thread(target=self._run, name="twin-worker", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the step in hand, snapshot everything, leave the group."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def position(self) -> int:
+        """The last journal position taken in by every partition."""
+        return int(self.state.position.min())
+
+    def assigned(self, partitions: Sequence[Assignment]) -> None:
+        """Restore each partition from its newest readable snapshot."""
+        for given in partitions:
+            self._committed[given.partition] = given.position
+            self._restore(given)
+        if self.model.version != self.state.bank.model_file.version:
+            self._tell_model()
+
+    def revoked(self, partitions: Sequence[int]) -> None:
+        """Drop the state of partitions that another worker now owns."""
+        for partition in partitions:
+            self.state.bank.forget(partition)
+            self._committed.pop(partition, None)
+
+    def _restore(self, given: Assignment) -> None:
+        membership = self._joined()
+        why = "it never had a snapshot"
+        for kept in membership.snapshots(given.partition):
+            try:
+                restore(self.state, kept.name, self.snapshots.read(kept.name))
+            except SnapshotUnreadable as error:
+                log.error("snapshot unreadable", extra={"snapshot": kept.name, "why": error.why})
+                why = str(error)
+                continue
+            membership.seek(given.partition, position_in(kept.name))
+            return
+        if given.position > 0 and self.journal.oldest("observations") > 1:
+            raise CannotRecover(given.partition, f"{why}, and the journal begins later")
+        membership.seek(given.partition, 0)
+
+    def _tell_model(self) -> None:
+        body = {"content": self.model.content, "version": self.model.version}
+        command = Command(uuid4().hex, "model", "configuration", self.now(), body)
+        self.journal.append("observations", [(ALL_PARTITIONS, encode_record(command))])
+
+    def _joined(self) -> Worker:
+        if self._membership is None:
+            raise RuntimeError("the worker has not joined")
+        return self._membership
+
+    def _run(self) -> None:
+        membership = self._joined()
+        try:
+            while not self._stopping.is_set():
+                entries = membership.read(READ_RECORDS, READ_TIMEOUT)
+                if entries:
+                    self._take(entries)
+            if self._committed:
+                membership.commit(self._rotation.everything(self.state))
+        except BaseException as error:
+            self.fault = error
+            log.exception("the worker stopped")
+        finally:
+            membership.close()
+            self._rotation.close()
+
+    def _take(self, entries: Sequence[Entry]) -> None:
+        placed = [one for entry in entries if (one := self._decode(entry)) is not None]
+        outputs = self._fresh_outputs(placed)
+        end = entries[-1].position
+        self.counts.entries += len(entries)
+        self.counts.steps += 1
+        names = self._rotation.due(self.state, entries)
+        progress = {
+            p: Progress(end, [encode_output(o) for o in outputs.get(p, ())], names.get(p))
+            for p, committed in self._committed.items()
+            if end > committed
+        }
+        if progress:
+            self._joined().commit(progress)
+            self._rotation.committed(names)
+            self._committed.update(dict.fromkeys(progress, end))
+
+    def _decode(self, entry: Entry) -> Placed | None:
+        try:
+            record = decode_record(entry.record)
+        except RecordDamaged as error:
+            self.counts.damaged += 1
+            log.error("record damaged", extra={"position": entry.position, "why": error.why})
+            return None
+        if isinstance(record, ObservationBatch):
+            self.counts.observations += len(record.table())
+        return Placed(entry.partition, entry.position, record)
+
+    def _fresh_outputs(self, placed: Sequence[Placed]) -> Mapping[int, Sequence[Output]]:
+        """Step the records; outputs of what was already committed are thrown away."""
+        behind = max(self._committed.values(), default=0)
+        if not placed or placed[0].position > behind:
+            return step(self.state, placed)[1]
+        kept: dict[int, list[Output]] = {}
+        for position, run in _runs(placed, set(self._committed.values())):
+            for partition, outputs in step(self.state, run)[1].items():
+                if position > self._committed.get(partition, 0):
+                    kept.setdefault(partition, []).extend(outputs)
+        self.counts.recovered += sum(one.position <= behind for one in placed)
+        return kept
+
+
+def _runs(placed: Sequence[Placed], borders: Iterable[int]) -> list[tuple[int, list[Placed]]]:
+    """Cut the records at the committed positions: (a position of the run, its records)."""
+    sorted_borders = sorted(borders)
+
+    def side(one: Placed) -> int:
+        return sum(one.position > border for border in sorted_borders)
+
+    runs = [list(run) for _, run in groupby(placed, side)]
+    return [(run[0].position, run) for run in runs]
