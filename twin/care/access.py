@@ -1,0 +1,170 @@
+"""Who gets in: one token for all until there are accounts, as bearer or through the sign-in page.
+
+Also what every answer must carry: security headers, no caching of patients' numbers, and refusal of
+what another site's page makes a browser send.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import quote, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from twin.care.problem import Problem, problem_response
+
+SESSION_COOKIE = "twin_session"
+SESSION_S = 12 * 3600
+_MOST_SESSIONS = 1_000
+_OPEN = ("/healthz", "/readyz", "/sign-in")
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+_HEADERS = {
+    "content-security-policy": (
+        "default-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+@dataclass(slots=True)
+class Attempts:
+    """Failed sign-ins of one address: 5 in a minute, then it waits. All addresses: 60 in a minute.
+
+    The bound on all also bounds what is remembered.
+    """
+
+    each: int = 5
+    all: int = 60
+    window_s: float = 60.0
+    _failed: deque[tuple[float, str]] = field(default_factory=deque)
+
+    def wait(self, address: str, at: float) -> int:
+        """Whole seconds until this address may try again, 0 = now."""
+        while self._failed and self._failed[0][0] <= at - self.window_s:
+            self._failed.popleft()
+        own = [t for t, a in self._failed if a == address]
+        if len(own) >= self.each:
+            return int(own[-self.each] + self.window_s - at) + 1
+        if len(self._failed) >= self.all:
+            return int(self._failed[-self.all][0] + self.window_s - at) + 1
+        return 0
+
+    def fail(self, address: str, at: float) -> None:
+        self._failed.append((at, address))
+
+
+@dataclass(slots=True)
+class Access:
+    """The token and the sessions that it opened. Used in the event loop only.
+
+    Sessions are kept in memory, by the hash of their secret; a restart signs everybody out.
+    """
+
+    token: str | None
+    clock: Callable[[], float] = time.monotonic
+    attempts: Attempts = field(default_factory=Attempts)
+    _sessions: dict[bytes, float] = field(default_factory=dict)
+
+    def token_matches(self, offered: str) -> bool:
+        expected = self.token
+        return expected is not None and secrets.compare_digest(offered.encode(), expected.encode())
+
+    def open_session(self) -> str:
+        """A new session's secret, good for 12 h."""
+        now = self.clock()
+        self._sessions = {key: end for key, end in self._sessions.items() if end > now}
+        if len(self._sessions) >= _MOST_SESSIONS:
+            del self._sessions[min(self._sessions, key=self._sessions.__getitem__)]
+        secret = secrets.token_urlsafe(32)
+        self._sessions[_key(secret)] = now + SESSION_S
+        return secret
+
+    def close_session(self, secret: str) -> None:
+        self._sessions.pop(_key(secret), None)
+
+    def admits(self, headers: Headers) -> bool:
+        """Does this request come from somebody who has the token, or a session that it opened?"""
+        if self.token is None:
+            return True
+        scheme, _, offered = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and self.token_matches(offered.strip()):
+            return True
+        end = self._sessions.get(_key(session_of(headers)))
+        return end is not None and end > self.clock()
+
+
+def session_of(headers: Headers) -> str:
+    """The secret in the session cookie, "" if there is none."""
+    try:
+        cookie = SimpleCookie(headers.get("cookie", "")).get(SESSION_COOKIE)
+    except CookieError:
+        return ""
+    return "" if cookie is None else cookie.value
+
+
+def _key(secret: str) -> bytes:
+    return sha256(secret.encode()).digest()
+
+
+class Guard:
+    """ASGI middleware before everything else (a plain one: streams pass through unbuffered)."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app = app
+        self._access = access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers, path = Headers(scope=scope), scope["path"]
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                outgoing = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    outgoing[name] = value
+                outgoing.setdefault("cache-control", "no-store")
+            await send(message)
+
+        answer = self._refusal(scope["method"], path, headers)
+        await (answer or self._app)(scope, receive, send_guarded)
+
+    def _refusal(self, method: str, path: str, headers: Headers) -> ASGIApp | None:
+        if self._access.token is None and not _is_loopback(headers.get("host", "")):
+            return problem_response(Problem(421, "without a token only loopback is served").body)
+        if method not in ("GET", "HEAD") and not _same_origin(headers):
+            return problem_response(Problem(403, "sent by another site's page").body)
+        if path in _OPEN or path.startswith("/static/") or self._access.admits(headers):
+            return None
+        if path.startswith("/api/") or path in ("/metrics", "/openapi.json"):
+            return problem_response(
+                Problem(401, "send the token: Authorization: Bearer …").body,
+                {"www-authenticate": "Bearer"},
+            )
+        return RedirectResponse(f"/sign-in?next={quote(path, safe='/')}", 303)
+
+
+def _is_loopback(host: str) -> bool:
+    """Guards the open demo against a foreign name that was pointed at this machine."""
+    name = host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
+    return name.lower() in _LOOPBACK
+
+
+def _same_origin(headers: Headers) -> bool:
+    origin = headers.get("origin")
+    if origin is not None:
+        return urlsplit(origin).netloc == headers.get("host")
+    return headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")

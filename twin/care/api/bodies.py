@@ -1,0 +1,221 @@
+"""Bodies of the answers under /api/v1, and their schemas for /openapi.json.
+
+Times out are epoch milliseconds or ISO-8601; NaN leaves as null. Fields may be added, these stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Response
+
+Numbers = Sequence[float | None]
+
+
+class Coasting(msgspec.Struct, frozen=True):
+    """The prediction without measurement that the page shows in place of the estimate."""
+
+    mean: float
+    std: float
+    lo95: float
+    hi95: float
+
+
+class LatestEstimate(msgspec.Struct, frozen=True):
+    """The newest estimate of one signal; as_of is ISO-8601, age_s = now − as_of, trend per minute.
+
+    value, measured_at, received_at, device: the newest raw value. arrow −2…2, approximate: how the
+    page shows it.
+    """
+
+    as_of: str
+    mean: float
+    std: float
+    lo50: float
+    hi50: float
+    lo95: float
+    hi95: float
+    trend: float
+    trend_std: float
+    age_s: float
+    status: str
+    unit: str
+    arrow: int
+    approximate: bool
+    value: float
+    measured_at: str
+    received_at: str
+    device: str
+    coasting: Coasting | None
+
+
+class PatientBody(msgspec.Struct, frozen=True):
+    """One patient: pseudonymous id, label for people, code → newest estimate."""
+
+    id: str
+    label: str
+    estimates: Mapping[str, LatestEstimate]
+
+
+class PatientsBody(msgspec.Struct, frozen=True):
+    """time: the pipeline's clock. state: "live", or "ingest_down", "worker_down": then every status
+    is as old as the last word of that part."""
+
+    time: str
+    state: str
+    patients: Sequence[PatientBody]
+
+
+class OnePatientBody(msgspec.Struct, frozen=True):
+    """`PatientBody` with time and state."""
+
+    time: str
+    state: str
+    id: str
+    label: str
+    estimates: Mapping[str, LatestEstimate]
+
+
+class EstimateColumns(msgspec.Struct, frozen=True):
+    """Oldest first, time in epoch ms. A row of nulls stands in each gap: never draw through it.
+
+    min and max: extremes of a bucket's estimates (null when raw).
+    """
+
+    time: Sequence[int]
+    mean: Numbers
+    lo50: Numbers
+    hi50: Numbers
+    lo95: Numbers
+    hi95: Numbers
+    min: Numbers | None
+    max: Numbers | None
+
+
+class ObservationColumns(msgspec.Struct, frozen=True):
+    """Raw values, oldest first, time in epoch ms."""
+
+    time: Sequence[int]
+    value: Numbers
+    device: Sequence[str]
+
+
+class SignalBody(msgspec.Struct, frozen=True):
+    """History of one signal. next: path and query of the next page (raw only), or null."""
+
+    unit: str
+    resolution: str
+    gap_s: float
+    estimates: EstimateColumns
+    observations: ObservationColumns
+    next: str | None
+
+
+class LedgerBody(msgspec.Struct, frozen=True):
+    """received = refused by ingest + journalled; journalled = duplicate + conflict + belated +
+    refused by the twin + estimated. stored: what the database has of it."""
+
+    received: int
+    duplicate: int
+    conflict: int
+    belated: int
+    refused: Mapping[str, int]
+    journalled: int
+    estimated: int
+    stored: int | None
+
+
+class DeviceBody(msgspec.Struct, frozen=True):
+    """A device, the patient it is bound to now (or null), and its ledger."""
+
+    id: str
+    patient: str | None
+    last_received: str | None
+    ledger: LedgerBody
+
+
+class DevicesBody(msgspec.Struct, frozen=True):
+    """Every device that is bound, was heard, or was refused."""
+
+    devices: Sequence[DeviceBody]
+
+
+class RefusedBody(msgspec.Struct, frozen=True):
+    """One quarantined message or sample; bytes: size of its payload; count: how often it came."""
+
+    id: str
+    reason: str
+    path: str
+    expected: str
+    got: str
+    device: str
+    received_at: str
+    bytes: int
+    count: int
+
+
+class QuarantineBody(msgspec.Struct, frozen=True):
+    """total and by_reason count all; items are the newest."""
+
+    total: int
+    by_reason: Mapping[str, int]
+    items: Sequence[RefusedBody]
+
+
+class AlarmsBody(msgspec.Struct, frozen=True):
+    """enabled: whether this build raises alarms at all."""
+
+    alarms: Sequence[object]
+    enabled: bool
+
+
+class HealthBody(msgspec.Struct, frozen=True):
+    """status: ok, degraded (something outside is away), failed; parts: name → word."""
+
+    status: str
+    degraded: Sequence[str]
+    parts: Mapping[str, str]
+
+
+_BODIES = (
+    PatientsBody,
+    OnePatientBody,
+    SignalBody,
+    DevicesBody,
+    QuarantineBody,
+    AlarmsBody,
+    HealthBody,
+)
+_encoder = msgspec.json.Encoder()
+
+
+def answer(body: msgspec.Struct, status: int = 200) -> Response:
+    """The body as JSON."""
+    return Response(_encoder.encode(body), status, media_type="application/json")
+
+
+def answers(body: type[msgspec.Struct]) -> dict[int | str, dict[str, Any]]:
+    """What a route tells OpenAPI about its answer (`responses=`)."""
+    schema = {"$ref": f"#/components/schemas/{body.__name__}"}
+    return {
+        200: {"description": body.__name__, "content": {"application/json": {"schema": schema}}},
+        "default": {"description": "problem+json (RFC 9457)"},
+    }
+
+
+def describe(app: FastAPI) -> None:
+    """Add the schemas of the bodies to the app's OpenAPI document."""
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if not app.openapi_schema:
+            document = made()
+            _schemas, components = msgspec.json.schema_components(
+                _BODIES, ref_template="#/components/schemas/{name}"
+            )
+            document.setdefault("components", {}).setdefault("schemas", {}).update(components)
+        return app.openapi_schema or made()
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,112 @@
+"""/api/v1/devices and /api/v1/quarantine: what was received, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fastapi import APIRouter, Query, Response
+
+from ingest.instant import format_instant
+from twin.care.api.bodies import (
+    AlarmsBody,
+    DeviceBody,
+    DevicesBody,
+    LedgerBody,
+    QuarantineBody,
+    RefusedBody,
+    answer,
+    answers,
+)
+from twin.care.ledger import Account
+from twin.care.parts import Parts, PartsOf
+from twin.care.problem import Problem
+from twin.estimate import HistoryUnavailable
+
+router = APIRouter(prefix="/api/v1")
+MOST_ITEMS = 1_000
+
+
+@router.get("/devices", responses=answers(DevicesBody))
+def devices(parts: PartsOf) -> Response:
+    """Each device's ledger; the differences between its columns are zero or explained."""
+    return answer(DevicesBody(ledgers(parts)))
+
+
+@router.get("/quarantine", responses=answers(QuarantineBody))
+def quarantine(
+    parts: PartsOf,
+    reason: str | None = Query(None, description="only items refused for this reason"),
+    limit: int = Query(100, description=f"at most so many items, 0 to {MOST_ITEMS}"),
+) -> Response:
+    """What could not be used, with the reason; the newest first."""
+    if not 0 <= limit <= MOST_ITEMS:
+        raise Problem(422, "limit", name="limit", got=str(limit), expected=f"0 to {MOST_ITEMS}")
+    return answer(refusals(parts, limit, reason))
+
+
+@router.get("/alarms", responses=answers(AlarmsBody))
+def alarms() -> Response:
+    """There are no alarms yet, and the answer says so."""
+    return answer(AlarmsBody((), enabled=False))
+
+
+def ledgers(parts: Parts) -> list[DeviceBody]:
+    """Every device that is bound, was heard or was refused, by id."""
+    accounts = {account.device: account for account in parts.feed.accounts()}
+    bound = {b.device: b.patient for b in parts.people.devices()}
+    refused, stored = parts.quarantine.by_device(), _stored(parts)
+    known = sorted({*accounts, *bound, *refused} - {""})
+    made = []
+    for device in known:
+        account = accounts.get(device)
+        received = account.last_received if account else 0
+        in_store = None if stored is None else stored.get(device, 0)
+        ledger = _ledger(account, dict(refused.get(device, {})), in_store)
+        at = format_instant(received) if received else None
+        made.append(DeviceBody(device, bound.get(device), at, ledger))
+    return made
+
+
+def refusals(parts: Parts, limit: int, reason: str | None) -> QuarantineBody:
+    """The quarantine's counts and newest items."""
+    by_reason = dict(parts.quarantine.summary())
+    items = [
+        RefusedBody(
+            item.id,
+            item.reason,
+            item.path,
+            item.expected,
+            item.got,
+            item.device,
+            format_instant(item.received_at),
+            item.size,
+            item.count,
+        )
+        for item in parts.quarantine.items(limit, reason)
+    ]
+    return QuarantineBody(sum(by_reason.values()), by_reason, items)
+
+
+def _stored(parts: Parts) -> Mapping[str, int] | None:
+    """None while the store is away: the rest of the ledger stands."""
+    try:
+        return parts.history.stored()
+    except HistoryUnavailable:
+        return None
+
+
+def _ledger(account: Account | None, refused: dict[str, int], stored: int | None) -> LedgerBody:
+    journalled = account.journalled if account else 0
+    received = journalled + sum(refused.values())
+    for reason, count in (account.refused if account else {}).items():
+        refused[reason] = refused.get(reason, 0) + count
+    return LedgerBody(
+        received=received,
+        duplicate=account.duplicate if account else 0,
+        conflict=account.conflict if account else 0,
+        belated=account.belated if account else 0,
+        refused=refused,
+        journalled=journalled,
+        estimated=account.accepted if account else 0,
+        stored=stored,
+    )

@@ -1,0 +1,74 @@
+"""/healthz, /readyz and /metrics: for what starts, watches and restarts this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from fastapi import APIRouter, Response
+
+from twin.care.api.bodies import HealthBody, answer, answers
+from twin.care.parts import Parts, PartsOf
+from twin.care.pulse import LIVE
+from twin.care.settings import Health, Metric
+
+router = APIRouter()
+_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@router.get("/healthz", responses=answers(HealthBody))
+def healthz(parts: PartsOf) -> Response:
+    """503 only if this process cannot go on by itself; what is wrong outside is `degraded`."""
+    health = parts.health()
+    return _answer(parts, health, health.alive and parts.feed.alive)
+
+
+@router.get("/readyz", responses=answers(HealthBody))
+def readyz(parts: PartsOf) -> Response:
+    """503 if this role cannot serve."""
+    health = parts.health()
+    return _answer(parts, health, health.ready and parts.feed.alive)
+
+
+@router.get("/metrics")
+def metrics(parts: PartsOf) -> Response:
+    """Prometheus text format."""
+    return Response(exposition([*parts.metrics(), *_own(parts)]), media_type=_TEXT)
+
+
+def exposition(metrics: Iterable[Metric]) -> str:
+    """Samples in the Prometheus text format, grouped by name."""
+    groups: dict[str, list[Metric]] = {}
+    for metric in metrics:
+        groups.setdefault(metric.name, []).append(metric)
+    return "".join(line + "\n" for group in groups.values() for line in _lines(group))
+
+
+def _lines(group: list[Metric]) -> Iterator[str]:
+    name = group[0].name
+    yield f"# HELP {name} " + group[0].help.replace("\\", "\\\\").replace("\n", "\\n")
+    yield f"# TYPE {name} " + ("counter" if name.endswith("_total") else "gauge")
+    for metric in group:
+        labels = ",".join(f'{key}="{_escaped(text)}"' for key, text in metric.labels.items())
+        yield f"{name}{{{labels}}} {metric.value!r}" if labels else f"{name} {metric.value!r}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _own(parts: Parts) -> list[Metric]:
+    feed = parts.feed
+    return [
+        Metric("twin_care_viewers", {}, feed.hub.clients, "Open event streams."),
+        Metric("twin_care_position", {}, feed.position, "Estimates journal position shown."),
+        Metric("twin_care_damaged_total", {}, feed.damaged, "Unreadable estimates records."),
+        Metric("twin_care_live", {}, int(feed.state == LIVE), "1 while all parts upstream beat."),
+    ]
+
+
+def _answer(parts: Parts, health: Health, well: bool) -> Response:
+    state = () if parts.feed.state == LIVE else (parts.feed.state,)
+    degraded = (*health.degraded, *state)
+    status = ("degraded" if degraded else "ok") if well else "failed"
+    body_parts = {**health.parts, "feed": "running" if parts.feed.alive else "dead"}
+    return answer(HealthBody(status, degraded, body_parts), 200 if well else 503)

@@ -1,0 +1,67 @@
+"""/api/v1/stream: server-sent events, encoded once and shared by all readers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import StreamingResponse
+
+from ingest.instant import MILLISECOND
+from twin.care.frames import RETRY, Hello, event
+from twin.care.hub import Client
+from twin.care.parts import Parts, PartsOf
+from twin.care.problem import Problem
+
+router = APIRouter(prefix="/api/v1")
+_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
+
+
+@router.get("/stream", responses={200: {"content": {"text/event-stream": {}}}})
+async def stream(
+    request: Request,
+    parts: PartsOf,
+    patient: str | None = Query(None, description="only this patient, with points for charts"),
+    quiet: bool = Query(False, description="heartbeats only"),
+    after: str | None = Query(None, description="the last event's id, as the header Last-Event-ID"),
+) -> StreamingResponse:
+    """`hello`, then `snap` (or what was missed since the last event's id), then `d` and `hb`."""
+    if patient is not None and patient not in parts.feed.labels:
+        raise Problem(404, "no such patient")
+    topic = None if quiet else (patient or "")
+    cursor = request.headers.get("last-event-id") or after or ""
+    return StreamingResponse(_events(parts, topic, cursor), 200, _HEADERS, "text/event-stream")
+
+
+async def _events(parts: Parts, topic: str | None, cursor: str) -> AsyncIterator[bytes]:
+    feed, settings = parts.feed, parts.settings
+    client = feed.hub.subscribe(topic)  # before the snap: what comes meanwhile waits in its queue
+    try:
+        time = feed.now() // MILLISECOND
+        hello = Hello(time, settings.speed, settings.build, feed.cursor())
+        yield RETRY + event("hello", hello)
+        seen = -1
+        missed = feed.missed(cursor) if topic == "" else None
+        if missed is None and topic is not None:
+            client.behind = True
+        elif missed:
+            seen = missed[-1].number
+            yield b"".join(frame.payload for frame in missed)
+        async for payload in _following(parts, client, seen):
+            yield payload
+    finally:
+        feed.hub.unsubscribe(client)
+
+
+async def _following(parts: Parts, client: Client, seen: int) -> AsyncIterator[bytes]:
+    while not client.closed:
+        if client.behind and client.topic is not None:
+            client.behind = False
+            snap = await asyncio.to_thread(parts.feed.snap, client.topic)
+            seen = snap.number
+            yield snap.payload
+        frames = await client.take()
+        payload = b"".join(f.payload for f in frames if f.topic is None or f.number > seen)
+        if payload and not client.behind:
+            yield payload

@@ -1,0 +1,71 @@
+"""The web application, put together of parts that are handed in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Response
+from starlette.middleware import Middleware
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from twin.care import problem, sign_in, views
+from twin.care.access import Access, Guard
+from twin.care.api import bodies, devices, operations, patients, signals, stream
+from twin.care.feed import Feed
+from twin.care.parts import Parts
+from twin.care.settings import CareSettings, Health, Metrics
+from twin.care.words import STATIC
+from twin.estimate import History, People, Quarantine
+
+
+class _Static(StaticFiles):
+    """Browsers ask again each time whether a file changed (304 if not): no stale script, ever."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["cache-control"] = "no-cache"
+        return response
+
+
+def create_app(
+    settings: CareSettings,
+    feed: Feed,
+    history: History,
+    people: People,
+    quarantine: Quarantine,
+    health: Callable[[], Health] = Health,
+    metrics: Metrics = tuple,
+) -> FastAPI:
+    """The page and its API. It starts the feed with itself and stops it at its end.
+
+    health and metrics are asked at each request for them, in a thread. Nothing else is started.
+    """
+    access = Access(settings.token)
+
+    @asynccontextmanager
+    async def life(_app: FastAPI) -> AsyncIterator[None]:
+        feed.start()
+        try:
+            yield
+        finally:
+            feed.hub.close()
+            feed.stop()
+
+    app = FastAPI(
+        title="wearable-twin",
+        version=settings.build,
+        description="Live estimates of patients' states, with their uncertainty, age and status.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=life,
+        middleware=[Middleware(Guard, access=access)],
+    )
+    app.state.parts = Parts(settings, feed, history, people, quarantine, health, metrics, access)
+    app.mount("/static", _Static(directory=STATIC), name="static")
+    problem.install(app)
+    bodies.describe(app)
+    for part in (operations, patients, signals, devices, stream, views, sign_in):
+        app.include_router(part.router)
+    return app

@@ -1,0 +1,66 @@
+"""The words of one vital's cell, as a page shows it before (and without) its script.
+
+static/app/format.js does the same in the browser; a browser test compares the two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ingest.catalogue import SIGNALS
+from twin.care.api.bodies import LatestEstimate
+from twin.care.vitals import VITALS
+from twin.care.words import Words
+
+ARROWS = {-2: "↓", -1: "↘", 0: "→", 1: "↗", 2: "↑"}
+#: A continuous value shows its age from here on, in seconds: a column of "1 s" is noise.
+SHOW_AGE_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """value with its "≈", arrow ("" where there is none) and its word, the line below."""
+
+    code: str
+    status: str
+    value: str
+    arrow: str
+    trend: str
+    sub: str
+
+
+def unit_of(code: str, words: Words) -> str:
+    """The unit as people write it."""
+    return VITALS[code].unit or words(f"unit.{code}")
+
+
+def cell_of(code: str, estimate: LatestEstimate | None, words: Words) -> Cell:
+    """What a cell shows; without an estimate a dash."""
+    if estimate is None:
+        return Cell(code, "none", "—", "", "", "")
+    status, age = estimate.status, words.age(estimate.age_s)
+    best = estimate.coasting or estimate
+    if status in ("stale", "none"):
+        value = "—" if status == "none" else words.number(best.mean, VITALS[code].decimals)
+        return Cell(code, status, value, "", "", f"{words('status.' + status)} · {age}")
+    mark = "≈\u202f" if estimate.approximate else ""
+    sub = [f"{band_of(code, best.lo95, best.hi95, words)} {unit_of(code, words)}"]
+    if estimate.age_s > SHOW_AGE_S or status == "late" or SIGNALS[code].spot:
+        sub.append(age)
+    if status == "diverged":
+        sub.append(words("status.diverged"))
+    return Cell(
+        code,
+        status,
+        mark + words.number(best.mean, VITALS[code].decimals),
+        ARROWS[estimate.arrow],
+        words(f"trend.{estimate.arrow}"),
+        " · ".join(sub),
+    )
+
+
+def band_of(code: str, low: float, high: float, words: Words) -> str:
+    """low–high, cut to what the signal can be at all (no oxygen saturation above 100 %)."""
+    signal, decimals = SIGNALS[code], VITALS[code].decimals
+    cut = (max(signal.lower, low), min(signal.upper, high))
+    return "–".join(words.number(edge, decimals) for edge in cut)

@@ -1,0 +1,264 @@
+"""The live feed: a thread that reads the estimates journal, folds it, and makes frames.
+
+One thread writes (this one); pages and API read copies under the lock. Frames are handed to the
+event loop with `call_soon_threadsafe`. The fold is saved every 10 s and at the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ingest.journal.protocol import Entry, Journal, JournalDamaged, Reader
+from ingest.observation import RecordDamaged
+from twin.care.frames import Frame, Framer
+from twin.care.hub import Hub
+from twin.care.latest import Latest
+from twin.care.ledger import Account
+from twin.care.points import Points
+from twin.care.pulse import LIVE, Pulses
+from twin.care.saved import load_fold, save_fold
+from twin.estimate import EstimateBatch, People, decode_output
+
+HEARTBEAT_S, LABELS_S, SAVE_S = 2.0, 2.0, 10.0
+#: A frame at most this often; large wards, whose frames cost more, once a second.
+FRAME_S, LARGE_FRAME_S, LARGE = 0.25, 1.0, 1_000
+_READ, _WAIT_S = 500, 0.05
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A copy of what is known now. rows: dtype LATEST_ROW, patient indexes `patients`.
+
+    labels: every known patient → label ("" where nobody gave one), registered or estimated.
+    time: int64 ns UTC of the pipeline's clock; state: "live", or which part is down.
+    """
+
+    time: int
+    state: str
+    rows: NDArray[Any]
+    patients: tuple[str, ...]
+    labels: Mapping[str, str]
+
+
+class Feed:
+    """`start` in a running event loop, `stop` once; both return promptly.
+
+    pulses: part → a number that grows while that part lives ("ingest": the end of the observations
+    journal, "worker": a count of its commits); the first that stands still for 5 s is named in
+    every frame. Without any, the estimates themselves are ingest's pulse.
+    saved: file of the fold, or None to begin at the oldest kept record at every start.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        people: People,
+        now: Callable[[], int],
+        *,
+        saved: Path | None = None,
+        pulses: Mapping[str, Callable[[], int]] | None = None,
+    ) -> None:
+        self.hub = Hub()
+        self.now = now
+        self._journal = journal
+        self._people = people
+        self._saved = saved
+        self._beats = dict(pulses or {})
+        self._pulses = Pulses()
+        self._latest = Latest() if saved is None else load_fold(saved)
+        self._labels: Mapping[str, str] = self._all_labels()
+        self._named = len(self._latest.patients)
+        self._framer = Framer(secrets.token_hex(4))
+        self._state = LIVE
+        self._lock = threading.Lock()
+        self._points: dict[str, Points] = {}
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._due = dict.fromkeys(("frame", "heartbeat", "labels", "save"), 0.0)
+        #: Records of the journal that could not be read, since the start.
+        self.damaged = 0
+
+    # --- asked by pages and API, from any thread -------------------------------------------------
+
+    @property
+    def alive(self) -> bool:
+        """The thread runs (or was not started yet, or was stopped in order)."""
+        return self._thread is None or self._thread.is_alive() or self._stop.is_set()
+
+    @property
+    def position(self) -> int:
+        """Position in the estimates journal up to which everything is shown."""
+        return self._latest.position
+
+    @property
+    def state(self) -> str:
+        """ "live", or which part upstream is down."""
+        return self._state
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Every known patient → label ("" where nobody gave one), registered or estimated."""
+        return self._labels
+
+    def devices(self) -> list[str]:
+        """Devices by the number that a row's `device` is."""
+        with self._lock:
+            return self._latest.ledger.devices
+
+    def reading(self) -> Reading:
+        """Everything, copied."""
+        with self._lock:
+            rows = self._latest.rows.copy()
+            patients = tuple(self._latest.patients)
+        return Reading(self.now(), self._state, rows, patients, self._labels)
+
+    def reading_of(self, patient: str) -> Reading:
+        """The same of one patient; labels are everybody's."""
+        with self._lock:
+            rows = self._latest.rows[self._latest.places_of(patient)]
+            patients = tuple(self._latest.patients)
+        return Reading(self.now(), self._state, rows, patients, self._labels)
+
+    def accounts(self) -> list[Account]:
+        """The ledger's part that the estimates journal knows."""
+        with self._lock:
+            return self._latest.ledger.accounts()
+
+    # --- asked by the stream ---------------------------------------------------------------------
+
+    def snap(self, topic: str) -> Frame:
+        """The whole picture of the ward ("") or of one patient, now."""
+        with self._lock:
+            if topic == "":
+                return self._framer.snap(self._latest, self._labels, self.now(), self._state)
+            label = self._labels.get(topic, "")
+            return self._framer.patient_snap(self._latest, topic, label, self.now(), self._state)
+
+    def missed(self, cursor: str) -> list[Frame] | None:
+        """Ward frames since a cursor; None: a snap is needed. Called in the event loop."""
+        number = self._framer.number_of(cursor)
+        return None if number is None else self.hub.missed(number, self._framer.number)
+
+    def cursor(self) -> str:
+        return self._framer.cursor(self._framer.number, self._latest.position)
+
+    # --- life -------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to read. Called in the event loop in which the hub's clients live."""
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, name="care-feed", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, with the fold saved. Blocks for less than a second."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        reader = self._journal.reader("estimates", self._latest.position)
+        try:
+            while not self._stop.is_set():
+                self._read(reader)
+                self._tell(time.monotonic())
+            self._save()
+        finally:
+            reader.close()
+
+    def _read(self, reader: Reader) -> None:
+        try:
+            entries = reader.read(_READ, _WAIT_S)
+        except JournalDamaged as damage:
+            self.damaged += 1
+            _log.error("estimates journal damaged at positions %s", damage.positions)
+            self._stop.wait(_WAIT_S)
+            return
+        with self._lock:
+            for entry in entries:
+                self._fold(entry)
+            self._latest.position = reader.position
+
+    def _fold(self, entry: Entry) -> None:
+        try:
+            output = decode_output(entry.record)
+        except RecordDamaged as damage:
+            self.damaged += 1
+            _log.error("estimates record at position %d damaged: %s", entry.position, damage.why)
+            return
+        if isinstance(output, EstimateBatch):
+            self._latest.fold(output)
+            for patient in self.hub.watched.intersection(output.patients):
+                self._points.setdefault(patient, Points()).take(output, patient)
+
+    def _tell(self, at: float) -> None:
+        """Do what is due at `at`, seconds of the monotonic clock."""
+        self._state = self._pulses.observe(
+            {part: beat() for part, beat in self._beats.items()}
+            or {"ingest": self._latest.position},
+            at,
+        )
+        newcomers = len(self._latest.patients) > self._named
+        if self._is_due("labels", at, LABELS_S) or newcomers:
+            labels = self._all_labels()
+            self._labels = self._labels if labels == self._labels else labels
+            self._named = len(self._latest.patients)
+        if at >= self._due["frame"]:
+            self._send_frames(at)
+        if self._is_due("heartbeat", at, HEARTBEAT_S):
+            self._hand_over([self._framer.heartbeat(self.now(), self._state)], at)
+        if self._is_due("save", at, SAVE_S):
+            self._save()
+
+    def _send_frames(self, at: float) -> None:
+        now = self.now()
+        with self._lock:
+            frame, places = self._framer.delta(self._latest, self._labels, now, self._state)
+            frames = [] if frame is None else [frame]
+            for patient in self.hub.watched:
+                points = self._points.pop(patient, None)
+                changed = set(self._latest.places_of(patient).tolist()).intersection(
+                    places.tolist()
+                )
+                if points is not None or changed:
+                    label = self._labels.get(patient, "")
+                    frames.append(
+                        self._framer.patient_delta(
+                            self._latest, patient, label, points or Points(), now, self._state
+                        )
+                    )
+            self._points.clear()
+        self._due["frame"] = at + (FRAME_S if len(places) < LARGE else LARGE_FRAME_S)
+        self._hand_over(frames, at)
+
+    def _hand_over(self, frames: list[Frame], at: float) -> None:
+        if frames and self._loop is not None and not self._stop.is_set():
+            self._loop.call_soon_threadsafe(self.hub.publish, frames, at)
+
+    def _is_due(self, what: str, at: float, every: float) -> bool:
+        due = at >= self._due[what]
+        if due:
+            self._due[what] = at + every
+        return due
+
+    def _all_labels(self) -> Mapping[str, str]:
+        return {**dict.fromkeys(self._latest.patients, ""), **self._people.labels()}
+
+    def _save(self) -> None:
+        if self._saved is not None:
+            with self._lock:
+                dumped = self._latest.dump()
+            save_fold(self._saved, dumped)

@@ -1,0 +1,196 @@
+"""Server-sent event frames: each is encoded once, whoever many read it.
+
+`snap` is the whole picture, `d` what changed since the frame before. A key (patient and signal) is
+named by a number which `keys` introduces, so that a second of a thousand patients stays small.
+docs/architecture.md and the body of `hello` say what the columns are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.instant import MILLISECOND
+from twin.care.display import STATUS_WORDS, shown
+from twin.care.latest import Latest
+from twin.care.points import Points
+from twin.care.vitals import VITALS
+
+#: What the numbers of a cell are; time is in ms after the frame's own time.
+COLUMNS = ("key", "mean", "half95", "arrow", "approximate", "status", "as_of")
+RETRY = b"retry: 2000\n\n"
+_CODES = tuple(VITALS)
+Cell = tuple[int, float, float, int, bool, int, int]
+Key = tuple[int, str, str]
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """The first event of every connection. time: pipeline's clock, epoch ms, running at `speed`."""
+
+    time: int
+    speed: float
+    build: str
+    cursor: str
+    columns: Sequence[str] = COLUMNS
+    statuses: Sequence[str] = STATUS_WORDS
+
+
+class Picture(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Body of `snap`, `d` and `hb`. keys and labels: those not yet told; estimates and observations
+    (one patient's stream only): code → rows, see `Points`; reload: they were too many, ask the API.
+    """
+
+    time: int
+    state: str
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
+    keys: Sequence[Key] = ()
+    cells: Sequence[Cell] = ()
+    estimates: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    observations: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    reload: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One event as bytes. topic: "" the ward, a patient's id, or None for everybody."""
+
+    topic: str | None
+    number: int
+    payload: bytes
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def event(name: str, body: msgspec.Struct, cursor: str | None = None) -> bytes:
+    """One server-sent event."""
+    head = f"event: {name}\ndata: " if cursor is None else f"id: {cursor}\nevent: {name}\ndata: "
+    return head.encode() + _encoder.encode(body) + b"\n\n"
+
+
+class Framer:
+    """Makes the frames of one feed. Not safe for several threads; its owner locks.
+
+    epoch: differs for every start, since numbers of frames and keys hold for one start only.
+    """
+
+    def __init__(self, epoch: str) -> None:
+        self.epoch = epoch
+        #: Number of the newest ward frame.
+        self.number = 0
+        self._announced = 0
+        self._labels: Mapping[str, str] = {}
+
+    def cursor(self, number: int, position: int) -> str:
+        """Opaque place in the stream: where the feed stood in the journal, and in its frames."""
+        return f"{self.epoch}-{position:x}-{number:x}"
+
+    def number_of(self, cursor: str) -> int | None:
+        """Frame number of a cursor; None if it is of another start, or none at all."""
+        epoch, _, rest = cursor.partition("-")
+        number = rest.rpartition("-")[2]
+        try:
+            return int(number, 16) if epoch == self.epoch else None
+        except ValueError:
+            return None
+
+    def delta(
+        self, latest: Latest, labels: Mapping[str, str], time: int, state: str
+    ) -> tuple[Frame | None, NDArray[np.int64]]:
+        """The ward's next frame (None: nothing changed) and the places that changed."""
+        places = latest.take_changed()
+        new_labels = {}
+        if labels is not self._labels:
+            new_labels = {p: label for p, label in labels.items() if self._labels.get(p) != label}
+            self._labels = labels
+        if not len(places) and not new_labels:
+            return None, places
+        self.number += 1
+        rows = latest.rows
+        fresh = np.arange(self._announced, len(rows))
+        self._announced = len(rows)
+        picture = Picture(
+            time // MILLISECOND,
+            state,
+            new_labels,
+            _keys(rows, fresh, latest.patients) if len(fresh) else (),
+            _cells(rows, places, time),
+        )
+        payload = event("d", picture, self.cursor(self.number, latest.position))
+        return Frame("", self.number, payload), places
+
+    def snap(self, latest: Latest, labels: Mapping[str, str], time: int, state: str) -> Frame:
+        """The whole ward, as of frame `number` or a little later."""
+        rows = latest.rows
+        places = np.arange(len(rows))
+        picture = Picture(
+            time // MILLISECOND,
+            state,
+            labels,
+            _keys(rows, places, latest.patients),
+            _cells(rows, places, time),
+        )
+        cursor = self.cursor(self.number, latest.position)
+        return Frame("", self.number, event("snap", picture, cursor))
+
+    def patient_snap(
+        self, latest: Latest, patient: str, label: str, time: int, state: str
+    ) -> Frame:
+        """One patient's whole picture, for a stream of that patient alone."""
+        rows, places = latest.rows, latest.places_of(patient)
+        picture = Picture(
+            time // MILLISECOND,
+            state,
+            {patient: label},
+            _keys(rows, places, latest.patients),
+            _cells(rows, places, time),
+        )
+        return Frame(patient, self.number, event("snap", picture))
+
+    def patient_delta(
+        self, latest: Latest, patient: str, label: str, points: Points, time: int, state: str
+    ) -> Frame:
+        """One patient's cells and, for the charts, what was estimated and observed since."""
+        rows, places = latest.rows, latest.places_of(patient)
+        picture = Picture(
+            time // MILLISECOND,
+            state,
+            {patient: label},
+            _keys(rows, places, latest.patients),
+            _cells(rows, places, time),
+            points.estimates,
+            points.observations,
+            points.overflown,
+        )
+        return Frame(patient, self.number, event("d", picture))
+
+    def heartbeat(self, time: int, state: str) -> Frame:
+        """To everybody, so that silence means a lost link."""
+        return Frame(None, self.number, event("hb", Picture(time // MILLISECOND, state)))
+
+
+def _keys(rows: NDArray[Any], places: NDArray[np.int64], patients: Sequence[str]) -> list[Key]:
+    patient, signal = rows["patient"][places].tolist(), rows["signal"][places].tolist()
+    return [
+        (place, patients[p], _CODES[s])
+        for place, p, s in zip(places.tolist(), patient, signal, strict=True)
+    ]
+
+
+def _cells(rows: NDArray[Any], places: NDArray[np.int64], time: int) -> list[Cell]:
+    cells = shown(rows[places])
+    columns = (
+        places,
+        cells.mean,
+        cells.half95,
+        cells.arrow,
+        cells.approximate,
+        cells.status,
+        (cells.as_of - time) // MILLISECOND,
+    )
+    return list(zip(*(column.tolist() for column in columns), strict=True))

@@ -1,0 +1,115 @@
+"""Who listens to which frames. Lives in the event loop; the feed's thread hands frames over to it.
+
+Queue of each client: at most `Client.BOUND` frames, in order. When full, it is emptied and the
+client gets a fresh `snap` instead of what it missed. A slow client never delays another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+
+from twin.care.frames import Frame
+
+#: The ring of ward frames for clients that come back: seconds, and bytes at most.
+RING_S, RING_BYTES = 60.0, 32_000_000
+
+
+class Client:
+    """One open stream: its topic, and frames not yet sent."""
+
+    BOUND = 8
+
+    def __init__(self, topic: str | None) -> None:
+        self.topic = topic
+        #: It missed frames: it needs a snap before anything else.
+        self.behind = False
+        self.closed = False
+        self._frames: deque[Frame] = deque()
+        self._news = asyncio.Event()
+
+    def put(self, frame: Frame) -> None:
+        if len(self._frames) >= self.BOUND:
+            self._frames.clear()
+            self.behind = self.topic is not None
+        else:
+            self._frames.append(frame)
+        self._news.set()
+
+    def close(self) -> None:
+        self.closed = True
+        self._news.set()
+
+    async def take(self) -> list[Frame]:
+        """What came since the last call, oldest first; waits until there is something."""
+        await self._news.wait()
+        self._news.clear()
+        frames = list(self._frames)
+        self._frames.clear()
+        return frames
+
+
+class Hub:
+    """Fans frames out. Everything but `watched` is called in the event loop only."""
+
+    def __init__(self) -> None:
+        self._clients: set[Client] = set()
+        self._ring: deque[tuple[float, Frame]] = deque()
+        self._ring_bytes = 0
+        self._topics: Counter[str] = Counter()
+        #: Patients whose own stream somebody reads; replaced as a whole, safe to read anywhere.
+        self.watched: frozenset[str] = frozenset()
+        self.closed = False
+
+    @property
+    def clients(self) -> int:
+        return len(self._clients)
+
+    def publish(self, frames: list[Frame], at: float) -> None:
+        """Give frames to whom they concern. at: seconds of a monotonic clock."""
+        for frame in frames:
+            if frame.topic == "":
+                self._remember(frame, at)
+            for client in self._clients:
+                if frame.topic is None or frame.topic == client.topic:
+                    client.put(frame)
+
+    def subscribe(self, topic: str | None) -> Client:
+        """A new client of the ward (""), of one patient (its id) or of heartbeats only (None)."""
+        client = Client(topic)
+        if self.closed:
+            client.close()
+        self._clients.add(client)
+        self._count(topic, 1)
+        return client
+
+    def unsubscribe(self, client: Client) -> None:
+        if client in self._clients:
+            self._clients.discard(client)
+            self._count(client.topic, -1)
+
+    def missed(self, number: int, newest: int) -> list[Frame] | None:
+        """Ward frames after `number`, which a returning client saw; None: no longer all there."""
+        if number == newest:
+            return []
+        frames = [frame for _at, frame in self._ring if frame.number > number]
+        complete = frames and frames[0].number == number + 1
+        return frames if complete else None
+
+    def close(self) -> None:
+        """End every stream; later ones end at once."""
+        self.closed = True
+        for client in self._clients:
+            client.close()
+
+    def _remember(self, frame: Frame, at: float) -> None:
+        self._ring.append((at, frame))
+        self._ring_bytes += len(frame.payload)
+        while self._ring and (self._ring[0][0] < at - RING_S or self._ring_bytes > RING_BYTES):
+            self._ring_bytes -= len(self._ring.popleft()[1].payload)
+
+    def _count(self, topic: str | None, by: int) -> None:
+        if topic:
+            self._topics[topic] += by
+            self._topics = +self._topics
+            self.watched = frozenset(self._topics)

@@ -1,0 +1,36 @@
+"""What the page is handed, as one value, and how its routes reach it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from twin.care.access import Access
+from twin.care.feed import Feed
+from twin.care.settings import CareSettings, Health, Metrics
+from twin.estimate import History, People, Quarantine
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts behind the page. Only their protocols are known here."""
+
+    settings: CareSettings
+    feed: Feed
+    history: History
+    people: People
+    quarantine: Quarantine
+    health: Callable[[], Health]
+    metrics: Metrics
+    access: Access
+
+
+def _parts(request: Request) -> Parts:
+    return cast(Parts, request.app.state.parts)
+
+
+#: A route's parameter of this type is filled with the app's parts.
+PartsOf = Annotated[Parts, Depends(_parts)]

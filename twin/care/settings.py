@@ -1,0 +1,63 @@
+"""What the page is told about its surroundings when it is made, and what it asks them later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
+
+LANGUAGES = ("en", "fr")
+
+
+@dataclass(frozen=True, slots=True)
+class CareSettings:
+    """How the page presents itself and who gets in."""
+
+    #: Everything shown was simulated: a permanent ribbon says so.
+    simulated: bool
+    #: Whoever has it gets in. None: everybody who reaches the address, hence loopback only.
+    token: str | None
+    #: Time zone of the site, in which every time is shown (IANA name).
+    zone: str = "UTC"
+    #: Language of readers who ask for none that there is: "en" or "fr".
+    language: str = "en"
+    #: Names this build; an open page that sees another one offers to reload itself.
+    build: str = "0"
+    #: How fast the pipeline's clock runs against the wall clock (a demo may run faster).
+    speed: float = 1.0
+
+    def __post_init__(self) -> None:
+        ZoneInfo(self.zone)
+        if self.language not in LANGUAGES:
+            raise ValueError(f"language: got {self.language!r}, expected one of {LANGUAGES}")
+        if self.token is not None and len(self.token) < 16:
+            raise ValueError("token: expected at least 16 characters")
+        if not self.speed > 0:
+            raise ValueError(f"speed: got {self.speed}, expected more than 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the process around the page is.
+
+    alive: it can go on by itself. ready: it can serve its role. degraded: names of what is wrong
+    outside (broker, database), for which nobody must restart it. parts: name → word, for reading.
+    """
+
+    alive: bool = True
+    ready: bool = True
+    degraded: tuple[str, ...] = ()
+    parts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One sample for /metrics; a name that ends in `_total` is a counter, any other a gauge."""
+
+    name: str
+    labels: Mapping[str, str]
+    value: float
+    help: str
+
+
+Metrics = Callable[[], Iterable[Metric]]

@@ -1,0 +1,88 @@
+"""The sign-in page: exchanges the token for a cookie, since pages and streams send no header."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Request, Response
+from starlette.responses import RedirectResponse
+
+from twin.care.access import SESSION_COOKIE, SESSION_S, session_of
+from twin.care.parts import PartsOf
+from twin.care.problem import Problem
+from twin.care.reader import reader_of
+from twin.care.views import render
+
+router = APIRouter(include_in_schema=False)
+_MOST_BYTES = 4_096
+
+
+@router.get("/sign-in")
+def sign_in_page(request: Request, parts: PartsOf, next: str = "/") -> Response:  # noqa: A002
+    """The form; straight on where no token is needed."""
+    if parts.access.admits(request.headers):
+        return RedirectResponse(_own_path(next), 303)
+    reader = reader_of(request, parts.settings)
+    return render(request, parts, reader, "sign_in.html", next=_own_path(next), error="")
+
+
+@router.post("/sign-in")
+async def sign_in(request: Request, parts: PartsOf) -> Response:
+    """The cookie and the page that was asked for, or the form again with what was wrong."""
+    form = await _form(request)
+    following = _own_path(form.get("next", "/"))
+    reader = reader_of(request, parts.settings)
+    access, address = parts.access, request.client.host if request.client else ""
+    wait = access.attempts.wait(address, access.clock())
+    if wait == 0 and access.token_matches(form.get("token", "")):
+        response: Response = RedirectResponse(following, 303)
+        response.set_cookie(
+            SESSION_COOKIE,
+            access.open_session(),
+            max_age=SESSION_S,
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
+        return response
+    if wait == 0:
+        access.attempts.fail(address, access.clock())
+    error = reader.words("sign_in.wait", n=wait) if wait else reader.words("sign_in.wrong")
+    response = render(
+        request,
+        parts,
+        reader,
+        "sign_in.html",
+        status=429 if wait else 403,
+        next=following,
+        error=error,
+    )
+    if wait:
+        response.headers["retry-after"] = str(wait)
+    return response
+
+
+@router.post("/sign-out")
+def sign_out(request: Request, parts: PartsOf) -> Response:
+    """Ends the session and forgets the cookie."""
+    parts.access.close_session(session_of(request.headers))
+    response = RedirectResponse("/sign-in", 303)
+    response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
+    return response
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """An urlencoded body. Raises Problem 413 beyond 4 kB."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MOST_BYTES:
+            raise Problem(413, "form", expected=f"at most {_MOST_BYTES} bytes")
+    fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=10)
+    return {name: values[-1] for name, values in fields.items()}
+
+
+def _own_path(path: str) -> str:
+    """The path if it is one of ours, never another site's address."""
+    own = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    return path if own else "/"

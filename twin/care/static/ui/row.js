@@ -1,0 +1,64 @@
+// One patient's row: finds its text nodes once, then writes only what differs.
+import { put, words } from "../app/format.js";
+import { t } from "../app/i18n.js";
+
+const rowTemplate = document.getElementById("row")?.content.firstElementChild;
+const cellTemplate = document.getElementById("cell")?.content.firstElementChild;
+
+export class Row {
+  /** A new element, or the server's. */
+  constructor(id, element = rowTemplate.cloneNode(true)) {
+    this.id = id;
+    this.element = element;
+    element.dataset.id = id;
+    this.link = element.querySelector("a");
+    this.link.setAttribute("href", `/p/${encodeURIComponent(id)}`);
+    const part = (name) => element.querySelector(`.${name}`);
+    [this.label, this.small, this.waiting, this.cells] = ["label", "id", "waiting", "cells"].map(part);
+    this.name = this.label.textContent;
+    this.parts = new Map();
+    for (const cell of this.cells.children) this.parts.set(cell.dataset.code, partsOf(cell));
+  }
+
+  /** Have exactly these cells, in this order. */
+  arrange(codes) {
+    const cells = codes.map((code) => {
+      if (!this.parts.has(code)) this.parts.set(code, partsOf(newCell(code)));
+      return this.parts.get(code).cell;
+    });
+    if (cells.length !== this.cells.children.length) this.cells.replaceChildren(...cells);
+  }
+
+  draw(patient, now) {
+    if (this.name !== patient.label || this.label.textContent === "") {
+      this.name = patient.label;
+      this.label.textContent = patient.label || patient.id;
+      this.small.textContent = patient.label ? patient.id : "";
+    }
+    const waiting = patient.cells.size === 0;
+    if (this.waiting.hidden === waiting) this.waiting.hidden = !waiting;
+    for (const [code, parts] of this.parts) {
+      const said = words(patient.cells.get(code), now);
+      if (parts.cell.dataset.status !== said.status) parts.cell.dataset.status = said.status;
+      put(parts.value, said.value);
+      if (parts.trend !== said.trend) {
+        parts.trend = said.trend;
+        parts.arrow.textContent = said.arrow;
+        parts.arrow.setAttribute("aria-label", said.trend);
+      }
+      put(parts.sub, said.sub);
+    }
+  }
+}
+
+function newCell(code) {
+  const cell = cellTemplate.cloneNode(true);
+  cell.dataset.code = code;
+  cell.querySelector(".name").textContent = t(`short.${code}`);
+  return cell;
+}
+
+function partsOf(cell) {
+  const [value, arrow, sub] = ["value", "arrow", "sub"].map((name) => cell.querySelector(`.${name}`));
+  return { cell, value, arrow, sub, trend: arrow.getAttribute("aria-label") };
+}

@@ -1,0 +1,182 @@
+// One patient: a chart for each vital, one time for all of them, live or in the past.
+import { about, signals } from "../app/about.js";
+import { now } from "../app/clock.js";
+import { age, edges, put, words } from "../app/format.js";
+import { t } from "../app/i18n.js";
+import { schedule } from "../app/store.js";
+import { VitalChart } from "../ui/chart.js";
+
+const MINUTE = 60000;
+const HOUR = 60 * MINUTE;
+const RANGES = { "15m": 15 * MINUTE, "1h": HOUR, "4h": 4 * HOUR, "12h": 12 * HOUR, "24h": 24 * HOUR, "7d": 168 * HOUR };
+const SHORTEST = 10000;
+/** So many live points on top of a history: ask for it anew, in buckets again. */
+const MOST_APPENDED = 900;
+/** The store is a few seconds behind the stream. */
+const STORE_LAG_MS = 4000;
+
+const element = (id) => document.getElementById(id);
+
+export function open(store) {
+  const charts = new Map();
+  const list = element("vitals");
+  const asked = new URLSearchParams(location.search);
+  let span = RANGES[asked.get("r")] ?? HOUR;
+  let to = null; // null: live
+  let raw = null; // null: by the length of the period
+  let request = new AbortController();
+
+  const [from0, to0] = [Number(asked.get("from")), Number(asked.get("to"))];
+  if (from0 > 0 && to0 - from0 >= SHORTEST) [span, to] = [to0 - from0, to0];
+
+  for (const section of list.children) adopt(section);
+  element("raw").addEventListener("change", (event) => { raw = event.target.checked; schedule(drawn); });
+  for (const button of document.querySelectorAll("[data-range]")) {
+    button.addEventListener("click", () => go(RANGES[button.dataset.range], to));
+  }
+  element("earlier").addEventListener("click", () => go(span, (to ?? now()) - span / 2));
+  element("later").addEventListener("click", () => go(span, to === null ? null : to + span / 2));
+  element("return").addEventListener("click", () => go(span, null));
+  document.querySelector(".times").hidden = false;
+  go(span, to);
+
+  function adopt(section) {
+    const { code } = section.dataset;
+    const chart = new VitalChart(section, signals.get(code), (from, until) => go(Math.max(SHORTEST, until - from), until));
+    const part = (name) => section.querySelector(`header .${name}`);
+    charts.set(code, {
+      code, section, chart,
+      value: part("value"), arrow: part("arrow"), band: part("band"), age: part("age"), word: part("word"),
+    });
+  }
+
+  /** A vital that the patient had not yet when the page was made. */
+  function add(code) {
+    const section = element("vital").content.firstElementChild.cloneNode(true);
+    section.dataset.code = code;
+    section.querySelector("h2").textContent = t(`signal.${code}`);
+    section.querySelector(".unit").textContent = signals.get(code).unit;
+    const order = [...signals.keys()];
+    const after = [...list.children].find((other) => order.indexOf(other.dataset.code) > order.indexOf(code));
+    list.insertBefore(section, after ?? null);
+    adopt(section);
+    element("waiting").hidden = true;
+    load([charts.get(code)]);
+  }
+
+  /** Show `length` ms up to `end`; null, or an end not yet reached: live. */
+  function go(length, end) {
+    span = Math.min(length, RANGES["7d"]);
+    to = end === null || end >= now() ? null : end;
+    const live = to === null;
+    document.body.classList.toggle("history", !live);
+    element("mode").firstElementChild.textContent = t(live ? "patient.live" : "patient.history");
+    element("return").hidden = live;
+    element("later").disabled = live;
+    for (const button of document.querySelectorAll("[data-range]")) {
+      button.setAttribute("aria-pressed", String(RANGES[button.dataset.range] === span));
+    }
+    const query = new URLSearchParams(location.search);
+    for (const name of ["r", "from", "to"]) query.delete(name);
+    const named = Object.keys(RANGES).find((name) => RANGES[name] === span);
+    if (live && named) query.set("r", named);
+    else if (!live) {
+      query.set("from", Math.round(to - span));
+      query.set("to", Math.round(to));
+    }
+    history.replaceState(null, "", `?${query}`);
+    for (const { chart } of charts.values()) chart.at = null;
+    request.abort();
+    request = new AbortController();
+    load(charts.values());
+    schedule(drawn);
+  }
+
+  function load(some) {
+    const end = Math.round(to ?? now() + 1000);
+    for (const { code, chart } of some) fetchHistory(code, chart, end, request.signal);
+  }
+
+  async function fetchHistory(code, chart, end, signal) {
+    const points = Math.min(1440, Math.max(100, Math.round(chart.plot.clientWidth)));
+    const query = `from=${Math.round(end - span)}&to=${end}&points=${points}`;
+    chart.loading();
+    try {
+      const answer = await fetch(`/api/v1/patients/${encodeURIComponent(about.patient)}/signals/${code}?${query}`, { signal });
+      if (!answer.ok) throw new Error(`status ${answer.status}`);
+      chart.set(await answer.json());
+      chart.draw(...period(), dots());
+      chart.say(null);
+    } catch (error) {
+      if (error.name !== "AbortError") chart.fail(() => load([charts.get(code)]));
+    }
+  }
+
+  function period() {
+    const end = to ?? now();
+    return [end - span, end];
+  }
+
+  function dots() {
+    const shown = raw ?? span <= 4 * HOUR;
+    element("raw").checked = shown;
+    return shown;
+  }
+
+  function told(name, body) {
+    if (name === "snap") {
+      if (to === null) load(charts.values());
+      setTimeout(() => to === null && load(charts.values()), STORE_LAG_MS);
+    }
+    if (name !== "d" || to !== null) return;
+    if (body.reload) load(charts.values());
+    const codes = new Set([...Object.keys(body.estimates ?? {}), ...Object.keys(body.observations ?? {})]);
+    for (const code of codes) {
+      const chart = charts.get(code)?.chart;
+      if (chart === undefined) continue;
+      chart.append(body.estimates?.[code] ?? [], body.observations?.[code] ?? []);
+      if (chart.appended > MOST_APPENDED) load([charts.get(code)]);
+    }
+  }
+
+  function drawn() {
+    const patient = store.patients.get(about.patient);
+    const at = now();
+    if (patient !== undefined) {
+      put(element("label"), patient.label || patient.id);
+      for (const code of patient.cells.keys()) if (!charts.has(code)) add(code);
+      for (const vital of charts.values()) head(vital, patient.cells.get(vital.code), at);
+    }
+    const [from, end] = period();
+    const shown = dots();
+    if (to === null || store.dirty.size === 0) {
+      for (const { chart } of charts.values()) chart.draw(from, end, shown);
+    }
+    store.dirty.clear();
+  }
+
+  function head({ section, value, arrow, band, age: old, word }, cell, at) {
+    if (cell === undefined) return;
+    const said = words(cell, at);
+    section.dataset.status = said.status;
+    put(value, said.value);
+    if (arrow.textContent !== said.arrow) {
+      arrow.textContent = said.arrow;
+      arrow.setAttribute("aria-label", said.trend);
+    }
+    const [low, high] = edges(cell);
+    put(band, said.arrow === "" ? "" : t("band.95", { low, high }));
+    put(old, t("age.ago", { age: age((at - cell.asOf) / 1000) }));
+    put(word, t(`status.${said.status}`));
+  }
+
+  function table() {
+    const section = document.activeElement?.closest(".vital");
+    const details = section?.querySelector("details");
+    if (details) details.open = !details.open;
+  }
+
+  const keys = { l: () => go(span, null), t: table, Escape: () => location.assign("/") };
+  Object.keys(RANGES).forEach((name, i) => { keys[i + 1] = () => go(RANGES[name], to); });
+  return { drawn, told, keys };
+}

@@ -1,0 +1,128 @@
+// The ward: a row for each patient, patched in place.
+import { about, signals } from "../app/about.js";
+import { now } from "../app/clock.js";
+import { plural, t } from "../app/i18n.js";
+import { Row } from "../ui/row.js";
+
+const list = document.getElementById("rows");
+const columns = document.querySelector(".columns");
+const filter = document.getElementById("filter");
+const noMatch = document.getElementById("no-match");
+const byName = new Intl.Collator(about.language, { numeric: true });
+
+export function open(store) {
+  /** @type {Map<string, Row>} */
+  const rows = new Map();
+  for (const element of list.children) rows.set(element.dataset.id, new Row(element.dataset.id, element));
+  let codes = [...columns.querySelectorAll("[data-code]")].map((cell) => cell.dataset.code);
+  let listed = "";
+  let sought = "";
+  filter.closest(".filter").hidden = false;
+  filter.addEventListener("input", match);
+  noMatch.querySelector("button").addEventListener("click", () => {
+    filter.value = "";
+    match();
+    filter.focus();
+  });
+
+  function drawn() {
+    if (store.patients.size > 0 || rows.size > 0) arrange();
+    const at = now();
+    for (const patient of store.patients.values()) rows.get(patient.id).draw(patient, at);
+    if (store.dirty.size > 0 && filter.value) match();
+    store.dirty.clear();
+  }
+
+  /** Rows for all patients in the order of names, cells for all signals that anybody has. */
+  function arrange() {
+    if (!changed()) return;
+    const present = new Set(codes);
+    for (const patient of store.patients.values()) for (const code of patient.cells.keys()) present.add(code);
+    const wanted = [...signals.keys()].filter((code) => present.has(code));
+    if (wanted.length !== codes.length) addColumns(wanted);
+    for (const id of store.patients.keys()) if (!rows.has(id)) rows.set(id, new Row(id));
+    for (const [id, row] of rows) {
+      if (!store.patients.has(id)) {
+        row.element.remove();
+        rows.delete(id);
+      } else row.arrange(codes);
+    }
+    place();
+    document.getElementById("count").textContent = plural("ward.count", rows.size);
+    document.getElementById("empty").hidden = rows.size > 0;
+    columns.hidden = rows.size === 0;
+  }
+
+  function changed() {
+    if (store.dirty.size === 0) return false;
+    let keys = store.patients.size;
+    const names = [];
+    for (const patient of store.patients.values()) {
+      keys += patient.cells.size;
+      names.push(patient.id, patient.label);
+    }
+    const seen = `${keys} ${names.join("\n")}`;
+    const differs = seen !== listed;
+    listed = seen;
+    return differs;
+  }
+
+  function addColumns(wanted) {
+    codes = wanted;
+    const heads = codes.map((code) => {
+      const head = document.createElement("span");
+      head.className = "cell";
+      head.dataset.code = code;
+      const unit = document.createElement("small");
+      unit.textContent = signals.get(code).unit;
+      head.append(`${t(`short.${code}`)} `, unit);
+      return head;
+    });
+    columns.querySelector(".cells").replaceChildren(...heads);
+  }
+
+  /** Move only rows that stand wrong; focus stays where it was. */
+  function place() {
+    const order = [...store.patients.values()].sort(
+      (a, b) => (a.label === "") - (b.label === "")
+        || byName.compare(a.label, b.label) || byName.compare(a.id, b.id),
+    );
+    const focused = document.activeElement;
+    let next = list.firstElementChild;
+    for (const { id } of order) {
+      const { element } = rows.get(id);
+      if (element === next) next = next.nextElementSibling;
+      else list.insertBefore(element, next);
+    }
+    if (list.contains(focused) && document.activeElement !== focused) focused.focus({ preventScroll: true });
+  }
+
+  function match() {
+    sought = filter.value.trim().toLocaleLowerCase(about.language);
+    let shown = 0;
+    for (const row of rows.values()) {
+      const hit = row.link.querySelector(".who").textContent.toLocaleLowerCase(about.language).includes(sought);
+      row.element.hidden = !hit;
+      shown += hit;
+    }
+    noMatch.hidden = shown > 0 || rows.size === 0;
+    noMatch.firstElementChild.textContent = t("ward.no_match", { text: filter.value.trim() });
+  }
+
+  function step(by) {
+    const links = [...list.querySelectorAll(".row:not([hidden]) a")];
+    const at = links.indexOf(document.activeElement);
+    const to = at < 0 ? (by > 0 ? 0 : links.length - 1) : Math.min(links.length - 1, Math.max(0, at + by));
+    links[to]?.focus();
+    links[to]?.scrollIntoView({ block: "nearest" });
+  }
+
+  return {
+    drawn,
+    told() {},
+    keys: {
+      j: () => step(1), ArrowDown: () => step(1), k: () => step(-1), ArrowUp: () => step(-1),
+      "/": () => filter.focus(),
+    },
+  };
+}

@@ -1,0 +1,86 @@
+"""How each signal is shown: decimals, unit, when an arrow leans and when a value needs its "≈".
+
+The server decides these once; pages and browsers only print them. Proposals of design that wait for
+a clinician's signature: the slopes and the widths beyond which a value is called uncertain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.catalogue import SIGNALS
+from twin.estimate import Z90
+
+
+@dataclass(frozen=True, slots=True)
+class Vital:
+    """unit: as people write it. In the signal's unit: lean and steep, the slopes (per minute) from
+    which the arrow is ↗ and ↑; uncertain, the 95 % half-width beyond which the value is "≈"
+    (`relative`: as a share of the value).
+    """
+
+    unit: str
+    decimals: int
+    lean: float
+    steep: float
+    uncertain: float
+    relative: bool = False
+
+
+_ALL = {
+    "heart_rate": Vital("/min", 0, 0.5, 1.5, 8),
+    "respiratory_rate": Vital("/min", 0, 0.15, 0.5, 4),
+    "spo2": Vital("%", 0, 0.1, 0.3, 3),
+    "body_temperature": Vital("°C", 1, 0.01, 0.03, 0.3),
+    "skin_temperature": Vital("°C", 1, 0.02, 0.06, 0.6),
+    "systolic_bp": Vital("mmHg", 0, 0.5, 1.5, 12),
+    "diastolic_bp": Vital("mmHg", 0, 0.4, 1.2, 10),
+    "mean_bp": Vital("mmHg", 0, 0.4, 1.2, 10),
+    "glucose": Vital("mg/dL", 0, 1, 2, 0.15, relative=True),
+    "step_count": Vital("", 0, 5, 20, 30),
+    "activity": Vital("g", 2, 0.01, 0.03, 0.2),
+    "hrv_rmssd": Vital("ms", 0, 0.5, 2, 15),
+}
+#: code → Vital, in the catalogue's order, for every signal of the catalogue.
+VITALS: Mapping[str, Vital] = MappingProxyType({code: _ALL[code] for code in SIGNALS})
+
+_LEAN = np.array([v.lean for v in VITALS.values()])
+_STEEP = np.array([v.steep for v in VITALS.values()])
+_UNCERTAIN = np.array([v.uncertain for v in VITALS.values()])
+_RELATIVE = np.array([v.relative for v in VITALS.values()])
+_DECIMALS = np.array([v.decimals for v in VITALS.values()])
+#: code → its place in VITALS, which is what the functions below take.
+ORDER: Mapping[str, int] = MappingProxyType({code: i for i, code in enumerate(VITALS)})
+
+
+def arrows(
+    order: NDArray[np.int64], trend: NDArray[np.float64], trend_std: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """−2 ↓, −1 ↘, 0 →, 1 ↗, 2 ↑ for trends (n,) per minute; 0 where the slope may well be noise.
+
+    A slope counts only beyond 1.645 of its own std (one side of 95 %). NaN counts as none.
+    """
+    size = np.abs(trend)
+    with np.errstate(invalid="ignore"):
+        sure = size > Z90 * trend_std
+        steps = (size >= _LEAN[order]).astype(np.int64) + (size >= _STEEP[order])
+        return np.where(sure, np.sign(np.nan_to_num(trend)) * steps, 0).astype(np.int64)
+
+
+def uncertain(
+    order: NDArray[np.int64], mean: NDArray[np.float64], half95: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Which values (n,) are too uncertain to be shown without "≈"."""
+    width = np.where(_RELATIVE[order], np.abs(mean), 1.0) * _UNCERTAIN[order]
+    return np.asarray(half95 > width, np.bool_)
+
+
+def rounded(order: NDArray[np.int64], numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Numbers (n,) to one decimal more than is shown: what a frame carries."""
+    scale = 10.0 ** (_DECIMALS[order] + 1)
+    return np.round(numbers * scale) / scale

@@ -1,0 +1,87 @@
+"""Catalogues of words, and how numbers, times and ages are written in each language.
+
+static/words/<language>.json holds every text of the pages; the browser reads the same file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from ingest.instant import SECOND
+from twin.care.settings import LANGUAGES
+
+STATIC = Path(__file__).parent / "static"
+
+
+@cache
+def catalogue(language: str) -> Mapping[str, str]:
+    """key → text. Raises FileNotFoundError for a language that there is not."""
+    return msgspec.json.decode(
+        (STATIC / "words" / f"{language}.json").read_bytes(), type=dict[str, str]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """One language and the site's time zone."""
+
+    language: str
+    zone: ZoneInfo
+
+    def __call__(self, key: str, **parts: object) -> str:
+        """The text of a key with its {parts} filled in. Raises KeyError: a text is missing."""
+        text = catalogue(self.language)[key]
+        return text.format(**parts) if parts else text
+
+    def number(self, number: float | None, decimals: int) -> str:
+        """A dash for no number; a decimal comma in French."""
+        if number is None or number != number:
+            return "—"
+        text = f"{number:.{decimals}f}"
+        text = "0" + text[2:] if text.startswith("-0") and float(text) == 0 else text
+        return text.replace(".", ",") if self.language == "fr" else text
+
+    def age(self, seconds: float) -> str:
+        """Whole seconds to 90, then minutes to 90, hours to 48, days."""
+        s = max(0, int(seconds))
+        for unit, length, up_to in (("s", 1, 90), ("min", 60, 5_400), ("h", 3_600, 172_800)):
+            if s < up_to:
+                return self(f"age.{unit}", n=s // length)
+        return self("age.d", n=s // 86_400)
+
+    def clock(self, instant: int) -> str:
+        """HH:MM:SS on site of an int64 ns UTC."""
+        return f"{self._on_site(instant):%H:%M:%S}"
+
+    def moment(self, instant: int) -> str:
+        """Date and time on site, ISO order, with the zone's offset."""
+        return f"{self._on_site(instant):%Y-%m-%d %H:%M:%S %z}"
+
+    def plural(self, key: str, n: int) -> str:
+        """`key`_one or _other; French counts 0 as one."""
+        one = n == 1 or (n == 0 and self.language == "fr")
+        return self(f"{key}_{'one' if one else 'other'}", n=n)
+
+    def _on_site(self, instant: int) -> datetime:
+        return datetime.fromtimestamp(instant // SECOND, UTC).astimezone(self.zone)
+
+
+def preferred_language(accept: str, default: str) -> str:
+    """The best of our languages for an Accept-Language header, else `default`."""
+    ranked: list[tuple[float, int, str]] = []
+    for place, part in enumerate(accept.split(",")):
+        tag, _, weight = part.strip().partition(";q=")
+        try:
+            ranked.append((-float(weight or 1), place, tag.split("-")[0].lower()))
+        except ValueError:
+            continue
+    return next(
+        (tag for weight, _, tag in sorted(ranked) if tag in LANGUAGES and weight < 0), default
+    )
