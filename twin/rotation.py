@@ -43,7 +43,7 @@ class Rotation:
         model = state.bank.model_file.version
         if self._model and model != self._model:
             self._model = model
-            return {p: name for p, name in self._write_all(state).items()}
+            return self._write_all(state)
         self._model = model
         self._entries += len(entries)
         landed = self._landed()

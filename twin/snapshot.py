@@ -1,4 +1,4 @@
-"""Snapshots: the state of one partition as a file, so that recovery need not begin at the beginning.
+"""Snapshots: the state of one partition as a file, so that recovery need not start at the start.
 
 A snapshot names its layout, model, code and numpy version and carries a hash; one that cannot be
 read is refused with the reason, and the worker falls back to the older one or the whole journal.
@@ -92,9 +92,8 @@ def capture(state: TwinState, partition: int) -> Captured:
     """A copy of all state of the partition, as of the last entry it took in."""
     bank = state.bank
     part = bank.slots.take(bank.in_partition(partition))
-    used = np.concatenate(
-        [part["ring_device"], _reporting(part["state"]), _reporting(part["base"])]
-    )
+    rows = np.concatenate([part["state"], part["base"]])
+    used = np.concatenate([part["ring_device"], rows[:, DEVICE].astype(np.int64)])
     numbers = np.unique(used[used >= 0]).astype(np.int64)
     part["ring_device"] = np.searchsorted(numbers, part["ring_device"]).astype(np.int32)
     for name in ("state", "base"):
@@ -115,10 +114,6 @@ def capture(state: TwinState, partition: int) -> Captured:
         {},
     )
     return Captured(partition, snapshot.position, snapshot, part)
-
-
-def _reporting(rows: NDArray[np.float64]) -> NDArray[np.int64]:
-    return rows[:, DEVICE].astype(np.int64)
 
 
 def restore(state: TwinState, name: str, content: bytes) -> None:

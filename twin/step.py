@@ -55,7 +55,7 @@ class TwinState:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A record at its place in the journal; partition ALL_PARTITIONS for a tick or command to all."""
+    """A record at its place in the journal; partition ALL_PARTITIONS: it concerns all of them."""
 
     partition: int
     position: int

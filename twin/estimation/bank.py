@@ -163,7 +163,10 @@ class Bank:
         self, signal: NDArray[np.int64], seen: NDArray[np.float64]
     ) -> NDArray[np.int64]:
         """(n,) ns: the model's for these signal rows, or the seen mean interval (s) if longer."""
-        return np.maximum(self.expected[signal], (seen * SECOND).astype(np.int64))
+        longer: NDArray[np.int64] = np.maximum(
+            self.expected[signal], (seen * SECOND).astype(np.int64)
+        )
+        return longer
 
     def known(self) -> NDArray[np.int64]:
         """Slots that have had a measurement."""

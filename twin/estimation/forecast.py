@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 
+from twin.estimation.compiled import compiled
 from twin.estimation.kalman import PDD, PMD, PMM, STATE, D, M, predict
 
-_compiled: Any = njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 
-
-@_compiled
+@compiled
 def project(state, slot, params, model, seconds, x, cache, cache_dt, mean, var):  # type: ignore[no-untyped-def]
     """Mean and variance of each listed slot, so many seconds after its state's time.
 

@@ -9,11 +9,10 @@ bit for bit. Letters as in docs/models.md: state (m, d, v), covariance P, H = (1
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numba import njit
 
+from twin.estimation.compiled import compiled
 from twin.estimation.models import (
     COV_DV,
     DEVIATION_NOISE,
@@ -66,14 +65,12 @@ SEVERAL_WITHIN = 30.0
 #: A signal quality of this or less weighs as this (exp(1/q² − 1) is cut at exp(20)).
 LARGEST_EXPONENT = 20.0
 
-# No views of arrays inside: each would cost two atomic reference counts, more than a whole update.
-# Hence rows are named by (array, index) everywhere.
-_compiled: Any = njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+# Rows are named by (array, index) everywhere: a view would be a new array (see compiled.py).
 
 
-@_compiled
+@compiled
 def discretise(p, row, dt, out):  # type: ignore[no-untyped-def]
-    """Write F and Q of a step of dt seconds into out (DISCRETE,). Exact, never by matrix exponential.
+    """Write F and Q of a step of dt seconds into out[row] (DISCRETE,), exactly.
 
     With al = 1/tg, be = 1/tv, k = 1/(al−be), a = e^(−al·dt), b = e^(−be·dt): F = [[a, k(b−a)],
     [0, b]]. Q of (d, v) is the integral of the squared impulse responses. 1 − a² is taken from
@@ -95,7 +92,7 @@ def discretise(p, row, dt, out):  # type: ignore[no-untyped-def]
         _discretise_velocity(p[row, VELOCITY_NOISE], 1.0 / tg, 1.0 / tv, dt, out, row)
 
 
-@_compiled
+@compiled
 def _discretise_velocity(q, al, be, dt, out, row):  # type: ignore[no-untyped-def]
     """The velocity's part. Where be·dt is small the closed form of Q cancels, so there the integral
     is summed by 5-point Gauss–Legendre, which is exact to rounding."""
@@ -121,7 +118,7 @@ def _discretise_velocity(q, al, be, dt, out, row):  # type: ignore[no-untyped-de
         out[row, Q01] = q * k * (b2 - ab)
 
 
-@_compiled
+@compiled
 def begin(x, i, p, row):  # type: ignore[no-untyped-def]
     """x (STATE,) becomes what is known of a person of whom nothing was measured."""
     for j in range(STATE):
@@ -134,7 +131,7 @@ def begin(x, i, p, row):  # type: ignore[no-untyped-def]
     x[i, OTHER] = 1e9
 
 
-@_compiled
+@compiled
 def predict(x, i, step, p, row, cache, cache_dt):  # type: ignore[no-untyped-def]
     """x, `step` ns (> 0) later. Row `row` of the cache keeps the last discretisation."""
     dt = step * 1e-9
@@ -159,7 +156,7 @@ def predict(x, i, step, p, row, cache, cache_dt):  # type: ignore[no-untyped-def
     x[i, OTHER] = min(other + dt, 1e9)
 
 
-@_compiled
+@compiled
 def correct(x, i, z, r):  # type: ignore[no-untyped-def]
     """Scalar Kalman update with measurement z of variance r; S = H P H' + r, H = (1, 1, 0)."""
     m, d, v = x[i, M], x[i, D], x[i, V]
@@ -173,14 +170,14 @@ def correct(x, i, z, r):  # type: ignore[no-untyped-def]
     x[i, PDD], x[i, PDV], x[i, PVV] = pdd - k1 * g1, pdv - k1 * g2, pvv - k2 * g2
 
 
-@_compiled
+@compiled
 def normalised(x, i, z, r):  # type: ignore[no-untyped-def]
     """nis: squared innovation over its variance, if z of variance r were taken in now."""
     e = z - x[i, M] - x[i, D]
     return e * e / (x[i, PMM] + 2.0 * x[i, PMD] + x[i, PDD] + r)
 
 
-@_compiled
+@compiled
 def update(x, i, z, r, device, p, row):  # type: ignore[no-untyped-def]
     """Robust update; returns (nis, weight).
 
@@ -205,7 +202,7 @@ def update(x, i, z, r, device, p, row):  # type: ignore[no-untyped-def]
     return nis, weight
 
 
-@_compiled
+@compiled
 def jumps(x, i, z, r, p, row):  # type: ignore[no-untyped-def]
     """Count an outlier; if enough of them agree, the deviation jumps to their level: True.
 
@@ -230,7 +227,7 @@ def jumps(x, i, z, r, p, row):  # type: ignore[no-untyped-def]
     return True
 
 
-@_compiled
+@compiled
 def noise_variance(noise_std, quality, p, row):  # type: ignore[no-untyped-def]
     """Measurement variance, rounded to float32: device noise or the class's, quantisation, quality.
 
@@ -246,7 +243,7 @@ def noise_variance(noise_std, quality, p, row):  # type: ignore[no-untyped-def]
     return np.float32(r)
 
 
-@_compiled
+@compiled
 def estimate(x, i, p, row, out, o, nis, weight):  # type: ignore[no-untyped-def]
     """Write the estimate of x into out[o] (ESTIMATE,). Trend per minute (docs/models.md)."""
     mean = x[i, M] + x[i, D]
@@ -259,14 +256,14 @@ def estimate(x, i, p, row, out, o, nis, weight):  # type: ignore[no-untyped-def]
     out[o, E_WEIGHT] = weight
 
 
-@_compiled
+@compiled
 def place(start, head, size, j):  # type: ignore[no-untyped-def]
-    """Index in the ring arrays of the j-th oldest member of the ring at start with its oldest at head."""
+    """Where the j-th oldest member is, of the ring at `start` whose oldest is at `head`."""
     j += head
     return start + (j if j < size else j - size)
 
 
-@_compiled
+@compiled
 def group_end(ring_t, start, head, size, j, n):  # type: ignore[no-untyped-def]
     """Number after the last of the n members that has the stamp of member j."""
     stamp = ring_t[place(start, head, size, j)]
@@ -276,7 +273,7 @@ def group_end(ring_t, start, head, size, j, n):  # type: ignore[no-untyped-def]
     return j
 
 
-@_compiled
+@compiled
 def take_group(  # type: ignore[no-untyped-def]
     x, i, ring_z, ring_r, ring_device, start, head, size, first, last, p, row, taken
 ):  # fmt: skip
@@ -311,7 +308,7 @@ def take_group(  # type: ignore[no-untyped-def]
     return nis, weight
 
 
-@_compiled
+@compiled
 def move_to(x, i, known_t, stamp, p, row, cache, cache_dt):  # type: ignore[no-untyped-def]
     """x[i] from known_t (NEVER: nothing known) to stamp."""
     if known_t == NEVER:
@@ -320,7 +317,7 @@ def move_to(x, i, known_t, stamp, p, row, cache, cache_dt):  # type: ignore[no-u
         predict(x, i, stamp - known_t, p, row, cache, cache_dt)
 
 
-@_compiled
+@compiled
 def keep(states, n, state, k):  # type: ignore[no-untyped-def]
     """Copy the state after event n, if asked for."""
     if n < states.shape[0]:
@@ -328,7 +325,7 @@ def keep(states, n, state, k):  # type: ignore[no-untyped-def]
             states[n, j] = state[k, j]
 
 
-@_compiled
+@compiled
 def process(  # type: ignore[no-untyped-def]
     order, slot, stamp, value, noise_std, quality, device,
     state, state_t, base, base_t, model, ring_at, ring_size, ring_n,
@@ -341,7 +338,8 @@ def process(  # type: ignore[no-untyped-def]
     Per slot k: state/base (slots, STATE) now and before the ring, state_t/base_t their stamps,
     model[k] its row of params; ring_at[k] (start in the ring arrays, index of the oldest member),
     ring_size[k], ring_n[k]: a circular ring in order of stamp. Written: verdict, as_of (n,), out
-    (n, ESTIMATE), states (n or 0, STATE) the state after; revisions rev_event (which event caused it), rev_t (the stamp revised), rev_out.
+    (n, ESTIMATE), states (n or 0, STATE) the state after; revisions rev_event (which event caused
+    it), rev_t (the stamp revised), rev_out.
     Stops early when fewer than 64 revisions would fit.
     """
     revisions = 0

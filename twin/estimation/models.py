@@ -89,6 +89,10 @@ class SignalModel:
     trend_time: float = 900.0
     expected_interval: float = 0.0
 
+    def wander(self) -> float:
+        """Variance of mean − smoothed mean of a person at rest (docs/models.md, trend)."""
+        return self.stationary()[0] * self.trend_time / (self.deviation_time + self.trend_time)
+
     def stationary(self) -> tuple[float, float, float]:
         """(var d, cov d v, var v) of the CAR(2) block at rest."""
         tg, tv, q = self.deviation_time, self.velocity_time, self.velocity_noise
@@ -141,9 +145,7 @@ class ModelFile:
                 2 * model.ring * interval * SECOND,
                 *model.stationary(),
                 60.0 / model.trend_time,
-                model.stationary()[0]
-                * model.trend_time
-                / (model.deviation_time + model.trend_time),
+                model.wander(),
             )
         return table
 

@@ -246,7 +246,7 @@ def _or_null(values: NDArray[np.float64], blank: NDArray[np.bool_]) -> Any:
 
 
 def write_estimates(table: pa.Table, path: Path | str) -> None:
-    """CSV (ISO-8601 ns with Z, shortest float64, empty = no value) or Parquet by the file's name."""
+    """CSV (ISO-8601 ns with Z, shortest float64, empty = none) or Parquet, by the file's name."""
     import pyarrow as pa
     from pyarrow import csv, parquet
 
@@ -255,9 +255,7 @@ def write_estimates(table: pa.Table, path: Path | str) -> None:
         parquet.write_table(table, path)
         return
     stamps = table.column("as_of").to_numpy().astype("datetime64[ns]")
-    texts = pa.array(
-        np.char.add(np.datetime_as_string(stamps), "Z") if len(stamps) else [], pa.string()
-    )
+    texts = pa.array([f"{text}Z" for text in np.datetime_as_string(stamps)], pa.string())
     at = table.schema.get_field_index("as_of")
     csv.write_csv(
         table.set_column(at, "as_of", texts), path, csv.WriteOptions(quoting_style="needed")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from ingest.observation import OBSERVATION_ROW, ObservationBatch, RecordDamaged
 from numpy.typing import NDArray
 
+from ingest.observation import OBSERVATION_ROW, ObservationBatch, RecordDamaged
 from twin.estimation.bank import SIGNAL_ROW, Bank
 from twin.estimation.names import Names
 
