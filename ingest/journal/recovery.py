@@ -84,7 +84,9 @@ def _salvage(aside: Path, path: Path, topic: Topic, partitions: int, why: str) -
     # Without a journal of its own: a build that is killed starts anew, and a full copy in a
     # write-ahead log would take the disk space a second time.
     db = tables.connect(new)
-    db.execute(f"PRAGMA page_size={PAGE_SIZE}; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF")
+    db.execute(
+        f"PRAGMA page_size={PAGE_SIZE}; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF"
+    ).fetchall()
     db.execute("BEGIN")
     tables.create(db, partitions)
     saved = _copy(aside, db)

@@ -16,9 +16,10 @@ class Reserve:
         self._size = size
 
     def hold(self) -> bool:
-        """Allocate the file if it is not there and the disk has room for it twice; True if held."""
-        if self._path.exists() or self._size == 0:
-            return self._path.exists()
+        """True if the space is held. Takes it where it is not and the disk has room for it twice
+        (so that what was just freed is not taken by the next append)."""
+        if self._size == 0 or self._path.exists():
+            return True
         if disk_usage(self._path.parent).free < 2 * self._size:
             return False
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -74,7 +74,7 @@ def connect_to_write(path: Path) -> apsw.Connection:
     db.execute(
         f"PRAGMA page_size={PAGE_SIZE}; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
         f"PRAGMA secure_delete=ON; PRAGMA journal_size_limit={LOG_BYTES}"
-    )
+    ).fetchall()  # apsw carries out only as many of the statements as are asked for answers
     return db
 
 
@@ -134,9 +134,12 @@ def oldest_position(db: apsw.Connection) -> int:
 
 def bytes_in_use(db: apsw.Connection) -> int:
     """Pages in use: the file itself never shrinks, its free pages are used again."""
-    pages = number(db, "PRAGMA page_count") or 0
-    free = number(db, "PRAGMA freelist_count") or 0
-    return (pages - free) * PAGE_SIZE
+    return (number(db, "PRAGMA page_count") or 0) * PAGE_SIZE - bytes_free(db)
+
+
+def bytes_free(db: apsw.Connection) -> int:
+    """Pages of the file that trim has freed."""
+    return (number(db, "PRAGMA freelist_count") or 0) * PAGE_SIZE
 
 
 def insert(db: apsw.Connection, records: Iterable[tuple[int, bytes]], now: int) -> int:

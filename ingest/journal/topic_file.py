@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from time import sleep
@@ -12,8 +13,9 @@ from typing import TypeVar
 import apsw
 
 from ingest.journal import tables
-from ingest.journal.group_commit import Records
+from ingest.journal.group_commit import GROUP_BYTES, Records
 from ingest.journal.lock import WriteLock
+from ingest.journal.pages import PAGE_SIZE
 from ingest.journal.protocol import JournalDamaged, JournalFull, KeptSnapshot, Progress, Topic
 from ingest.journal.reserve import Reserve
 
@@ -73,6 +75,7 @@ class TopicFile:
         records = [record for call in calls for record in call]
         with self._full_disk_is_full_journal(), self._transaction() as db:
             self._check_room(db)
+            self._check_reserve(db)
             tables.insert(db, records, self._now())
 
     def commit(self, progress: Mapping[int, Progress]) -> None:
@@ -90,15 +93,25 @@ class TopicFile:
             self._with_reserve(act)
 
     def trim(self, up_to: int) -> int:
-        """Forget entries up to the position, in slices between which others write."""
-        forgotten = 0
-        while True:
-            count, finished = self._with_reserve(lambda: self._trim_slice(up_to))
+        """Forget entries up to the position, in slices between which others write.
+
+        A slice takes its own size in the log, because what is forgotten is overwritten; on a full
+        disk smaller slices do. Raises JournalFull where there is not even room for these.
+        """
+        self._settle_log()
+        forgotten, size, finished = 0, TRIM_BYTES, False
+        while not finished:
+            try:
+                count, finished = self._with_reserve(partial(self._trim_slice, up_to, size))
+            except apsw.FullError as error:
+                size //= 8
+                if size < PAGE_SIZE:
+                    raise JournalFull(f"{self.topic}: no space left to trim") from error
+                continue
             forgotten += count
-            if finished:
-                self._reserve.hold()
-                return forgotten
             sleep(0.001)  # who waits for the lock would otherwise lose the race for it
+        self._reserve.hold()
+        return forgotten
 
     def number_on(self, known: int, why: str) -> None:
         """Where the file ends before a known position: report the loss, give those never again."""
@@ -120,8 +133,8 @@ class TopicFile:
         """The last position that any process committed, as far as known outside the database."""
         return self._lock.marked()
 
-    def _trim_slice(self, up_to: int) -> tuple[int, bool]:
-        """(entries forgotten, nothing left to forget)"""
+    def _trim_slice(self, up_to: int, bound: int) -> tuple[int, bool]:
+        """One transaction over about bound bytes: (entries forgotten, nothing left to forget)."""
         with self._transaction() as db:
             end = min(up_to, tables.last_position(db))
             size, finished = 0, True
@@ -130,7 +143,7 @@ class TopicFile:
                 (end,),
             ):
                 size += length
-                if size >= TRIM_BYTES:
+                if size >= bound:
                     end, finished = position, False
                     break
             db.execute("DELETE FROM entry WHERE position <= ?", (end,))
@@ -176,6 +189,12 @@ class TopicFile:
         if used >= self._max_bytes:
             raise JournalFull(f"{self.topic}: {used} bytes in use of {self._max_bytes} allowed")
 
+    def _check_reserve(self, db: apsw.Connection) -> None:
+        """While the reserve is released its space is for commit and trim: what is appended must
+        then find its room in the file itself."""
+        if not self._reserve.hold() and tables.bytes_free(db) < 2 * GROUP_BYTES:
+            raise JournalFull(f"{self.topic}: no space left on the disk but the reserve")
+
     @contextmanager
     def _full_disk_is_full_journal(self) -> Iterator[None]:
         try:
@@ -190,7 +209,14 @@ class TopicFile:
         except apsw.FullError:
             if not self._reserve.release():
                 raise
+            self._settle_log()
             return act()
+
+    def _settle_log(self) -> None:
+        """Move the log into the database file. On a full disk the file must grow first: a log that
+        took the last space and cannot be moved is never empty again."""
+        with self._lock, suppress(apsw.BusyError, apsw.FullError):
+            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     # --- asked ------------------------------------------------------------------------------------
 
