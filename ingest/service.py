@@ -86,4 +86,4 @@ class IngestService:
     @property
     def fault(self) -> str:
         """Why nothing can be written just now (the type of the error), or ""."""
-        return self._writer.fault
+        return self._writer.fault or self._ticker.fault

@@ -26,7 +26,8 @@ class Ticker:
     """Appends a tick for each second of journal time that passes; renews what must be looked at.
 
     now: ns UTC of ingest's clock, which runs `speed` times as fast as monotonic (ns) does. Between
-    two ticks a difference of a second or more is a stepped clock, and the tick says so.
+    two ticks a difference of a second or more is a stepped clock, and the tick says so. fault: why
+    no tick can be written just now, or "" (read by any thread).
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Ticker:
         self._last: tuple[int, int] | None = None
         self._expired_at = now()
         self._stopping = Event()
+        self.fault = ""
         self._thread = Thread(target=self._run, name="ingest-ticker", daemon=True)
 
     def start(self) -> None:
@@ -75,9 +77,12 @@ class Ticker:
             try:
                 self.beat()
             except (JournalFull, apsw.Error, OSError) as error:
-                # The writer's stalls are the same fault, and say so; a lost tick is only a gap.
                 self._counters.ticks_lost += 1
-                _log.warning("a tick was lost: %s", type(error).__name__)
+                if self.fault != type(error).__name__:
+                    self.fault = type(error).__name__
+                    _log.error("no tick can be written: %s", self.fault)
+            else:
+                self.fault = ""
 
     def beat(self) -> None:
         """One turn. Raises JournalFull, apsw.Error."""

@@ -1,0 +1,123 @@
+"""When a PUBACK leaves: after the commit, in order, and never for another message than its own."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from ingest.journal.sqlite import SqliteJournal
+from tests.support.fake_broker import FakeBroker
+from tests.support.ingest_line import HeldJournal, IngestLine, eventually
+
+pytestmark = pytest.mark.integration
+TOPIC = "twin/v1/watch-7/telemetry"
+
+
+def message(value: float, samples: int = 1) -> bytes:
+    now = time.time_ns() // 1_000_000
+    times = [now - i for i in range(samples)]
+    return json.dumps({"times": times, "values": {"heart_rate": [value] * samples}}).encode()
+
+
+def test_acknowledgements_leave_in_the_order_of_receipt(tmp_path: Path) -> None:
+    with FakeBroker() as broker, IngestLine(broker.port, tmp_path, "3.1.1") as line:
+        assert broker.subscribed.wait(10)
+        order = [5, 3, 9, 1, 7, *range(100, 300), 2]
+        for i, mid in enumerate(order):
+            # Good and bad ones take different ways to the disk.
+            payload = b"garbage" if i % 3 == 0 else message(60 + i % 100)
+            broker.publish(mid, TOPIC, payload)
+        assert broker.wait_for_pubacks(len(order)) == order
+        assert line.service.counters.received == len(order)
+
+
+def test_a_puback_leaves_only_after_the_observation_is_in_the_journal(tmp_path: Path) -> None:
+    journal = HeldJournal(tmp_path)
+    with FakeBroker() as broker, IngestLine(broker.port, tmp_path, "3.1.1", journal) as line:
+        seen_at_puback: list[int] = []
+        broker.on_puback = lambda mid: seen_at_puback.append(len(line.observations()))
+        assert broker.subscribed.wait(10)
+        broker.publish(1, TOPIC, message(72))
+        eventually(lambda: journal.waiting == 1, "at the journal")
+        assert broker.wait_for_pubacks(1, timeout=0.3) == []
+        journal.permits.release()
+        assert broker.wait_for_pubacks(1) == [1]
+        assert seen_at_puback == [1]
+
+
+def test_a_puback_for_a_refused_message_leaves_only_after_its_quarantine_record(
+    tmp_path: Path,
+) -> None:
+    with FakeBroker() as broker, IngestLine(broker.port, tmp_path, "3.1.1") as line:
+        seen_at_puback: list[int] = []
+        broker.on_puback = lambda mid: seen_at_puback.append(len(line.quarantine.messages()))
+        assert broker.subscribed.wait(10)
+        broker.publish(1, TOPIC, b"garbage")
+        assert broker.wait_for_pubacks(1) == [1]
+        assert seen_at_puback == [1]
+
+
+def test_a_stale_acknowledgement_never_confirms_a_new_message(tmp_path: Path) -> None:
+    journal = HeldJournal(tmp_path)
+    with FakeBroker() as broker, IngestLine(broker.port, tmp_path, "3.1.1", journal) as line:
+        assert broker.subscribed.wait(10)
+        broker.publish(1, TOPIC, message(72))
+        eventually(lambda: journal.waiting == 1, "at the journal")
+        broker.drop()
+        assert broker.subscribed.wait(10)
+        eventually(lambda: line.service.subscriber.connected, "connected again")
+        broker.publish(1, TOPIC, message(99))  # the same number, another message
+        journal.permits.release()  # the old one is durable now; its token is stale
+        eventually(lambda: journal.waiting == 2, "the new one at the journal")
+        assert broker.wait_for_pubacks(1, timeout=0.3) == []
+        journal.permits.release()
+        assert broker.wait_for_pubacks(1) == [1]
+        assert [o.value for o in line.observations()] == [72, 99]
+
+
+def test_a_full_journal_stops_acknowledgements_and_keeps_the_connection(tmp_path: Path) -> None:
+    bound = 256 * 1024
+    journal = SqliteJournal(
+        tmp_path, max_bytes={"observations": bound, "estimates": 1 << 20}, reserve_bytes=1 << 20
+    )
+    with FakeBroker() as broker, IngestLine(broker.port, tmp_path, "3.1.1", journal) as line:
+        assert broker.subscribed.wait(10)
+        # The bound is judged before an append: the one that crosses it is still in.
+        broker.publish(1, TOPIC, message(72, samples=10_000))
+        assert broker.wait_for_pubacks(1) == [1]
+        eventually(lambda: line.service.fault == "JournalFull", "full")
+        broker.publish(2, TOPIC, message(73))
+        eventually(lambda: line.service.counters.stalls > 1, "stalled")
+        assert broker.acknowledged == [[1]]
+        assert line.service.subscriber.connected
+        journal.trim("observations", journal.end("observations"))
+        assert broker.wait_for_pubacks(2) == [1, 2]
+        assert [o.value for o in line.observations()] == [73]
+        eventually(lambda: line.service.fault == "", "well again")
+
+
+def test_stopping_writes_and_acknowledges_what_was_received(tmp_path: Path) -> None:
+    with FakeBroker() as broker:
+        with IngestLine(broker.port, tmp_path, "3.1.1") as line:
+            assert broker.subscribed.wait(10)
+            for mid in range(1, 501):
+                broker.publish(mid, TOPIC, message(60 + mid % 100))
+            eventually(lambda: line.service.subscriber.received == 500, "received")
+            begin = time.monotonic()
+        assert time.monotonic() - begin < 5
+        assert broker.wait_for_pubacks(500) == list(range(1, 501))
+
+
+def test_stopping_while_nothing_can_be_written_acknowledges_nothing(tmp_path: Path) -> None:
+    journal = SqliteJournal(
+        tmp_path, max_bytes={"observations": 1, "estimates": 1}, reserve_bytes=1 << 20
+    )
+    with FakeBroker() as broker:
+        with IngestLine(broker.port, tmp_path, "3.1.1", journal) as line:
+            assert broker.subscribed.wait(10)
+            broker.publish(1, TOPIC, message(72))
+            eventually(lambda: line.service.fault == "JournalFull", "full")
+            begin = time.monotonic()
+        assert time.monotonic() - begin < 5
+        assert broker.wait_for_pubacks(1, timeout=0.2) == []
