@@ -36,6 +36,7 @@ def recover(path: Path, topic: Topic, partitions: int) -> None:
         if why is None:
             return
         aside = _next_aside(path)
+        _new_of(path).write_bytes(b"")  # from here on until it is renamed: unfinished
         if path.exists():
             os.rename(path, aside)
     else:
@@ -79,8 +80,8 @@ def _verdict(db: apsw.Connection, path: Path) -> str | None:
 
 def _salvage(aside: Path, path: Path, topic: Topic, partitions: int, why: str) -> None:
     """Build the new file beside, complete and synced, then move it to its place."""
-    new = path.with_name(path.name + ".salvage")
-    new.unlink(missing_ok=True)
+    new = _new_of(path)
+    new.write_bytes(b"")
     # Without a journal of its own: a build that is killed starts anew, and a full copy in a
     # write-ahead log would take the disk space a second time.
     db = tables.connect(new)
@@ -159,7 +160,7 @@ def _mend_progress(db: apsw.Connection, why: str) -> None:
 
 def _unfinished(path: Path) -> Path | None:
     """The file that a killed recovery had set aside without finishing the new one."""
-    if path.exists():
+    if path.exists() or not _new_of(path).exists():
         return None
     set_aside = sorted(path.parent.glob(f"{path.name}.damaged-*[0-9]"), key=_count)
     return set_aside[-1] if set_aside else None
@@ -172,6 +173,10 @@ def _next_aside(path: Path) -> Path:
 
 def _count(path: Path) -> int:
     return int(path.name.rpartition("-")[2])
+
+
+def _new_of(path: Path) -> Path:
+    return path.with_name(path.name + ".salvage")
 
 
 def _log_of(path: Path) -> Path:

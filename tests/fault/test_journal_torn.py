@@ -214,6 +214,20 @@ def test_a_killed_recovery_is_resumed(whole: Path, tmp_path: Path) -> None:
     assert _account(folder) == expected
 
 
+def test_a_file_removed_on_purpose_is_not_brought_back_from_an_earlier_recovery(
+    whole: Path, tmp_path: Path
+) -> None:
+    folder = _copy(whole, tmp_path / "torn")
+    path = folder / "observations.db"
+    _cut(path, path.stat().st_size // 2)
+    _account(folder)
+    path.unlink()
+    journal = _open(folder)
+    assert kept(journal) == []
+    assert journal.damage[0].positions == (1, COUNT + 1)
+    journal.close()
+
+
 def test_an_old_backup_is_reported_and_numbering_goes_on(whole: Path, tmp_path: Path) -> None:
     folder = _copy(whole, tmp_path / "journal")
     backup = (folder / "observations.db").read_bytes()

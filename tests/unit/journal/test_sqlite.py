@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event, Thread
 
@@ -91,22 +91,28 @@ def test_a_full_disk_costs_the_reserve_before_it_stops_a_commit(
 APPENDING = """
 import sys
 from pathlib import Path
+from time import perf_counter
 from ingest.journal.sqlite import SqliteJournal
 journal = SqliteJournal(Path(sys.argv[1]), reserve_bytes=0)
 print("ready", flush=True)
+taken = []
 for i in range(int(sys.argv[3])):
+    begin = perf_counter()
     journal.append("observations", [(int(sys.argv[2]), b"%06d" % i + bytes(2_000))])
+    taken.append(perf_counter() - begin)
 journal.close()
-print("done", flush=True)
+print(sorted(taken)[int(len(taken) * 0.99)] * 1e3, flush=True)
 """
 
 
 def test_processes_append_at_once_and_nothing_is_lost(
-    tmp_path: Path, journal: SqliteJournal
+    tmp_path: Path, journal: SqliteJournal, record_property: Callable[[str, object], None]
 ) -> None:
     appending = [child(APPENDING, tmp_path, process, 60) for process in range(3)]
     for process in appending:
-        assert read_lines(process, 2) == ["ready\n", "done\n"]
+        ready, p99 = read_lines(process, 2)
+        assert ready == "ready\n"
+        record_property("append_p99_ms", float(p99))  # measured, not asserted: disks differ
         assert process.wait() == 0
         process.communicate()
     entries = kept(journal)
