@@ -13,21 +13,29 @@ from ingest.instant import DAY, SECOND, format_instant
 from ingest.payload.decoded import Reason, Rejection, Sample, shortened, value_path
 from ingest.settings import ScreenSettings
 
+_SIGNALS = dict(SIGNALS)
+
 
 def screen(sample: Sample, received_at: int | None, settings: ScreenSettings) -> float | Rejection:
     """The sample's value in its signal's canonical unit, or why it cannot be an observation.
 
     received_at: ns UTC; None leaves the age of the stamp unjudged.
     """
-    value = _canonical(sample)
-    if received_at is not None and not isinstance(value, Rejection):
-        fault = _stamp_fault(sample, received_at, settings)
-        return value if fault is None else fault
-    return value
+    signal = _SIGNALS.get(sample.signal)
+    # Nearly all are plain: in the canonical unit, within the range, of a plausible age.
+    plain = (
+        signal is not None and sample.unit is None and signal.lower <= sample.value <= signal.upper
+    )
+    value = sample.value if plain else _canonical(sample)
+    if received_at is None or isinstance(value, Rejection):
+        return value
+    if -settings.future_ns <= received_at - sample.stamp <= settings.ancient_ns:
+        return value
+    return _stamp_fault(sample, received_at, settings)
 
 
 def _canonical(sample: Sample) -> float | Rejection:
-    signal = SIGNALS.get(sample.signal)
+    signal = _SIGNALS.get(sample.signal)
     if signal is None:
         expected = "a signal of the catalogue"
         got = shortened(sample.signal)
@@ -47,27 +55,18 @@ def _canonical(sample: Sample) -> float | Rejection:
     return _rejection(Reason.VALUE_OUT_OF_RANGE, sample, sample.path, _range(signal), got)
 
 
-def _stamp_fault(sample: Sample, received_at: int, settings: ScreenSettings) -> Rejection | None:
-    lead = sample.stamp - received_at
-    if lead > settings.future_ns:
+def _stamp_fault(sample: Sample, received_at: int, settings: ScreenSettings) -> Rejection:
+    path = "time" if sample.index < 0 else f"times[{sample.index}]"
+    said = format_instant(sample.stamp)
+    if sample.stamp > received_at:
         expected = f"at most {settings.future_ns // SECOND} s ahead of its receipt"
-        return _rejection(Reason.FUTURE, sample, _time_path(sample), expected, _said(sample))
-    if -lead > settings.ancient_ns:
-        expected = f"at most {settings.ancient_ns // DAY} days before its receipt"
-        return _rejection(Reason.ANCIENT, sample, _time_path(sample), expected, _said(sample))
-    return None
+        return _rejection(Reason.FUTURE, sample, path, expected, said)
+    expected = f"at most {settings.ancient_ns // DAY} days before its receipt"
+    return _rejection(Reason.ANCIENT, sample, path, expected, said)
 
 
 def _range(signal: Signal) -> str:
     return f"{signal.lower:g} to {signal.upper:g} {signal.unit}"
-
-
-def _time_path(sample: Sample) -> str:
-    return "time" if sample.index < 0 else f"times[{sample.index}]"
-
-
-def _said(sample: Sample) -> str:
-    return format_instant(sample.stamp)
 
 
 def _rejection(reason: Reason, sample: Sample, path: str, expected: str, got: str) -> Rejection:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Set
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple
 
 from ingest.observation import DeviceId
@@ -19,6 +20,8 @@ EXPECTED = f"{ROOT}/<device>/telemetry, <device> = 1–64 of A–Z a–z 0–9 .
 
 _NAME = r"[A-Za-z0-9._-]{1,64}"
 _TOPIC = re.compile(rf"twin/v1/(?:({_NAME})/)?({_NAME})/(telemetry|status|refused)", re.ASCII)
+
+_LONGEST = len(f"{ROOT}///telemetry") + 2 * 64
 
 
 class Kind(Enum):
@@ -39,6 +42,11 @@ class Address(NamedTuple):
 
 def parse_topic(topic: str) -> Address | None:
     """The address in a topic, or None if it does not follow the grammar."""
+    return None if len(topic) > _LONGEST else _parsed(topic)
+
+
+@lru_cache(maxsize=1 << 16)  # a device says the same topic all its life
+def _parsed(topic: str) -> Address | None:
     match = _TOPIC.fullmatch(topic)
     if match is None:
         return None

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from ingest.journal.sqlite import SqliteJournal
+from ingest.settings import DeviceSettings, IngestSettings, MqttSettings
 from tests.support.fake_broker import FakeBroker
-from tests.support.ingest_line import HeldJournal, IngestLine, eventually
+from tests.support.ingest_line import HeldJournal, IngestLine, eventually, publish
+from tests.support.servers import MosquittoServer
 
 pytestmark = pytest.mark.integration
 TOPIC = "twin/v1/watch-7/telemetry"
@@ -121,3 +123,49 @@ def test_stopping_while_nothing_can_be_written_acknowledges_nothing(tmp_path: Pa
             begin = time.monotonic()
         assert time.monotonic() - begin < 5
         assert broker.wait_for_pubacks(1, timeout=0.2) == []
+
+
+def settings(**mqtt: int) -> IngestSettings:
+    return IngestSettings(mqtt=MqttSettings(**mqtt), devices=DeviceSettings(unknown="register"))
+
+
+def test_no_more_is_under_way_than_the_receive_maximum(
+    mosquitto_server: MosquittoServer, tmp_path: Path
+) -> None:
+    journal = HeldJournal(tmp_path)
+    narrow = settings(receive_maximum=3)
+    with IngestLine(mosquitto_server.port, tmp_path, "5", journal, narrow) as line:
+        line.wait_until_connected()
+        for i in range(5):
+            publish(mosquitto_server.port, TOPIC, message(70 + i))
+        eventually(lambda: line.service.subscriber.received == 3, "received up to the maximum")
+        journal.permits.release(10)
+        eventually(lambda: line.service.counters.journalled == 5, "journalled")
+        assert line.service.subscriber.received == 5
+
+
+def test_a_full_hand_over_queue_leaves_the_rest_for_another_connection(tmp_path: Path) -> None:
+    journal = HeldJournal(tmp_path)
+    narrow = settings(queue_messages=4)
+    with (
+        FakeBroker() as broker,
+        IngestLine(broker.port, tmp_path, "3.1.1", journal, narrow) as line,
+    ):
+        assert broker.subscribed.wait(10)
+        broker.publish(1, TOPIC, message(61))
+        eventually(lambda: journal.waiting == 1, "at the journal")
+        for mid in range(2, 11):
+            broker.publish(mid, TOPIC, message(60 + mid))
+        eventually(lambda: line.service.subscriber.received == 10, "received")
+        assert line.service.subscriber.left == 5
+        broker.subscribed.clear()
+        journal.permits.release(20)
+        assert broker.subscribed.wait(10)  # on a second connection
+        confirmed = broker.wait_for_pubacks(1, connection=0)
+        assert confirmed == list(range(1, len(confirmed) + 1))
+        eventually(lambda: line.service.subscriber.connected, "connected again")
+        rest = list(range(len(confirmed) + 1, 11))
+        for count, mid in enumerate(rest, 1):
+            broker.publish(mid, TOPIC, message(60 + mid))
+            assert broker.wait_for_pubacks(count) == rest[:count]
+        assert {o.value for o in line.observations()} == {60.0 + mid for mid in range(1, 11)}

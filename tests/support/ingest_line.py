@@ -28,7 +28,7 @@ from ingest.observation import (
 from ingest.quarantine import Quarantine
 from ingest.registry import Registry
 from ingest.service import IngestService
-from ingest.settings import DeviceSettings, IngestSettings, MqttSettings
+from ingest.settings import DeviceSettings, IngestSettings
 from tests.support.programs import mosquitto_path
 
 
@@ -59,7 +59,7 @@ class IngestLine:
         settings: IngestSettings | None = None,
     ) -> None:
         given = settings or IngestSettings(devices=DeviceSettings(unknown="register"))
-        mqtt = MqttSettings(port=port, protocol=protocol, reconnect_max_s=0.5)
+        mqtt = replace(given.mqtt, port=port, protocol=protocol, reconnect_max_s=0.5)
         self.settings = replace(given, mqtt=mqtt)
         self.folder = folder
         self.journal = journal or SqliteJournal(folder, reserve_bytes=1 << 20)
