@@ -45,7 +45,8 @@ def rounded(values: NDArray[Any], signal: str) -> NDArray[np.float64]:
 
 def rounded_to(values: NDArray[np.float64], per_unit: NDArray[Any] | int) -> NDArray[np.float64]:
     """Multiples of 1 / per_unit; adding zero turns −0.0 into 0.0."""
-    return np.rint(values * per_unit) / per_unit + 0.0
+    with np.errstate(over="ignore"):  # beyond 10³⁰⁴ it becomes infinite
+        return np.rint(values * per_unit) / per_unit + 0.0
 
 
 def taken(rows: Rows, chosen: NDArray[Any]) -> Rows:
@@ -139,10 +140,12 @@ class BlockDamaged(ValueError):
 def encode(rows: Rows, layout: Layout, per_unit: int) -> tuple[bytes, bytes]:
     """Blobs of the layout's first and second columns. rows: (n ≥ 1,) of one series by time."""
     time = np.ascontiguousarray(rows["time"])
-    return (
-        _sealed([_encode_column(rows[c.name], c, time, per_unit) for c in layout.first]),
-        _sealed([_encode_column(rows[c.name], c, time, per_unit) for c in layout.second]),
-    )
+    # Numbers beyond all steps overflow and are then kept as they are; stamps wrap around and back.
+    with np.errstate(all="ignore"):
+        return (
+            _sealed([_encode_column(rows[c.name], c, time, per_unit) for c in layout.first]),
+            _sealed([_encode_column(rows[c.name], c, time, per_unit) for c in layout.second]),
+        )
 
 
 def decode(

@@ -159,11 +159,12 @@ class InfluxSink:
         status, why = self._post(made.lines[part.start : part.stop])
         if status not in _SPLIT:
             return
+        said = _DROPPED.search(why) if status == 422 else None
+        dropped = int(said[1]) if said else 0
         if status == 422 and _EXPIRED.search(why):
-            dropped = _DROPPED.search(why)
-            outcome.expired += int(dropped[1]) if dropped else len(part)
-        elif len(part) == 1:
-            outcome.rejected.append((made.rows[part.start], made.lines[part.start], why))
+            outcome.expired += dropped or len(part)
+        elif len(part) in (1, dropped):
+            outcome.rejected += [(made.rows[i], made.lines[i], why) for i in part]
         else:
             middle = part.start + len(part) // 2
             self._send(made, range(part.start, middle), outcome)

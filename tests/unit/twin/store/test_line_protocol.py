@@ -1,0 +1,113 @@
+"""Line protocol: every field of its measurement, exact numbers, ids that cannot break a line."""
+
+import math
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.estimates import SECOND, T0, Row, aged, batch, coasting, observed, revised
+from twin.estimate import Z95, Status, Verdict
+from twin.store.line_protocol import lines
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def test_an_accepted_observation_makes_a_raw_point_and_an_estimate() -> None:
+    made = lines([batch(observed(T0, 72.0, quality=0.9, mean=71.25, std=0.5, trend=-0.125))])
+    assert made.lines == [
+        f"observation,patient=p1,signal=heart_rate,device=watch-1 value=72.0,quality=0.9 {T0}",
+        "estimate,patient=p1,signal=heart_rate,model=m1 mean=71.25,std=0.5,"
+        f"lo95={71.25 - 0.5 * Z95!r},hi95={71.25 + 0.5 * Z95!r},trend=-0.125 {T0}",
+    ]
+    assert (made.rows, made.rejected, made.total) == ([0, 0], [], 1)
+
+
+def test_what_is_not_stored_makes_no_line() -> None:
+    made = lines(
+        [
+            batch(
+                observed(T0, 1, verdict=Verdict.DUPLICATE),
+                observed(T0, 1, verdict=Verdict.REFUSED),
+                coasting(T0),
+            )
+        ]
+    )
+    assert (made.lines, made.total) == ([], 3)
+
+
+def test_conflict_and_status_are_measurements_of_their_own() -> None:
+    conflict = observed(T0, 9, verdict=Verdict.CONFLICT, received_at=T0 + SECOND)
+    made = lines([batch(conflict, aged(T0, Status.STALE))])
+    assert made.lines == [
+        "conflict,patient=p1,signal=heart_rate,device=watch-1 value=9.0,quality=-1.0,"
+        f"measured_at={float(T0 // 10**6)!r} {T0 + SECOND}",
+        f"status,patient=p1,signal=heart_rate status=3.0 {T0}",
+    ]
+
+
+def test_only_the_last_version_of_a_point_is_sent() -> None:
+    first = batch(observed(T0, 70), revised(T0, 71), revised(T0 + 1, 72))
+    made = lines([first, batch(revised(T0, 73), model="m1"), batch(revised(T0, 74), model="m2")])
+    means = [line.split("mean=")[1].split(",")[0] for line in made.lines if "mean=" in line]
+    assert means == ["72.0", "73.0", "74.0"]
+
+
+def test_the_full_set_has_every_field_in_every_point() -> None:
+    given_rows = [observed(T0, 70), observed(T0 + 1, 71, nis=0.5, trend_std=float("nan"))]
+    made = lines([batch(*given_rows, revised(T0 + 2, 4, trend=float("nan")))], full=True)
+    estimates = [line for line in made.lines if line.startswith("estimate")]
+    names = {
+        tuple(re.findall(r"(\w+)=[-\d.e]+(?=[, ])", line.split(" ")[1] + " ")) for line in estimates
+    }
+    assert names == {
+        (
+            *("mean", "std", "lo95", "hi95", "trend", "lo50", "hi50", "lo90", "hi90"),
+            *("trend_std", "nis", "weight", "known_at", "status"),
+        )
+    }
+    assert "nis=-1.0" in estimates[0]
+    assert "trend_std=-1.0" in estimates[1]
+    assert "trend=0.0" in estimates[2]
+    assert all("noise_std=-1.0,received_at=" in line for line in made.lines[:2])
+
+
+def replace_column(row: Row, column: str, number: float) -> Row:
+    return replace(row, columns=row.columns | {column: number})
+
+
+@pytest.mark.parametrize("column", ["value", "mean", "std"])
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_a_point_that_is_no_number_is_rejected_alone(column: str, number: float) -> None:
+    made = lines([batch(observed(T0, 70), replace_column(observed(T0 + 1, 71), column, number))])
+    assert made.rejected == [(1, "not a finite number")]
+    assert made.rows.count(0) == 2
+    assert len(made.rows) == 3
+
+
+@given(finite, finite, st.integers(-(2**62), 2**62))
+def test_numbers_and_stamps_read_back_exactly(value: float, mean: float, at: int) -> None:
+    made = lines([batch(observed(at, value, mean=mean, trend=value))])
+    raw, estimate = made.lines
+    assert float(raw.split("value=")[1].split(",")[0]) == value
+    assert float(estimate.split("mean=")[1].split(",")[0]) == mean
+    assert float(estimate.split("trend=")[1].split(" ")[0]) == value
+    assert int(estimate.rsplit(" ", 1)[1]) == at
+
+
+@given(st.text(min_size=1, max_size=12))
+def test_any_id_is_one_tag_or_is_rejected(name: str) -> None:
+    made = lines([batch(observed(T0, 70, device=name), observed(T0, 71, device="other"))])
+    mine = [line for line in made.lines if "device=" in line and not line.endswith("other")]
+    mine = [line for line in mine if "device=other" not in line]
+    if not mine:
+        assert made.rejected == [(0, "an id that cannot be a tag")]
+        return
+    # As the database reads it: a backslash before comma, equals sign or space hides it.
+    tags, fields, stamp = re.split(r"(?<!\\) ", mine[0])
+    parts = [re.split(r"(?<!\\)=", part) for part in re.split(r"(?<!\\),", tags)[1:]]
+    assert [key for key, _ in parts] == ["patient", "signal", "device"]
+    assert re.sub(r"\\([,= ])", r"\1", parts[2][1]) == name
+    assert (fields, stamp) == ("value=70.0,quality=-1.0", str(T0))
