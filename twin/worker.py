@@ -18,6 +18,7 @@ from ingest.journal.protocol import (
     Assignment,
     Entry,
     Journal,
+    JournalFull,
     Progress,
     Worker,
 )
@@ -38,6 +39,11 @@ log = logging.getLogger(__name__)
 
 READ_RECORDS = 2_000
 READ_TIMEOUT = 0.2
+FULL_RETRY = 0.5
+
+
+class Stopped(Exception):
+    """Asked to stop in a step that could not be committed; it is stepped again after the start."""
 
 
 class CannotRecover(Exception):
@@ -58,6 +64,7 @@ class WorkerCounts:
     damaged: int = 0
     snapshots: int = 0
     recovered: int = 0
+    stalls: int = 0
 
 
 @dataclass(slots=True)
@@ -153,6 +160,8 @@ class TwinWorker:
                     self._take(entries)
             if self._committed:
                 membership.commit(self._rotation.everything(self.state))
+        except Stopped:
+            log.warning("stopped while the estimates journal was full; the last step is not in it")
         except BaseException as error:
             self.fault = error
             log.exception("the worker stopped")
@@ -168,14 +177,26 @@ class TwinWorker:
         self.counts.steps += 1
         names = self._rotation.due(self.state, entries)
         progress = {
-            p: Progress(end, [encode_output(o) for o in outputs.get(p, ())], names.get(p))
+            p: _progress(end, outputs.get(p, ()), names.get(p))
             for p, committed in self._committed.items()
             if end > committed
         }
         if progress:
-            self._joined().commit(progress)
+            self._commit(progress)
             self._rotation.committed(names)
             self._committed.update(dict.fromkeys(progress, end))
+
+    def _commit(self, progress: Mapping[int, Progress]) -> None:
+        """Commit, waiting while the estimates journal is full: nothing is thrown away."""
+        while not self._stopping.is_set():
+            try:
+                self._joined().commit(progress)
+            except JournalFull:
+                self.counts.stalls += 1
+                self._stopping.wait(FULL_RETRY)
+                continue
+            return
+        raise Stopped
 
     def _decode(self, entry: Entry) -> Placed | None:
         try:
@@ -200,6 +221,11 @@ class TwinWorker:
                     kept.setdefault(partition, []).extend(outputs)
         self.counts.recovered += sum(one.position <= behind for one in placed)
         return kept
+
+
+def _progress(end: int, outputs: Sequence[Output], snapshot: str | None) -> Progress:
+    at = None if snapshot is None else position_in(snapshot)
+    return Progress(end, [encode_output(output) for output in outputs], snapshot, at)
 
 
 def _runs(placed: Sequence[Placed], borders: Iterable[int]) -> list[tuple[int, list[Placed]]]:

@@ -11,11 +11,12 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ingest.journal.protocol import Entry, Journal, JournalDamaged, Reader
@@ -90,6 +91,8 @@ class Feed:
         self._due = dict.fromkeys(("frame", "heartbeat", "labels", "save"), 0.0)
         #: Records of the journal that could not be read, since the start.
         self.damaged = 0
+        #: Position of the fold on disk: a restart needs the journal from here on.
+        self.saved_position = self._latest.position
 
     # --- asked by pages and API, from any thread -------------------------------------------------
 
@@ -187,10 +190,14 @@ class Feed:
             _log.error("estimates journal damaged at positions %s", damage.positions)
             self._stop.wait(_WAIT_S)
             return
+        self.take(entries, reader.position)
+
+    def take(self, entries: Sequence[Entry], position: int) -> None:
+        """Fold records of the estimates journal, of which `position` is the last one's."""
         with self._lock:
             for entry in entries:
                 self._fold(entry)
-            self._latest.position = reader.position
+            self._latest.position = position
 
     def _fold(self, entry: Entry) -> None:
         try:
@@ -213,36 +220,41 @@ class Feed:
         )
         newcomers = len(self._latest.patients) > self._named
         if self._is_due("labels", at, LABELS_S) or newcomers:
-            labels = self._all_labels()
-            self._labels = self._labels if labels == self._labels else labels
-            self._named = len(self._latest.patients)
+            self.read_labels()
         if at >= self._due["frame"]:
-            self._send_frames(at)
+            frames, changed = self.make_frames()
+            self._due["frame"] = at + (FRAME_S if changed < LARGE else LARGE_FRAME_S)
+            self._hand_over(frames, at)
         if self._is_due("heartbeat", at, HEARTBEAT_S):
             self._hand_over([self._framer.heartbeat(self.now(), self._state)], at)
         if self._is_due("save", at, SAVE_S):
             self._save()
 
-    def _send_frames(self, at: float) -> None:
+    def make_frames(self) -> tuple[list[Frame], int]:
+        """The ward's frame and those of watched patients, and how many keys changed.
+
+        None while nobody is there to read them; who comes back later gets a snap.
+        """
         now = self.now()
         with self._lock:
+            if not self.hub.clients:
+                self._framer.skip(self._latest)
+                return [], 0
             frame, places = self._framer.delta(self._latest, self._labels, now, self._state)
             frames = [] if frame is None else [frame]
             for patient in self.hub.watched:
                 points = self._points.pop(patient, None)
-                changed = set(self._latest.places_of(patient).tolist()).intersection(
-                    places.tolist()
-                )
+                changed = np.isin(self._latest.places_of(patient), places).any()
                 if points is not None or changed:
                     label = self._labels.get(patient, "")
+                    points = points or Points()
                     frames.append(
                         self._framer.patient_delta(
-                            self._latest, patient, label, points or Points(), now, self._state
+                            self._latest, patient, label, points, now, self._state
                         )
                     )
             self._points.clear()
-        self._due["frame"] = at + (FRAME_S if len(places) < LARGE else LARGE_FRAME_S)
-        self._hand_over(frames, at)
+        return frames, len(places)
 
     def _hand_over(self, frames: list[Frame], at: float) -> None:
         if frames and self._loop is not None and not self._stop.is_set():
@@ -254,11 +266,18 @@ class Feed:
             self._due[what] = at + every
         return due
 
+    def read_labels(self) -> None:
+        """Ask for the labels anew: people give them meanwhile."""
+        labels = self._all_labels()
+        self._labels = self._labels if labels == self._labels else labels
+        self._named = len(self._latest.patients)
+
     def _all_labels(self) -> Mapping[str, str]:
         return {**dict.fromkeys(self._latest.patients, ""), **self._people.labels()}
 
     def _save(self) -> None:
         if self._saved is not None:
             with self._lock:
-                dumped = self._latest.dump()
+                dumped, position = self._latest.dump(), self._latest.position
             save_fold(self._saved, dumped)
+            self.saved_position = position

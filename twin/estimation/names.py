@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+_FEW = 256
+
 
 @dataclass(slots=True)
 class Names:
@@ -28,5 +30,9 @@ class Names:
 
     def table(self, numbers: NDArray[np.int64]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
         """(distinct names in order of number, index of each element into them)."""
-        distinct, index = np.unique(numbers, return_inverse=True)
-        return tuple(self.text[n] for n in distinct), index
+        if len(numbers) > _FEW:
+            distinct, index = np.unique(numbers, return_inverse=True)
+            return tuple(self.text[n] for n in distinct), index
+        given = numbers.tolist()  # a live step has a few rows: a dict is ten times as fast
+        places = {n: place for place, n in enumerate(sorted(set(given)))}
+        return tuple(self.text[n] for n in places), np.array([places[n] for n in given], np.int64)

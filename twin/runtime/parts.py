@@ -1,0 +1,134 @@
+"""The parts of one process, made from the configuration: only those that its roles need."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from ingest.instant import DAY
+from ingest.journal.sqlite import SqliteJournal
+from ingest.quarantine import Quarantine
+from ingest.registry import Registry
+from ingest.service import IngestService
+from ingest.settings import IngestSettings
+from twin.config import Config
+from twin.estimate import History
+from twin.estimation.models import ModelFile, base_model, parse_model
+from twin.runtime.clock import Clock
+from twin.runtime.shared_store import SharedStore
+from twin.snapshot import SnapshotFolder
+from twin.store.embedded import EmbeddedStore
+from twin.store.influx import InfluxSettings, InfluxSink
+from twin.store.influx_reading import InfluxHistory
+from twin.store.writer import StoreWriter
+from twin.worker import TwinWorker
+
+ROLES = frozenset({"ingest", "worker", "store", "care"})
+
+
+@dataclass(slots=True)
+class Parts:
+    """What this process has, in the order of the flow. None: not one of its roles."""
+
+    journal: SqliteJournal
+    registry: Registry
+    quarantine: Quarantine
+    ingest: IngestService | None = None
+    worker: TwinWorker | None = None
+    writers: dict[str, StoreWriter] = field(default_factory=dict)
+    history: History | None = None
+    influx: InfluxSink | None = None
+
+
+def make_parts(
+    config: Config, roles: frozenset[str], clock: Clock, speed: float, opened: ExitStack
+) -> Parts:
+    """Open what the roles need; `opened` closes it again, in reverse order."""
+    paths = config.paths
+    for folder in (paths.journal, paths.snapshots, paths.store.parent, paths.care.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    settings = config.ingest_settings(speed)
+    embedded = _embedded(config, roles, opened)
+    influx = _influx(config, roles, opened)
+    known = min((sink.position for sink in (embedded, influx) if sink is not None), default=0)
+    journal = SqliteJournal(
+        paths.journal,
+        config.journal.partitions,
+        dict.fromkeys(("observations", "estimates"), config.journal.max_megabytes * 1_000_000),
+        now=clock.now,
+        known_positions={"estimates": known},
+    )
+    opened.callback(journal.close)
+    registry = Registry(paths.registry, settings.devices, clock.now)
+    opened.callback(registry.close)
+    quarantine = Quarantine(paths.quarantine, settings.quarantine)
+    opened.callback(quarantine.close)
+    parts = Parts(journal, registry, quarantine, influx=influx)
+    _add_flow(parts, config, roles, clock, settings)
+    if embedded is not None:
+        parts.writers["embedded"] = StoreWriter(journal, embedded, "embedded")
+    if influx is not None:
+        parts.writers["influx"] = StoreWriter(journal, influx, "influx")
+    if "care" in roles:
+        parts.history = _history(config, embedded, opened)
+    return parts
+
+
+def _add_flow(
+    parts: Parts, config: Config, roles: frozenset[str], clock: Clock, settings: IngestSettings
+) -> None:
+    if "ingest" in roles:
+        parts.ingest = IngestService(
+            settings, parts.journal, parts.registry, parts.quarantine, config.paths.tail, clock.now
+        )
+    if "worker" in roles:
+        folder = SnapshotFolder(config.paths.snapshots)
+        parts.worker = TwinWorker(parts.journal, folder, clock.now, model_of(config))
+
+
+def model_of(config: Config) -> ModelFile:
+    """The configured model file, or the one that ships. Raises ModelError, OSError."""
+    file = config.model.file
+    return base_model() if file is None else parse_model(file.read_text("utf-8"), str(file))
+
+
+def _embedded(config: Config, roles: frozenset[str], opened: ExitStack) -> EmbeddedStore | None:
+    if "store" not in roles or "embedded" not in config.store.kinds:
+        return None
+    store = EmbeddedStore(config.paths.store)
+    opened.callback(store.close)
+    return store
+
+
+def influx_settings(config: Config) -> InfluxSettings:
+    """What the store package wants to know of InfluxDB."""
+    influx = config.store.influx
+    if influx is None:
+        raise ValueError("store.influx is not configured")
+    return InfluxSettings(
+        influx.url,
+        influx.token or "",
+        influx.org,
+        influx.bucket,
+        influx.fields,
+        int(influx.retention_days * DAY // 1_000_000_000),
+        influx.timeout_s,
+    )
+
+
+def _influx(config: Config, roles: frozenset[str], opened: ExitStack) -> InfluxSink | None:
+    if "store" not in roles or "influx" not in config.store.kinds:
+        return None
+    sink = InfluxSink(influx_settings(config), config.paths.influx_progress)
+    opened.callback(sink.close)
+    return sink
+
+
+def _history(config: Config, embedded: EmbeddedStore | None, opened: ExitStack) -> History:
+    if config.store.kinds[0] == "influx":
+        return InfluxHistory(influx_settings(config))
+    if embedded is not None:
+        return embedded
+    shared = SharedStore(config.paths.store)
+    opened.callback(shared.close)
+    return shared

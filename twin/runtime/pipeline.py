@@ -1,0 +1,138 @@
+"""One process of the pipeline: everything from the broker to the page, or some roles of it."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+
+from ingest.instant import DAY
+from twin.care.app import create_app
+from twin.care.feed import Feed
+from twin.care.server import PageServer
+from twin.care.settings import CareSettings
+from twin.config import Config
+from twin.runtime.clock import Clock
+from twin.runtime.housekeeping import Housekeeping, ReaderFiles
+from twin.runtime.parts import ROLES, Parts, make_parts
+from twin.runtime.watch import health, metrics
+from twin.store.writer import StoreWriter
+
+
+@dataclass(slots=True)
+class Pipeline:
+    """`start`, then `stop`. simulated: pages carry the ribbon."""
+
+    config: Config
+    roles: frozenset[str] = ROLES
+    clock: Clock = field(default_factory=Clock)
+    simulated: bool = False
+    parts: Parts = field(init=False)
+    _feed: Feed | None = None
+    _page: PageServer | None = None
+    _housekeeping: Housekeeping | None = None
+    _opened: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def address(self) -> str:
+        """URL of the page, "" without the role `care`."""
+        return "" if self._page is None else self._page.address
+
+    def start(self) -> None:
+        """In the flow's order from its end, so that nothing is taken in that nobody carries on.
+
+        Raises what its parts raise when they cannot be opened; then nothing runs.
+        """
+        try:
+            self.parts = make_parts(
+                self.config, self.roles, self.clock, self.clock.speed, self._opened
+            )
+            self._start_each()
+        except BaseException:
+            self._opened.close()
+            raise
+
+    def _start_each(self) -> None:
+        for writer in self.parts.writers.values():
+            writer.start()
+            self._opened.callback(writer.stop)
+        if "care" in self.roles:
+            self._serve()
+        if self.parts.worker is not None:
+            self.parts.worker.start()
+            self._opened.callback(self.parts.worker.stop)
+        self._keep_house()
+        if self.parts.ingest is not None:
+            self.parts.ingest.start()
+            self._opened.callback(self.parts.ingest.stop)
+
+    def _serve(self) -> None:
+        care, parts = self.config.care, self.parts
+        settings = CareSettings(
+            simulated=self.simulated or care.simulated,
+            token=care.token,
+            zone=care.zone,
+            language=care.language,
+            build=version("wearable-twin"),
+            speed=self.clock.speed,
+        )
+        feed = Feed(
+            parts.journal,
+            parts.registry,
+            self.clock.now,
+            saved=self.config.paths.care,
+            pulses={"ingest": lambda: parts.journal.end("observations")},
+        )
+        if parts.history is None:
+            raise RuntimeError("the role care has no history")
+        app = create_app(
+            settings,
+            feed,
+            parts.history,
+            parts.registry,
+            parts.quarantine,
+            lambda: health(parts, feed.alive),
+            lambda: metrics(parts),
+        )
+        page = PageServer(app, care.host, care.port, certificate=care.certificate, key=care.key)
+        page.start()
+        self._opened.callback(page.stop)
+        self._feed, self._page = feed, page
+
+    def _keep_house(self) -> None:
+        readers = {name: partial(_written, each) for name, each in self.parts.writers.items()}
+        if self._feed is not None:
+            readers["care"] = partial(_saved, self._feed)
+        self._housekeeping = Housekeeping(
+            self.parts.journal,
+            ReaderFiles(self.config.paths.journal / "readers"),
+            readers,
+            (*self.config.store.kinds, "care"),
+            "worker" in self.roles,
+            int(self.config.journal.keep_days * DAY),
+            self.clock.now,
+            self.clock.save,
+        )
+        self._housekeeping.start()
+        self._opened.callback(self._housekeeping.stop)
+
+    def stop(self) -> None:
+        """End in the flow's order: what is received is journalled, what is journalled stepped."""
+        self._opened.close()
+
+    @property
+    def fault(self) -> str:
+        """Why this process cannot go on by itself, or "" while it can."""
+        worker = self.parts.worker
+        if worker is not None and worker.fault is not None:
+            return f"worker: {worker.fault}"
+        return ""
+
+
+def _written(writer: StoreWriter) -> int:
+    return writer.position
+
+
+def _saved(feed: Feed) -> int:
+    return feed.saved_position

@@ -1,0 +1,51 @@
+"""`twin run`: the pipeline against a real broker and database, until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from threading import Event
+from types import FrameType
+
+from twin.config import Config
+from twin.runtime.clock import Clock
+from twin.runtime.pipeline import Pipeline
+
+WATCH_S = 0.5
+
+
+def until_told(stop: Event) -> None:
+    """SIGTERM and SIGINT set `stop`. Main thread only."""
+
+    def told(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, told)
+    signal.signal(signal.SIGINT, told)
+
+
+def watch(pipeline: Pipeline, stop: Event, seconds: float | None = None) -> bool:
+    """Wait for `stop`, the time, or a fault; True if the pipeline is still well."""
+    waited = 0.0
+    while not stop.wait(WATCH_S):
+        waited += WATCH_S
+        if pipeline.fault or (seconds is not None and waited >= seconds):
+            break
+    if pipeline.fault:
+        sys.stderr.write(f"twin: {pipeline.fault}\n")
+    return not pipeline.fault
+
+
+def run_pipeline(config: Config, roles: frozenset[str]) -> int:
+    """Run these roles until SIGTERM or SIGINT; returns the exit code."""
+    stop = Event()
+    until_told(stop)
+    pipeline = Pipeline(config, roles, Clock())
+    pipeline.start()
+    try:
+        if pipeline.address:
+            sys.stderr.write(f"twin: the page is at {pipeline.address}\n")
+        well = watch(pipeline, stop)
+    finally:
+        pipeline.stop()
+    return 0 if well else 1

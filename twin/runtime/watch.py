@@ -1,0 +1,95 @@
+"""How this process is: for /healthz, /readyz and /metrics. Documented in docs/operations.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from twin.care.settings import Health, Metric
+from twin.runtime.parts import Parts
+
+#: A store further behind than this many journal records is called behind.
+BEHIND_RECORDS = 5_000
+
+
+def health(parts: Parts, feed_alive: bool) -> Health:
+    """alive: every thread of this process lives and the journal can be written."""
+    words: dict[str, str] = {}
+    degraded: list[str] = []
+    alive = feed_alive
+    if parts.ingest is not None:
+        alive &= parts.ingest.alive
+        words["ingest"] = parts.ingest.fault or "ok"
+        connected = parts.ingest.subscriber.connected
+        words["broker"] = "connected" if connected else "not connected"
+        if not connected:
+            degraded.append("broker")
+        if parts.ingest.fault:
+            degraded.append("journal")
+    if parts.worker is not None:
+        alive &= parts.worker.alive
+        words["worker"] = type(parts.worker.fault).__name__ if parts.worker.fault else "ok"
+    for name, writer in parts.writers.items():
+        alive &= writer.alive
+        progress = writer.progress
+        words[f"store {name}"] = progress.trouble or "ok"
+        if progress.trouble or progress.behind > BEHIND_RECORDS:
+            degraded.append(f"store {name}")
+    if parts.journal.damage:
+        degraded.append("journal damaged")
+        words["journal"] = f"{len(parts.journal.damage)} ranges lost or unreadable"
+    return Health(alive, alive, tuple(degraded), words)
+
+
+def metrics(parts: Parts) -> Iterator[Metric]:
+    """Every counter of the flow, in its order."""
+    if parts.ingest is not None:
+        yield from _ingest(parts)
+    for topic in ("observations", "estimates"):
+        used, allowed = parts.journal.fill(topic)
+        labels = {"topic": topic}
+        yield Metric("twin_journal_bytes", labels, used, "Bytes in use of the journal.")
+        yield Metric("twin_journal_allowed_bytes", labels, allowed, "Bytes it may use.")
+        end = parts.journal.end(topic)
+        yield Metric("twin_journal_position", labels, end, "Position of the last entry.")
+    damage = len(parts.journal.damage)
+    yield Metric("twin_journal_damage", {}, damage, "Ranges lost or unreadable when opened.")
+    if parts.worker is not None:
+        yield from _worker(parts)
+    for name, writer in parts.writers.items():
+        labels, progress = {"store": name}, writer.progress
+        yield Metric("twin_store_rows_total", labels, progress.rows, "Rows written.")
+        yield Metric("twin_store_rejected_total", labels, progress.rejected, "Rows rejected.")
+        yield Metric("twin_store_expired_total", labels, progress.expired, "Rows too old to keep.")
+        yield Metric("twin_store_retries_total", labels, progress.retries, "Attempts that failed.")
+        yield Metric("twin_store_behind_records", labels, progress.behind, "Records not stored.")
+    for reason, count in parts.quarantine.summary().items():
+        labels = {"reason": reason}
+        yield Metric("twin_quarantined", labels, count, "Refused samples kept, by reason.")
+
+
+def _ingest(parts: Parts) -> Iterator[Metric]:
+    ingest = parts.ingest
+    if ingest is None:
+        return
+    counters, connected = ingest.counters, ingest.subscriber.connected
+    yield Metric("twin_broker_connected", {}, connected, "1 while connected to the broker.")
+    yield Metric("twin_messages_received_total", {}, counters.received, "MQTT messages received.")
+    yield Metric("twin_observations_accepted_total", {}, counters.accepted, "Samples accepted.")
+    yield Metric("twin_observations_journalled_total", {}, counters.journalled, "Samples on disk.")
+    for reason, count in dict(counters.refused).items():
+        labels = {"reason": str(reason)}
+        yield Metric("twin_observations_refused_total", labels, count, "Samples refused.")
+    yield Metric("twin_surplus_fields_total", {}, counters.surplus, "Fields that are not stored.")
+    yield Metric("twin_ingest_stalls_total", {}, counters.stalls, "Attempts to write that failed.")
+    yield Metric("twin_ticks_total", {}, counters.ticks, "Ticks journalled.")
+
+
+def _worker(parts: Parts) -> Iterator[Metric]:
+    if parts.worker is None:
+        return
+    counts = parts.worker.counts
+    behind = max(parts.journal.end("observations") - parts.worker.position, 0)
+    yield Metric("twin_worker_observations_total", {}, counts.observations, "Samples stepped.")
+    yield Metric("twin_worker_steps_total", {}, counts.steps, "Steps taken.")
+    yield Metric("twin_worker_damaged_total", {}, counts.damaged, "Damaged records skipped.")
+    yield Metric("twin_worker_behind_records", {}, behind, "Journal records not stepped yet.")
