@@ -66,6 +66,7 @@ class Bank:
     partition: NDArray[np.int32] = field(init=False)
     params: NDArray[np.float64] = field(init=False)
     expected: NDArray[np.int64] = field(init=False)
+    modelled: NDArray[np.bool_] = field(init=False)
     _free: dict[int, list[int]] = field(default_factory=dict)
     _cache: NDArray[np.float64] = field(init=False)
     _cache_dt: NDArray[np.int64] = field(init=False)
@@ -76,13 +77,17 @@ class Bank:
         self.adopt(self.model_file)
 
     def adopt(self, model_file: ModelFile) -> None:
-        """Use these models from the next observation on; states and rings stay."""
+        """Use these models from the next observation on; states and rings stay.
+
+        A signal that they leave out rests: its states are kept, neither updated nor aged.
+        """
         self.model_file = model_file
         self.params = np.zeros((len(SIGNALS), PARAMETERS))
         self.expected = np.ones(len(SIGNALS), np.int64)
+        self.modelled = np.zeros(len(SIGNALS), bool)
         for code, constants in zip(model_file.codes, model_file.table(), strict=True):
             row = SIGNAL_ROW[code]
-            self.params[row] = constants
+            self.params[row], self.modelled[row] = constants, True
             interval = model_file.signals[code].expected_interval
             self.expected[row] = int((interval or SIGNALS[code].expected_interval_s) * SECOND)
         self._cache = np.zeros((len(SIGNALS), DISCRETE))
@@ -104,7 +109,7 @@ class Bank:
         slot = self.slot_of[patient, signal].astype(np.int64)
         for n in np.flatnonzero(slot < 0):
             slot[n] = self._allot(int(patient[n]), int(signal[n]))
-        return slot
+        return np.where(self.modelled[signal], slot, -1)
 
     def _allot(self, patient: int, signal: int) -> int:
         model = self.model_file.signals.get(tuple(SIGNALS)[signal])
@@ -138,7 +143,7 @@ class Bank:
         done = 0
         while done < n or not parts:
             by, at = np.empty(room, np.int64), np.empty(room, np.int64)
-            revised = np.empty((room, ESTIMATE))
+            revised = np.zeros((room, ESTIMATE))
             step, m = process(
                 order[done:], events.slot, events.stamp, events.value, events.noise_std,
                 events.quality, events.device, a["state"], a["state_t"], a["base"], a["base_t"],
@@ -169,8 +174,9 @@ class Bank:
         return longer
 
     def known(self) -> NDArray[np.int64]:
-        """Slots that have had a measurement."""
-        return np.flatnonzero(self.slots.of["state_t"] != NEVER)
+        """Slots that have had a measurement, of signals that have a model."""
+        a = self.slots.of
+        return np.flatnonzero((a["state_t"] != NEVER) & self.modelled[a["model"]])
 
     def ahead(
         self, slots: NDArray[np.int64], seconds: NDArray[np.float64]
@@ -213,7 +219,7 @@ class Bank:
         """Slots of the partition's patients, in order."""
         patient = self.slots.of["patient"][: self.slots.count]
         owned = np.flatnonzero(patient >= 0)
-        return owned[self.partition[patient[owned]] == partition]
+        return np.asarray(owned[self.partition[patient[owned]] == partition], np.int64)
 
 
 def _grown(array: NDArray[np.int32], size: int) -> NDArray[np.int32]:

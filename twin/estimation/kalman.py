@@ -47,9 +47,11 @@ _WEIGHTS = (
 )
 
 # Columns of a state row. LAG: mean as it was, smoothed over the trend time. OUT_*: consecutive
-# outliers that agree with each other. DEVICE: who reported last; OTHER: seconds since that changed.
+# outliers that agree with each other. DEVICE: who reported last (−1: nobody yet, SEVERAL: more than
+# one at the same stamp); OTHER: seconds since that changed.
 M, D, V, PMM, PMD, PMV, PDD, PDV, PVV, LAG, OUT_LEVEL, OUT_COUNT, DEVICE, OTHER = range(14)
 STATE = 14
+SEVERAL = -2.0
 
 #: Columns of the discretisation cache, a row for each signal, valid for the step cache_dt[row].
 FM, QM, FA, FK, FB, Q00, Q01, Q11, DISCRETE = range(9)
@@ -178,15 +180,20 @@ def normalised(x, i, z, r):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def update(x, i, z, r, device, p, row):  # type: ignore[no-untyped-def]
+def heard(x, i, device):  # type: ignore[no-untyped-def]
+    """Note who reports now."""
+    if device != x[i, DEVICE]:
+        x[i, OTHER] = 1e9 if x[i, DEVICE] == -1.0 else 0.0
+        x[i, DEVICE] = device
+
+
+@compiled
+def update(x, i, z, r, p, row):  # type: ignore[no-untyped-def]
     """Robust update; returns (nis, weight).
 
     IMQ weight 1/(1 + nis/c²) on the noise (Duran-Martin 2024). Outliers that agree with each other
     are a true step: after enough of them the state begins anew at their level.
     """
-    if device != x[i, DEVICE]:
-        x[i, OTHER] = 0.0 if x[i, DEVICE] >= 0.0 else 1e9
-        x[i, DEVICE] = device
     nis = normalised(x, i, z, r)
     weight = 1.0 / (1.0 + nis / p[row, ROBUST2])
     if nis > p[row, GATE]:
@@ -279,29 +286,42 @@ def take_group(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """Update x[i] with the ring members first..last−1 (one stamp), smallest |e|/√S first.
 
+    Equal ones by value, then by variance: their order in the ring is the order of arrival.
     taken (3, ≥ ring): of member j, [0, j−first] is a mark, [1, …] its nis, [2, …] its weight.
     Returns the (nis, weight) of the last one taken in.
     """
     n = last - first
     if n == 1:
         m = place(start, head, size, first)
-        nis, weight = update(x, i, ring_z[m], ring_r[m], ring_device[m], p, row)
+        heard(x, i, ring_device[m])
+        nis, weight = update(x, i, ring_z[m], ring_r[m], p, row)
         taken[1, 0] = nis
         taken[2, 0] = weight
         return nis, weight
     nis, weight = 0.0, 0.0
+    heard(x, i, SEVERAL)
+    x[i, OTHER] = 0.0
     for j in range(n):
         taken[0, j] = 0.0
     for _ in range(n):
-        best, least = -1, math.inf
+        best, least, chosen = -1, math.inf, 0
         for j in range(n):
             if taken[0, j] == 0.0:
                 m = place(start, head, size, first + j)
                 score = normalised(x, i, ring_z[m], ring_r[m])
-                if best < 0 or score < least:
-                    best, least = j, score
-        m = place(start, head, size, first + best)
-        nis, weight = update(x, i, ring_z[m], ring_r[m], ring_device[m], p, row)
+                if (
+                    best < 0
+                    or score < least
+                    or (
+                        score == least
+                        and (
+                            ring_z[m] < ring_z[chosen]
+                            or (ring_z[m] == ring_z[chosen] and ring_r[m] < ring_r[chosen])
+                        )
+                    )
+                ):
+                    best, least, chosen = j, score, m
+        nis, weight = update(x, i, ring_z[chosen], ring_r[chosen], p, row)
         taken[0, best] = 1.0
         taken[1, best] = nis
         taken[2, best] = weight
@@ -408,7 +428,8 @@ def process(  # type: ignore[no-untyped-def]
         ring_n[k] = members
         if members == 1 or t > state_t[k]:
             move_to(state, k, state_t[k], t, params, row, cache, cache_dt)
-            nis, weight = update(state, k, z, r, device[n], params, row)
+            heard(state, k, device[n])
+            nis, weight = update(state, k, z, r, params, row)
             state_t[k] = t
             as_of[n] = t
             estimate(state, k, params, row, out, n, nis, weight)
