@@ -1,0 +1,89 @@
+"""The configuration file that documents itself: what `twin check --example` prints."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from twin.config import Config
+from twin.config_words import as_table, expected_of
+
+_HEAD = """\
+# Configuration of `twin run`. Every key is optional; what stands here, commented out, is the
+# default, or an example where there is none. Relative file names are relative to this file.
+# Secrets may come from the environment: TWIN_MQTT_PASSWORD, TWIN_INFLUX_TOKEN, TWIN_CARE_TOKEN.
+"""
+
+
+def example_config() -> str:
+    """Valid TOML with every key: description, what is expected, default."""
+    return _HEAD + "\n".join(_table(Config, ())) + "\n"
+
+
+def described(
+    table: type[BaseModel] = Config, place: tuple[str, ...] = ()
+) -> Iterator[tuple[str, str, str, str]]:
+    """(key, expected, default in TOML or "", description) of every key, tables left out."""
+    for name, field in table.model_fields.items():
+        inner = as_table(field)
+        if inner is not None:
+            yield from described(inner, (*place, name))
+        else:
+            key = (*place, name)
+            default = "" if _has_no_default(field) else toml_value(_default(field))
+            yield ".".join(key), expected_of(key), default, field.description or ""
+
+
+def toml_value(value: object) -> str:
+    """A value as TOML writes it."""
+    if isinstance(value, Path):
+        value = str(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _table(table: type[BaseModel], place: tuple[str, ...]) -> Iterator[str]:
+    tables = {name: as_table(field) for name, field in table.model_fields.items()}
+    for name, field in table.model_fields.items():
+        if tables[name] is None:
+            yield from _key(name, field, (*place, name))
+    for name, inner in tables.items():
+        if inner is not None:
+            field = table.model_fields[name]
+            optional = "#" if field.default is None else ""
+            yield ""
+            yield from _comment(inner.__doc__ or "")
+            yield f"{optional}[{'.'.join((*place, name))}]"
+            yield from _table(inner, (*place, name))
+
+
+def _key(name: str, field: FieldInfo, key: tuple[str, ...]) -> Iterator[str]:
+    yield ""
+    yield from _comment(field.description or "")
+    expected = f"Expected: {expected_of(key)}"
+    if _has_no_default(field):
+        yield from _comment(f"{expected}; no default.")
+        yield f"#{name} = {toml_value((field.examples or [''])[0])}"
+    else:
+        value = toml_value(_default(field))
+        yield from _comment(f"{expected}; default {value}.")
+        yield f"#{name} = {value}"
+
+
+def _has_no_default(field: FieldInfo) -> bool:
+    return field.default is None or field.default_factory is not None
+
+
+def _default(field: FieldInfo) -> object:
+    return field.get_default(call_default_factory=False)
+
+
+def _comment(text: str) -> Iterator[str]:
+    plain = " ".join(text.split())
+    yield from textwrap.wrap(
+        plain, 98, break_on_hyphens=False, initial_indent="# ", subsequent_indent="# "
+    )
