@@ -1,1 +1,1 @@
-"""Device payload → observation → journal. Knows MQTT and the journal's writing end; knows no twin."""
+"""Device payload → observation → journal. Knows MQTT and the journal; knows no twin."""

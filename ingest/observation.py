@@ -46,7 +46,7 @@ KIND_BATCH, KIND_TICK, KIND_COMMAND, KIND_ESTIMATES, KIND_OUTCOME = 1, 2, 3, 4, 
 
 
 class RecordDamaged(Exception):
-    """A record whose envelope, checksum or layout is wrong. `why` says which; it is never decoded."""
+    """A record whose envelope, checksum or layout is wrong; it is never decoded. `why`: which."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -120,6 +120,33 @@ class Command(msgspec.Struct, frozen=True):
 
 Record = ObservationBatch | Tick | Command
 
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A device and the patient it is bound to now (None: to nobody)."""
+
+    device: str
+    patient: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One quarantined item; `got` never holds more than the offending value.
+
+    id names the message: several items may share it. device is "" where the topic names none.
+    """
+
+    id: str
+    reason: str
+    path: str
+    expected: str
+    got: str
+    device: str
+    received_at: int
+    size: int
+    count: int
+
+
 _encoder = msgspec.msgpack.Encoder()
 _decoders: Mapping[int, msgspec.msgpack.Decoder[Any]] = {
     KIND_BATCH: msgspec.msgpack.Decoder(ObservationBatch),
@@ -178,7 +205,7 @@ class _Table:
 
 
 def batch_of(observations: Sequence[Observation]) -> ObservationBatch:
-    """Columns of the observations, sorted by patient (stable: order of receipt within a patient)."""
+    """The observations as a batch, sorted by patient (stable: order of receipt within one)."""
     rows = sorted(observations, key=lambda o: o.patient)
     devices, signals = _Table(), _Table()
     patients: list[str] = []

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from ingest.database import open_database, rows
+from ingest.observation import Refused
 from ingest.payload.decoded import Rejection, shortened
 from ingest.settings import QuarantineSettings
 
@@ -44,24 +45,6 @@ CREATE TABLE IF NOT EXISTS expired(
 CREATE TABLE IF NOT EXISTS total(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 INSERT OR IGNORE INTO total VALUES ('bytes', 0), ('expired', 0);
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """One quarantined item; `got` never holds more than the offending value.
-
-    id names the message: several items may share it. device is "" where the topic names none.
-    """
-
-    id: str
-    reason: str
-    path: str
-    expected: str
-    got: str
-    device: str
-    received_at: int
-    size: int
-    count: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ import msgspec
 
 from ingest.binding import Binding, in_order, patient_at
 from ingest.database import open_database, rows
-from ingest.observation import Command, DeviceId, PatientId
+from ingest.observation import Bound, Command, DeviceId, PatientId
 from ingest.payload.decoded import Reason
 from ingest.registry_file import Enrolment
 from ingest.settings import DeviceSettings
@@ -50,14 +50,6 @@ class RegistryRefused(Exception):
         super().__init__(f"{subject}: {why}")
         self.subject = subject
         self.why = why
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """A device and the patient it is bound to now (None: to nobody)."""
-
-    device: str
-    patient: str | None
 
 
 @dataclass(frozen=True, slots=True)

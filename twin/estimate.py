@@ -16,7 +16,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.observation import KIND_ESTIMATES, KIND_OUTCOME, RecordDamaged, seal, unseal
+from ingest.observation import (
+    KIND_ESTIMATES,
+    KIND_OUTCOME,
+    Bound,
+    RecordDamaged,
+    Refused,
+    seal,
+    unseal,
+)
 
 #: Standard normal quantiles of two-sided 50, 90 and 95 % bands.
 Z50, Z90, Z95 = 0.6744897501960817, 1.6448536269514722, 1.959963984540054
@@ -267,21 +275,6 @@ class Sink(Protocol):
     def write(self, batch: EstimateBatch) -> Written: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """One quarantined item as pages show it; `got` never holds more than the offending value."""
-
-    id: str
-    reason: str
-    path: str
-    expected: str
-    got: str
-    device: str
-    received_at: int
-    size: int
-    count: int
-
-
 class Quarantine(Protocol):
     """What the page and the API ask of the quarantine."""
 
@@ -293,14 +286,6 @@ class Quarantine(Protocol):
 
     def items(self, limit: int, reason: str | None = None) -> Sequence[Refused]:
         """The newest first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """A device and the patient it is bound to now (None: bound to nobody)."""
-
-    device: str
-    patient: str | None
 
 
 class People(Protocol):

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from ingest.instant import DAY, HOUR, parse_instant
+from ingest.observation import Bound
 from ingest.payload.decoded import Reason
-from ingest.registry import Bound, Registry, RegistryRefused
+from ingest.registry import Registry, RegistryRefused
 from ingest.registry_file import Enrolment, RegistryFileWrong, read_registry_file
 from ingest.settings import DeviceSettings
 
