@@ -45,7 +45,8 @@ def make_parts(
 ) -> Parts:
     """Open what the roles need; `opened` closes it again, in reverse order."""
     paths = config.paths
-    for folder in (paths.journal, paths.snapshots, paths.store.parent, paths.care.parent):
+    parents = (paths.store.parent, paths.care.parent)
+    for folder in (paths.journal, paths.snapshots, paths.tail, *parents):
         folder.mkdir(parents=True, exist_ok=True)
     settings = config.ingest_settings(speed)
     embedded = _embedded(config, roles, opened)
