@@ -238,7 +238,7 @@ class Feed:
         now = self.now()
         with self._lock:
             if not self.hub.clients:
-                self._framer.skip(self._latest)
+                self._framer.skip(self._latest, self._labels)
                 return [], 0
             frame, places = self._framer.delta(self._latest, self._labels, now, self._state)
             frames = [] if frame is None else [frame]

@@ -124,6 +124,12 @@ class Framer:
         payload = event("d", picture, self.cursor(self.number, latest.position))
         return Frame("", self.number, payload), places
 
+    def skip(self, latest: Latest, labels: Mapping[str, str]) -> None:
+        """Nobody reads: count the frame that changes would make, and do not make it."""
+        self.number += bool(len(latest.take_changed())) or labels is not self._labels
+        self._announced = len(latest.rows)
+        self._labels = labels
+
     def snap(self, latest: Latest, labels: Mapping[str, str], time: int, state: str) -> Frame:
         """The whole ward, as of frame `number` or a little later."""
         rows = latest.rows

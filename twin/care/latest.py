@@ -102,9 +102,11 @@ class Latest:
         signal = np.array([ORDER.get(code, _NONE) for code in batch.signals], np.int64)
         signal = signal[rows["signal"]]
         accepted = (rows["kind"] == Kind.VERDICT) & (rows["verdict"] == Verdict.ACCEPTED)
-        self._make_slots(patient, signal, accepted & (signal != _NONE))
+        births = self._make_slots(patient, signal, accepted & (signal != _NONE))
         slot = np.where(signal == _NONE, _NONE, self._slots[patient, signal])
         known = slot != _NONE
+        for born, place in births.items():  # a row before its key's first estimate says nothing
+            known &= (slot != born) | (np.arange(len(rows)) >= place)
         self._take_estimates(rows, slot, known & (accepted | (rows["kind"] == Kind.REVISION)))
         self._take_values(batch, slot, known & accepted)
         self._take_status(rows, slot, known, accepted)
@@ -168,17 +170,21 @@ class Latest:
 
     def _make_slots(
         self, patient: NDArray[np.int64], signal: NDArray[np.int64], wanted: NDArray[np.bool_]
-    ) -> None:
-        missing = wanted & (self._slots[patient, signal] == _NONE)
-        for key in dict.fromkeys(
-            zip(patient[missing].tolist(), signal[missing].tolist(), strict=True)
-        ):
+    ) -> dict[int, int]:
+        """New keys' slots → the row of each one's first estimate."""
+        births: dict[int, int] = {}
+        for row in np.flatnonzero(wanted & (self._slots[patient, signal] == _NONE)).tolist():
+            key = int(patient[row]), int(signal[row])
+            if self._slots[key] != _NONE:
+                continue
             self._grow(self._size + 1)
-            row = self._rows[self._size]
-            row["patient"], row["signal"] = key
-            row["as_of"] = row["value_at"] = np.iinfo(np.int64).min
+            fresh = self._rows[self._size]
+            fresh["patient"], fresh["signal"] = key
+            fresh["as_of"] = fresh["value_at"] = np.iinfo(np.int64).min
             self._slots[key] = self._size
+            births[self._size] = row
             self._size += 1
+        return births
 
     def _take_estimates(
         self, rows: NDArray[Any], slot: NDArray[np.int64], wanted: NDArray[np.bool_]
@@ -204,8 +210,8 @@ class Latest:
         ):
             self._rows[name][slot[winners]] = rows[source][winners]
         if len(winners):
-            devices = self.ledger.places(batch.devices)
-            self._rows["device"][slot[winners]] = devices[rows["device"][winners]]
+            device = self.ledger.places(batch.devices, rows["device"][winners])
+            self._rows["device"][slot[winners]] = device
 
     def _take_status(
         self,

@@ -68,7 +68,7 @@ class Ledger:
         rows = batch.rows[batch.rows["kind"] == Kind.VERDICT]
         if not len(rows):
             return
-        device = self.places(batch.devices)[rows["device"]]
+        device = self.places(batch.devices, rows["device"])
         np.add.at(self._counts, (device, rows["verdict"]), 1)
         np.maximum.at(self._last_received, device, rows["received_at"])
         whom = dict(zip(device.tolist(), rows["patient"].tolist(), strict=True))
@@ -119,9 +119,11 @@ class Ledger:
         index = {device: i for i, device in enumerate(state.devices)}
         return cls(index, list(state.patients), list(state.refused), counts, last_received)
 
-    def places(self, devices: Sequence[str]) -> NDArray[np.int64]:
-        """Number of each device in this ledger, (n,); a new one gets the next."""
-        places = [self._index.setdefault(device, len(self._index)) for device in devices]
+    def places(self, devices: Sequence[str], used: NDArray[np.uint32]) -> NDArray[np.int64]:
+        """This ledger's number of each used device, (n,); used: indexes of `devices`."""
+        here = np.zeros(len(devices), np.int64)
+        for i in np.unique(used).tolist():
+            here[i] = self._index.setdefault(devices[i], len(self._index))
         for _ in range(len(self._patients), len(self._index)):
             self._patients.append("")
             self._refused.append({})
@@ -131,7 +133,7 @@ class Ledger:
             counts[: len(self._counts)] = self._counts
             received[: len(self._last_received)] = self._last_received
             self._counts, self._last_received = counts, received
-        return np.array(places, np.int64)
+        return here[used]
 
     def _count_refused(
         self, batch: EstimateBatch, rows: NDArray[Any], device: NDArray[np.int64]

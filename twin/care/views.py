@@ -30,6 +30,11 @@ RANGES = ("15m", "1h", "4h", "12h", "24h", "7d")
 #: Columns of the ward that stand even while nobody has a value in them.
 _ALWAYS = ("heart_rate", "respiratory_rate", "spo2")
 _SHOWN_ITEMS = 200
+#: Families of words that the script writes; the others stand in the page already.
+_LIVE_WORDS = {
+    *("age", "band", "chart", "link", "patient", "short", "signal", "state", "status", "trend"),
+    "ward",
+}
 
 _pages = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "pages"),
@@ -115,7 +120,11 @@ def render(
         "time": now / SECOND * 1000,
         "patient": names.get("patient"),
         "signals": [_signal(code, reader.words) for code in VITALS],
-        "words": catalogue(reader.words.language),
+        "words": {
+            key: text
+            for key, text in catalogue(reader.words.language).items()
+            if key.partition(".")[0] in _LIVE_WORDS
+        },
     }
     html = _pages.get_template(page).render(
         t=reader.words,

@@ -167,7 +167,7 @@ class QuarantineBody(msgspec.Struct, frozen=True):
 class AlarmsBody(msgspec.Struct, frozen=True):
     """enabled: whether this build raises alarms at all."""
 
-    alarms: Sequence[object]
+    alarms: Sequence[Mapping[str, str]]
     enabled: bool
 
 

@@ -31,10 +31,11 @@ async def stream(
         raise Problem(404, "no such patient")
     topic = None if quiet else (patient or "")
     cursor = request.headers.get("last-event-id") or after or ""
-    return StreamingResponse(_events(parts, topic, cursor), 200, _HEADERS, "text/event-stream")
+    return StreamingResponse(events(parts, topic, cursor), 200, _HEADERS, "text/event-stream")
 
 
-async def _events(parts: Parts, topic: str | None, cursor: str) -> AsyncIterator[bytes]:
+async def events(parts: Parts, topic: str | None, cursor: str) -> AsyncIterator[bytes]:
+    """Chunks of the stream, without end until the hub closes. topic: see `Hub.subscribe`."""
     feed, settings = parts.feed, parts.settings
     client = feed.hub.subscribe(topic)  # before the snap: what comes meanwhile waits in its queue
     try:
@@ -62,6 +63,6 @@ async def _following(parts: Parts, client: Client, seen: int) -> AsyncIterator[b
             seen = snap.number
             yield snap.payload
         frames = await client.take()
-        payload = b"".join(f.payload for f in frames if f.topic is None or f.number > seen)
+        payload = b"".join(f.payload for f in frames if f.topic != "" or f.number > seen)
         if payload and not client.behind:
             yield payload

@@ -1,0 +1,223 @@
+"""Frames, the ring, returning and slow clients, without thread or socket."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+from ingest.journal.protocol import Entry
+from tests.support.care import feed_of, parts_of, told
+from tests.support.ward import MemoryPeople, Said, batch_of
+from twin.care.api.stream import events
+from twin.care.feed import Feed
+from twin.care.frames import Frame
+from twin.care.hub import RING_S, Client, Hub
+from twin.estimate import encode_output
+
+
+def frame(number: int, topic: str | None = "", size: int = 1) -> Frame:
+    return Frame(topic, number, b"x" * size)
+
+
+def tell(feed: Feed, *said: Said) -> None:
+    """Fold rows and publish the frames that they make."""
+    position = feed.position + 1
+    feed.take([Entry(0, position, encode_output(batch_of(*said)))], position)
+    feed.hub.publish(feed.make_frames()[0], 0.0)
+
+
+def parsed(chunk: bytes) -> list[tuple[str, dict, str | None]]:
+    """(event, body, id) of each event in a chunk."""
+    made = []
+    for block in chunk.decode().split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
+        if "event" in fields:
+            made.append((fields["event"], json.loads(fields["data"]), fields.get("id")))
+    return made
+
+
+async def next_events(stream: AsyncIterator[bytes]) -> list[tuple[str, dict, str | None]]:
+    return parsed(await asyncio.wait_for(anext(stream), 5))
+
+
+def test_a_new_viewer_gets_hello_then_everything_then_only_what_changes() -> None:
+    async def scene() -> None:
+        feed = feed_of(Said(), Said(patient="p2", signal="spo2", mean=97.04))
+        stream = events(parts_of(feed), "", "")
+        ((name, hello, _),) = await next_events(stream)
+        assert (name, hello["speed"]) == ("hello", 1.0)
+        ((name, snap, _),) = await next_events(stream)
+        assert name == "snap"
+        assert [key[1:] for key in snap["keys"]] == [["p1", "heart_rate"], ["p2", "spo2"]]
+        assert [cell[1] for cell in snap["cells"]] == [72.0, 97.0]
+        tell(feed, Said(patient="p2", signal="spo2", at=1, mean=96))
+        ((name, delta, _),) = await next_events(stream)
+        assert name == "d"
+        assert [cell[:2] for cell in delta["cells"]] == [[1, 96.0]]
+        assert "labels" not in delta
+        await stream.aclose()
+        assert feed.hub.clients == 0
+
+    asyncio.run(scene())
+
+
+def test_a_viewer_that_comes_back_gets_what_it_missed_and_nothing_twice() -> None:
+    async def scene() -> None:
+        feed = feed_of(Said())
+        watching = feed.hub.subscribe("")
+        tell(feed, Said(at=1, mean=73))
+        cursor = feed.cursor()
+        tell(feed, Said(at=2, mean=74))
+        tell(feed, Said(at=3, mean=75))
+        stream = events(parts_of(feed), "", cursor)
+        assert [name for name, *_ in await next_events(stream)] == ["hello"]
+        missed = await next_events(stream)
+        assert [body["cells"][0][1] for _name, body, _ in missed] == [74.0, 75.0]
+        tell(feed, Said(at=4, mean=76))
+        assert [body["cells"][0][1] for _n, body, _ in await next_events(stream)] == [76.0]
+        assert len(await watching.take()) == 4
+        await stream.aclose()
+
+    asyncio.run(scene())
+
+
+def test_the_cursor_of_another_start_or_no_cursor_at_all_gives_a_snap() -> None:
+    async def scene() -> None:
+        for cursor in (feed_of(Said()).cursor(), "rubbish", "0-0-zz", "-"):
+            stream = events(parts_of(feed_of(Said())), "", cursor)
+            await next_events(stream)
+            assert [name for name, *_ in await next_events(stream)] == ["snap"]
+            await stream.aclose()
+
+    asyncio.run(scene())
+
+
+def test_a_viewer_who_was_there_alone_gets_a_snap_for_what_nobody_read() -> None:
+    async def scene() -> None:
+        feed = feed_of(Said())
+        cursor = feed.cursor()
+        tell(feed, Said(at=1, mean=90))
+        stream = events(parts_of(feed), "", cursor)
+        await next_events(stream)
+        ((name, snap, _),) = await next_events(stream)
+        assert (name, snap["cells"][0][1]) == ("snap", 90.0)
+        await stream.aclose()
+
+    asyncio.run(scene())
+
+
+def test_a_patients_stream_holds_that_patient_alone_with_points_for_its_charts() -> None:
+    async def scene() -> None:
+        feed = feed_of(Said(), Said(patient="p2", mean=60))
+        stream = events(parts_of(feed), "p2", "")
+        await next_events(stream)
+        ((_, snap, _id),) = await next_events(stream)
+        assert [key[1] for key in snap["keys"]] == ["p2"]
+        tell(feed, Said(at=1), Said(patient="p2", at=1, mean=61, std=2, value=63))
+        ((_, delta, _id),) = await next_events(stream)
+        assert [cell[1] for cell in delta["cells"]] == [61.0]
+        ((at, mean, lo50, hi50, lo95, hi95),) = delta["estimates"]["heart_rate"]
+        assert lo95 < lo50 < mean < hi50 < hi95
+        assert round(hi95 - mean, 3) == 3.92
+        assert delta["observations"] == {"heart_rate": [[at, 63.0, "watch-1"]]}
+        await stream.aclose()
+        assert feed.hub.watched == frozenset()
+
+    asyncio.run(scene())
+
+
+def test_a_backlog_too_long_for_a_frame_says_reload() -> None:
+    async def scene() -> None:
+        feed = feed_of(Said())
+        stream = events(parts_of(feed), "p1", "")
+        await next_events(stream)
+        await next_events(stream)
+        tell(feed, *(Said(at=i) for i in range(1, 1_200)))
+        ((_, delta, _id),) = await next_events(stream)
+        assert delta["reload"]
+        assert "estimates" not in delta
+        await stream.aclose()
+
+    asyncio.run(scene())
+
+
+def test_a_slow_client_loses_frames_gets_a_snap_and_delays_nobody() -> None:
+    async def scene() -> None:
+        feed = feed_of(Said())
+        slow, quick = events(parts_of(feed), "", ""), feed.hub.subscribe("")
+        await next_events(slow)
+        await next_events(slow)
+        for i in range(1, Client.BOUND + 3):
+            tell(feed, Said(at=i, mean=70 + i))
+            assert len(await quick.take()) == 1
+        ((name, snap, _),) = await next_events(slow)
+        assert (name, snap["cells"][0][1]) == ("snap", 70.0 + Client.BOUND + 2)
+        tell(feed, Said(at=99, mean=99))
+        assert [(n, b["cells"][0][1]) for n, b, _ in await next_events(slow)] == [("d", 99.0)]
+        await slow.aclose()
+
+    asyncio.run(scene())
+
+
+def test_a_changed_label_is_told_once() -> None:
+    async def scene() -> None:
+        people = MemoryPeople({"p1": "Bed 1"})
+        feed = feed_of(Said(), people=people)
+        client = feed.hub.subscribe("")
+        people.names["p1"] = "Bed 2"
+        feed.read_labels()
+        feed.hub.publish(feed.make_frames()[0], 0.0)
+        assert [body["labels"] for body in await told(client)] == [{"p1": "Bed 2"}]
+        feed.read_labels()
+        assert feed.make_frames()[0] == []
+
+    asyncio.run(scene())
+
+
+def test_heartbeats_reach_everybody() -> None:
+    hub = Hub()
+    clients = [hub.subscribe(topic) for topic in (None, "", "p1")]
+    hub.publish([frame(1, None)], 0.0)
+    assert all(asyncio.run(client.take()) == [frame(1, None)] for client in clients)
+
+
+def test_the_ring_forgets_by_age_and_says_so() -> None:
+    hub = Hub()
+    for number in range(1, 6):
+        hub.publish([frame(number)], float(number))
+    assert [f.number for f in hub.missed(2, 5) or []] == [3, 4, 5]
+    hub.publish([frame(6)], RING_S + 4.5)
+    assert hub.missed(2, 6) is None
+    assert [f.number for f in hub.missed(4, 6) or []] == [5, 6]
+    assert hub.missed(6, 6) == []
+
+
+def test_the_ring_forgets_by_size() -> None:
+    hub = Hub()
+    for number in range(1, 5):
+        hub.publish([frame(number, size=12_000_000)], 0.0)
+    assert hub.missed(1, 4) is None
+    assert [f.number for f in hub.missed(2, 4) or []] == [3, 4]
+
+
+def test_a_closed_hub_ends_streams() -> None:
+    async def scene() -> None:
+        feed = feed_of(Said())
+        stream = events(parts_of(feed), "", "")
+        await next_events(stream)
+        await next_events(stream)
+        waiting = asyncio.ensure_future(anext(stream, None))
+        await asyncio.sleep(0)
+        feed.hub.close()
+        assert await asyncio.wait_for(waiting, 5) is None
+        assert [chunk async for chunk in events(parts_of(feed), None, "")][1:] == []
+
+    asyncio.run(scene())
+
+
+def test_a_damaged_record_is_counted_and_its_neighbours_are_folded() -> None:
+    feed = feed_of()
+    good = encode_output(batch_of(Said(mean=71)))
+    torn = good[:-3]
+    feed.take([Entry(0, 1, torn), Entry(0, 2, good)], 2)
+    assert feed.damaged == 1
+    assert feed.reading().rows["mean"].tolist() == [71.0]

@@ -1,0 +1,84 @@
+"""Catalogues and formats in two languages."""
+
+import re
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from ingest.catalogue import SIGNALS
+from ingest.instant import parse_instant
+from twin.care.settings import LANGUAGES
+from twin.care.words import STATIC, Words, catalogue, preferred_language
+
+FR = Words("fr", ZoneInfo("Europe/Paris"))
+EN = Words("en", ZoneInfo("Europe/Paris"))
+
+
+def test_every_catalogue_has_the_same_keys_and_the_same_gaps_to_fill() -> None:
+    english, french = catalogue("en"), catalogue("fr")
+    assert english.keys() == french.keys()
+    for key in english:
+        gaps = [sorted(re.findall(r"\{(\w+)\}", words[key])) for words in (english, french)]
+        assert gaps[0] == gaps[1], key
+        assert all(words[key].strip() for words in (english, french)), key
+
+
+def test_every_signal_has_a_name_and_a_short_one() -> None:
+    for language in LANGUAGES:
+        for code in SIGNALS:
+            assert catalogue(language)[f"signal.{code}"]
+            assert catalogue(language)[f"short.{code}"]
+
+
+def test_every_text_that_pages_and_scripts_ask_for_exists_and_none_is_left_over() -> None:
+    pages = [*STATIC.parent.glob("pages/*.html"), *STATIC.parent.glob("*.py")]
+    scripts = [p for p in STATIC.rglob("*.js") if "vendor" not in p.parts]
+    text = "\n".join(p.read_text() for p in [*pages, *scripts])
+    asked = set(re.findall(r"""\bt\(\s*["']([a-z_.0-9-]+[a-z0-9])["']""", text))
+    assert asked <= catalogue("en").keys()
+    # "theme." + theme, `range.${name}`, f"unit.{code}"
+    made = set(re.findall(r"""["'`]([a-z_]+\.)(?:["']|\$?\{)""", text))
+    quoted = set(re.findall(r"""["'`]([a-z_.0-9]+)["'`]""", text))
+    for key in catalogue("en"):
+        plain = key.removesuffix("_one").removesuffix("_other")
+        assert plain in quoted or f"{key.split('.')[0]}." in made, f"{key} is used nowhere"
+
+
+@pytest.mark.parametrize(
+    ("number", "decimals", "english", "french"),
+    [
+        (36.84, 1, "36.8", "36,8"),
+        (72.4, 0, "72", "72"),
+        (-0.04, 1, "0.0", "0,0"),
+        (None, 0, "—", "—"),
+    ],
+)
+def test_numbers(number: float | None, decimals: int, english: str, french: str) -> None:
+    assert (EN.number(number, decimals), FR.number(number, decimals)) == (english, french)
+
+
+def test_ages_grow_from_seconds_to_days() -> None:
+    said = [EN.age(s) for s in (-3, 0.9, 89, 90, 5_399, 5_400, 172_799, 172_800)]
+    assert said == ["0 s", "0 s", "89 s", "1 min", "89 min", "1 h", "47 h", "2 d"]
+    assert FR.age(200_000) == "2 j"
+
+
+def test_the_repeated_hour_in_autumn_is_told_by_its_offset() -> None:
+    summer, winter = (parse_instant(f"2026-10-25T0{hour}:30:00Z") for hour in (0, 1))
+    assert FR.moment(summer) == "2026-10-25 02:30:00 +0200"
+    assert FR.moment(winter) == "2026-10-25 02:30:00 +0100"
+
+
+@pytest.mark.parametrize(
+    ("accept", "language"),
+    [
+        ("fr-FR,fr;q=0.9,en;q=0.8", "fr"),
+        ("de,en;q=0.5,fr;q=0.7", "fr"),
+        ("de", "en"),
+        ("", "en"),
+        ("fr;q=0", "en"),
+        ("fr;q=x,en", "en"),
+    ],
+)
+def test_the_browsers_languages_are_heard(accept: str, language: str) -> None:
+    assert preferred_language(accept, "en") == language
