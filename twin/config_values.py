@@ -1,0 +1,79 @@
+"""Kinds of value in the configuration, and the checks that a type alone does not make."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+_DEVICE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def refusal(expected: str, key: str = "", got: str = "") -> PydanticCustomError:
+    """What a check raises; key: within the table that is checked."""
+    context = {"expected": expected, "key": key, "got": got}
+    return PydanticCustomError("refused", "expected {expected}", context)
+
+
+def check_pair(certificate: Path | None, key: Path | None) -> None:
+    """Refuse one without the other."""
+    if certificate is not None and key is None:
+        raise refusal("the key of the certificate", "key", "none")
+    if key is not None and certificate is None:
+        raise refusal("the certificate of the key", "certificate", "none")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this host means this machine alone."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _placed(path: Path, validation: ValidationInfo) -> Path:
+    folder = (validation.context or {}).get("folder", Path())
+    return Path(folder, path.expanduser())
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, LookupError):
+        raise refusal("the name of a time zone, like UTC or Europe/Paris") from None
+    return name
+
+
+def _filter(topic: str) -> str:
+    levels = topic.split("/")
+    wild = any(("#" in each or "+" in each) and len(each) > 1 for each in levels)
+    if not topic or wild or "#" in levels[:-1] or "\0" in topic:
+        raise refusal("an MQTT topic filter, like twin/v1/#")
+    return topic
+
+
+def _gateway(name: str) -> str:
+    if not _DEVICE.fullmatch(name):
+        raise refusal("a device id: 1–64 of A–Z a–z 0–9 . _ -")
+    return name
+
+
+def _url(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", text):
+        raise refusal("an http or https address, like http://127.0.0.1:8086")
+    return text.rstrip("/")
+
+
+#: A relative one is relative to the folder of the file that names it.
+FileName = Annotated[Path, Field(strict=False), AfterValidator(_placed)]
+Name = Annotated[str, Field(min_length=1)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+Zone = Annotated[str, AfterValidator(_zone)]
+TopicFilter = Annotated[str, AfterValidator(_filter)]
+DeviceName = Annotated[str, AfterValidator(_gateway)]
+Url = Annotated[str, AfterValidator(_url)]
