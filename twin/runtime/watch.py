@@ -72,7 +72,7 @@ def _ingest(parts: Parts) -> Iterator[Metric]:
     if ingest is None:
         return
     counters, connected = ingest.counters, ingest.subscriber.connected
-    yield Metric("twin_broker_connected", {}, connected, "1 while connected to the broker.")
+    yield Metric("twin_broker_connected", {}, float(connected), "1 while connected to the broker.")
     yield Metric("twin_messages_received_total", {}, counters.received, "MQTT messages received.")
     yield Metric("twin_observations_accepted_total", {}, counters.accepted, "Samples accepted.")
     yield Metric("twin_observations_journalled_total", {}, counters.journalled, "Samples on disk.")
