@@ -1,6 +1,6 @@
 """Bench of the stores: bytes and CPU a stored row, time of a query, line protocol, InfluxDB's rate.
 
-    python -m bench.store --rows 2000000 [--patients 200] [--influx URL --token T --org O --bucket B]
+    python -m bench.store [--rows N] [--patients N] [--influx URL --token T --org O --bucket B]
 
 Prints one JSON object. A "row" is a stored row: each accepted observation is two, the observation
 itself and the estimate after it. CPU is the process's, so a busy machine changes it little. The

@@ -226,10 +226,14 @@ class _Writer:
 
     def _count_new(self, rows: Rows) -> None:
         """Count the keys (series, time) that were not in the record before, by device."""
-        order = np.lexsort((rows["time"], rows["series"]))
-        series, time = rows["series"][order], rows["time"][order]
-        once = np.append(True, (series[1:] != series[:-1]) | (time[1:] != time[:-1]))
-        series, time = series[once].astype(np.int64), time[once]
+        order = np.argsort(rows["series"], kind="stable")  # nearly sorted: much faster than both
+        series, time = rows["series"][order].astype(np.int64), rows["time"][order]
+        apart = (series[1:] != series[:-1]) | (time[1:] > time[:-1])
+        if not bool(apart.all()):
+            order = np.lexsort((time, series))
+            series, time = series[order], time[order]
+            once = np.append(True, (series[1:] != series[:-1]) | (time[1:] != time[:-1]))
+            series, time = series[once], time[once]
         new = time > self._series.newest[series]
         for number in np.unique(series[~new]).tolist():
             old = np.flatnonzero((series == number) & ~new)
