@@ -113,9 +113,12 @@ class TwinWorker:
 
     def assigned(self, partitions: Sequence[Assignment]) -> None:
         """Restore each partition from its newest readable snapshot."""
+        kept: set[str] = set()
         for given in partitions:
             self._committed[given.partition] = given.position
             self._restore(given)
+            kept.update(name for name, _ in self._joined().snapshots(given.partition))
+        self.snapshots.keep(kept)  # a crash may have left one that no commit names
         if self.model.version != self.state.bank.model_file.version:
             self._tell_model()
 
