@@ -47,7 +47,7 @@ def model_text(code: str = "heart_rate", **constants: object) -> str:
     """A model file with one signal."""
     lines = ['name = "test"', 'version = "1"', f"[signal.{code}]"]
     lines += [f"{key} = {value!r}" for key, value in ({"source": "test"} | constants).items()]
-    return "\n".join(lines).replace("'", '"')
+    return "\n".join(lines).replace("'", '"').replace("True", "true")
 
 
 def model_of(code: str = "heart_rate", **constants: object) -> ModelFile:
@@ -106,7 +106,7 @@ def fed(
 def state_of(bank: Bank) -> NDArray[np.float64]:
     """(STATE,) of the only key."""
     (slot,) = bank.known()
-    return np.asarray(bank.slots.of["state"][slot], np.float64)
+    return np.array(bank.slots.of["state"][slot], np.float64)
 
 
 def covariance_of(x: NDArray[np.float64]) -> NDArray[np.float64]:
