@@ -93,7 +93,12 @@ class ObservationBatch(msgspec.Struct, frozen=True, array_like=True):
         """The rows, (n,) of dtype OBSERVATION_ROW, read-only. Raises RecordDamaged."""
         if len(self.rows) % OBSERVATION_ROW.itemsize:
             raise RecordDamaged("rows are cut")
-        return np.frombuffer(self.rows, OBSERVATION_ROW)
+        rows = np.frombuffer(self.rows, OBSERVATION_ROW)
+        tables = {"patient": self.patients, "device": self.devices, "signal": self.signals}
+        for column, table in tables.items():
+            if len(rows) and rows[column].max() >= len(table):
+                raise RecordDamaged(f"a row names a {column} outside its table")
+        return rows
 
 
 class Tick(msgspec.Struct, frozen=True, array_like=True):

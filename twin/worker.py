@@ -204,12 +204,12 @@ class TwinWorker:
     def _decode(self, entry: Entry) -> Placed | None:
         try:
             record = decode_record(entry.record)
+            if isinstance(record, ObservationBatch):
+                self.counts.observations += len(record.table())
         except RecordDamaged as error:
             self.counts.damaged += 1
             log.error("record damaged", extra={"position": entry.position, "why": error.why})
             return None
-        if isinstance(record, ObservationBatch):
-            self.counts.observations += len(record.table())
         return Placed(entry.partition, entry.position, record)
 
     def _fresh_outputs(self, placed: Sequence[Placed]) -> Mapping[int, Sequence[Output]]:

@@ -36,21 +36,23 @@ def arrivals(batches: Sequence[ObservationBatch], bank: Bank, devices: Names) ->
     device_numbers: list[int] = []
     signals: list[int] = []
     starts = np.empty((len(batches), 3), np.int64)
+    sizes = np.empty((len(batches), 3), np.int64)
     counts = np.empty(len(batches), np.int64)
     for n, batch in enumerate(batches):
         starts[n] = len(patients), len(device_numbers), len(signals)
+        sizes[n] = len(batch.patients), len(batch.devices), len(batch.signals)
         counts[n] = len(batch.rows) // OBSERVATION_ROW.itemsize
         patients.extend(map(bank.number_of, batch.patients))
         device_numbers.extend(map(devices.number, batch.devices))
         signals.extend(SIGNAL_ROW.get(code, -1) for code in batch.signals)
     rows = np.frombuffer(b"".join(batch.rows for batch in batches), OBSERVATION_ROW)
-    offset = np.repeat(starts, counts, axis=0)
-    try:
-        return Arrivals(
-            np.array(patients, np.int64)[rows["patient"] + offset[:, 0]],
-            np.array(device_numbers, np.int64)[rows["device"] + offset[:, 1]],
-            np.array(signals, np.int64)[rows["signal"] + offset[:, 2]],
-            rows,
-        )
-    except IndexError as error:
-        raise RecordDamaged("a row names a patient, device or signal outside its table") from error
+    index = np.stack([rows["patient"], rows["device"], rows["signal"]], axis=1).astype(np.int64)
+    if (index >= np.repeat(sizes, counts, axis=0)).any():
+        raise RecordDamaged("a row names a patient, device or signal outside its table")
+    index += np.repeat(starts, counts, axis=0)
+    return Arrivals(
+        np.array(patients, np.int64)[index[:, 0]],
+        np.array(device_numbers, np.int64)[index[:, 1]],
+        np.array(signals, np.int64)[index[:, 2]],
+        rows,
+    )
