@@ -14,7 +14,8 @@ DAY = 24 * HOUR
 
 _ISO = re.compile(
     r"(\d{4})-?(\d\d)-?(\d\d)[Tt ](\d\d):?(\d\d)(?::?(\d\d)(?:[.,](\d{1,9})\d*)?)?"
-    r"\s?([Zz]|[+-]\d\d(?::?\d\d)?)"
+    r"\s?([Zz]|[+-]\d\d(?::?\d\d)?)",
+    re.ASCII,
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
