@@ -162,6 +162,11 @@ class JournalTable(_Table):
     keep_days: Annotated[float, Field(gt=0)] = 7.0
     """Records that everybody has read are kept this long, space permitting."""
 
+    @property
+    def max_bytes(self) -> int:
+        """Size that a topic may reach."""
+        return self.max_megabytes * _MEGABYTE
+
 
 class ModelTable(_Table):
     """The twin's model of physiology."""

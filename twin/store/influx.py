@@ -6,6 +6,7 @@ process is killed, so bodies are written synchronously and what failed stays in 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -71,6 +72,25 @@ def answer(client: InfluxDBClient, flux: str) -> str:
         raise _unavailable(error) from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise StoreUnavailable(f"no answer: {type(error).__name__}") from error
+
+
+def examine(settings: InfluxSettings) -> str:
+    """Why the bucket cannot be written and read with this token, or "". Writes nothing."""
+    client = connected(settings)
+    try:
+        api = client.write_api(write_options=SYNCHRONOUS)
+        api.write(settings.bucket, record=b"\n")  # no points: 204 if the token may write
+        bucket = json.dumps(settings.bucket)
+        answer(client, f"from(bucket: {bucket}) |> range(start: -1s) |> limit(n: 1)")
+    except ApiException as error:
+        return _unavailable(error).reason
+    except StoreUnavailable as error:
+        return f"read: {error.reason}"
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        return f"no answer: {type(error).__name__}"
+    finally:
+        client.close()  # type: ignore[no-untyped-call]
+    return ""
 
 
 @dataclass(slots=True)

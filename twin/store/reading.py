@@ -83,6 +83,12 @@ class Reading:
         with self._moment() as connection:
             return dict(connection.execute("SELECT name, stored FROM device"))
 
+    def stored_at(self) -> tuple[int, Mapping[str, int]]:
+        """Position in the estimates journal, and what `stored` counts up to there."""
+        with self._moment() as connection:
+            position = connection.execute("SELECT value FROM meta WHERE key = 'position'").get
+            return int(position), dict(connection.execute("SELECT name, stored FROM device"))
+
     def observations(
         self, patient: str | None = None, start: int = _BEGINNING, end: int = _END
     ) -> Iterator[RecordedRows]:

@@ -1,0 +1,78 @@
+"""The command `twin`. Nothing heavy is imported before a command asks for it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import typer
+
+from twin.commands import devices, patients, quarantine
+from twin.commands.bench import run_benches
+from twin.commands.check import check_configuration
+from twin.commands.decode import decode_payloads
+from twin.commands.demo import run_demonstration
+from twin.commands.export import export_record
+from twin.commands.failure import CommandEnded
+from twin.commands.fleet import run_devices
+from twin.commands.printing import print_line, say
+from twin.commands.replay import replay_recording
+from twin.commands.run import run_service
+
+app = typer.Typer(
+    name="twin",
+    help="A live digital twin of each patient, from wearable telemetry.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # its tracebacks show locals: payloads and identities
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print_line(version("wearable-twin"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it."),
+    ] = False,
+) -> None:
+    """A live digital twin of each patient, from wearable telemetry.
+
+    Exit codes: 0 done, 1 failed, 2 wrong input or usage.
+    """
+
+
+_COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
+    ("demo", run_demonstration, "everything on this machine, with simulated patients"),
+    ("run", run_service, "the pipeline against a real broker and database"),
+    ("fleet", run_devices, "simulated or recorded devices over real MQTT"),
+    ("replay", replay_recording, "a recording through the twin, offline"),
+    ("decode", decode_payloads, "what the decoder makes of payloads"),
+    ("check", check_configuration, "whether a configuration can be used"),
+    ("export", export_record, "observations or estimates as a file"),
+    ("bench", run_benches, "throughput and latency on this machine"),
+)
+for _name, _command, _summary in _COMMANDS:
+    app.command(_name, short_help=_summary)(_command)
+app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(patients.app, name="patients")
+app.add_typer(devices.app, name="devices")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command that was typed, then exit with its code."""
+    try:
+        app(args=list(sys.argv[1:] if arguments is None else arguments))
+    except CommandEnded as ended:
+        say(str(ended))
+        sys.exit(ended.code)

@@ -1,0 +1,160 @@
+"""`twin check`: is a configuration valid, do the files it names serve, do its servers answer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from twin.commands.failure import WrongInput, in_words
+from twin.commands.options import Json
+from twin.commands.printing import print_json, print_line
+
+if TYPE_CHECKING:
+    from twin.config import Config
+    from twin.config_file import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """One thing that was looked at; fault "": it serves."""
+
+    name: str
+    fault: str
+
+
+def check_configuration(
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", metavar="FILE", help="Configuration file.")
+    ] = None,
+    connect: Annotated[
+        bool, typer.Option("--connect", help="Ask the broker and the database, too.")
+    ] = False,
+    example: Annotated[
+        bool, typer.Option("--example", help="Print a file with every key, documented.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Say whether a configuration can be used, and what is wrong with it.
+
+    Exit code 2 if the file cannot be used, 1 if a server that it names does not serve.
+    """
+    if example:
+        from twin.example_config import example_config
+
+        sys.stdout.write(example_config())
+        return
+    if config is None:
+        raise WrongInput("expected --config FILE, or --example")
+    from twin.config_file import ConfigError, read_config
+
+    try:
+        checked = read_config(config)
+    except ConfigError as error:
+        _report(config, [error, *error.others], [], [], as_json)
+        raise typer.Exit(2) from None
+    files = list(_files(checked))
+    servers = list(_servers(checked)) if connect else []
+    _report(config, [], files, servers, as_json)
+    if any(each.fault for each in files):
+        raise typer.Exit(2)
+    raise typer.Exit(1 if any(each.fault for each in servers) else 0)
+
+
+def _report(
+    file: Path,
+    errors: list[ConfigError],
+    files: list[_Found],
+    servers: list[_Found],
+    as_json: bool,
+) -> None:
+    valid = not errors and not any(each.fault for each in files)
+    if as_json:
+        told: dict[str, object] = {"file": str(file), "valid": valid}
+        told["errors"] = [
+            {"line": e.line, "key": e.key, "expected": e.expected, "got": e.got} for e in errors
+        ]
+        told["files"] = [{"key": each.name, "fault": each.fault} for each in files]
+        told["servers"] = [{"name": each.name, "fault": each.fault} for each in servers]
+        print_json(told)
+        return
+    for error in errors:
+        print_line(str(error))
+    for each in files:
+        if each.fault:
+            print_line(f"{file}: {each.name}: {each.fault}")
+    if valid:
+        print_line(f"{file}: valid")
+    for each in servers:
+        print_line(f"{each.name}: {each.fault or 'serves'}")
+
+
+def _files(config: Config) -> Iterator[_Found]:
+    """Each file that the configuration names, opened and read as its user will."""
+    from ingest.registry_file import RegistryFileWrong, read_registry_file
+
+    if config.devices.file is not None:
+        try:
+            read_registry_file(config.devices.file)
+            yield _Found("devices.file", "")
+        except (RegistryFileWrong, OSError) as error:
+            yield _Found("devices.file", in_words(error))
+    if config.model.file is not None:
+        yield _Found("model.file", _model_fault(config.model.file))
+    yield from _certificates(config)
+
+
+def _model_fault(file: Path) -> str:
+    from twin.estimation.models import parse_model
+
+    try:
+        parse_model(file.read_text("utf-8"), str(file))
+    except (OSError, ValueError) as error:
+        return in_words(error)
+    return ""
+
+
+def _certificates(config: Config) -> Iterator[_Found]:
+    import ssl
+
+    tls, care = config.mqtt.tls, config.care
+    pairs = [("care", care.certificate, care.key)]
+    if tls is not None:
+        pairs.append(("mqtt.tls", tls.certificate, tls.key))
+        if tls.authority is not None:
+            context = ssl.create_default_context()
+            yield _loaded("mqtt.tls.authority", context.load_verify_locations, tls.authority)
+    for table, certificate, key in pairs:
+        if certificate is not None and key is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            yield _loaded(f"{table}.certificate", context.load_cert_chain, certificate, key)
+
+
+def _loaded(name: str, load: Callable[..., object], *files: Path) -> _Found:
+    import ssl
+
+    try:
+        for file in files:
+            file.read_bytes()
+        load(*files)
+    except ssl.SSLError as error:
+        return _Found(name, f"{files[0]}: no use as PEM: {error.reason or error}")
+    except OSError as error:
+        return _Found(name, in_words(error))
+    return _Found(name, "")
+
+
+def _servers(config: Config) -> Iterator[_Found]:
+    from ingest.mqtt import probe
+
+    mqtt = config.mqtt
+    yield _Found(f"broker {mqtt.host}:{mqtt.port}", probe(config.ingest_settings().mqtt))
+    if config.store.influx is not None and "influx" in config.store.kinds:
+        from twin.runtime.parts import influx_settings
+        from twin.store.influx import examine
+
+        yield _Found(f"database {config.store.influx.url}", examine(influx_settings(config)))

@@ -1,0 +1,159 @@
+"""`twin fleet`: simulated or recorded devices that publish over real MQTT."""
+
+from __future__ import annotations
+
+import csv
+import signal
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from twin.commands.failure import WrongInput, failing, wrong_input
+from twin.commands.options import Json, columns
+from twin.commands.printing import print_json, print_line, say
+
+if TYPE_CHECKING:
+    from ingest.fleet.publish import Counts
+    from ingest.fleet.settings import FleetSettings
+    from ingest.recording import Recording
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Where a fleet publishes, for how long (s, None: until told), what it writes down."""
+
+    host: str
+    port: int
+    duration: float | None
+    record: Path | None
+    stop: threading.Event
+
+
+def run_devices(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", metavar="FLEET.TOML", help="Settings of the fleet."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Broker.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Its port.")] = 1883,
+    patients: Annotated[int | None, typer.Option(min=0, help="Simulated patients.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of everything random.")] = None,
+    speed: Annotated[
+        float | None, typer.Option(help="How many times faster than the clock.")
+    ] = None,
+    duration: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="End after so long.")
+    ] = None,
+    recording: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Play this recording (CSV, Parquet), re-stamped, once."),
+    ] = None,
+    wide: Annotated[
+        str | None,
+        typer.Option("--columns", metavar="COLUMN=signal,...", help="As for `twin replay`."),
+    ] = None,
+    time_column: Annotated[
+        str | None, typer.Option("--time", metavar="COLUMN", help="As for `twin replay`.")
+    ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write what was acknowledged, in the columns of replay."),
+    ] = None,
+    registry: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Only write the fleet's devices, as `devices.file` of `twin run` reads them.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Publish as a fleet of devices until Ctrl-C, the duration, or the recording's end."""
+    settings = _settings(config, patients=patients, seed=seed, speed=speed)
+    if duration is not None and not duration > 0:
+        raise WrongInput(f"--duration: got {duration:g}, expected more than 0")
+    played = None if recording is None else _recording(recording, wide, time_column)
+    if registry is not None:
+        _write_registry(registry, settings, played)
+        return
+    stop = _until_told(duration)
+    counts = _publish(settings, played, _Run(host, port, duration, record, stop))
+    if as_json:
+        print_json(asdict(counts))
+    else:
+        print_line(
+            f"{counts.published} messages published, {counts.acknowledged} acknowledged, "
+            f"{counts.reconnects} reconnects"
+        )
+
+
+def _settings(config: Path | None, **said: float | None) -> FleetSettings:
+    import msgspec
+
+    from ingest.fleet.settings import (
+        FleetSettings,
+        FleetSettingsError,
+        checked,
+        read_fleet_settings,
+    )
+
+    with wrong_input(FleetSettingsError):
+        settings = FleetSettings() if config is None else read_fleet_settings(config)
+        given = {name: value for name, value in said.items() if value is not None}
+        return checked(msgspec.structs.replace(settings, **given), "options")
+
+
+def _recording(file: Path, wide: str | None, time_column: str | None) -> Recording:
+    from ingest.recording import read_recording
+    from ingest.sheet import RecordingError
+
+    with wrong_input(RecordingError, OSError):
+        return read_recording(file, columns(wide), time_column)
+
+
+def _until_told(duration: float | None) -> threading.Event:
+    stop = threading.Event()
+
+    def told(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, told)
+    signal.signal(signal.SIGINT, told)
+    if duration is not None:
+        timer = threading.Timer(duration, stop.set)
+        timer.daemon = True
+        timer.start()
+    return stop
+
+
+def _publish(settings: FleetSettings, recording: Recording | None, run: _Run) -> Counts:
+    from ingest.fleet.publish import BrokerUnreachable
+    from ingest.fleet.run import Target, catching_up, play_recording, run_fleet
+
+    say(f"publishing to {run.host}:{run.port}; Ctrl-C ends it")
+    with failing(BrokerUnreachable, OSError):
+        if recording is not None:
+            target = Target(run.host, run.port, record=run.record)
+            return play_recording(recording, settings, target, run.stop)
+        now = catching_up(time.time_ns, settings.speed, run.duration)
+        return run_fleet(settings, run.host, run.port, now, run.stop, record=run.record)
+
+
+def _write_registry(file: Path, settings: FleetSettings, recording: Recording | None) -> None:
+    from ingest.fleet.playback import device_names
+    from ingest.fleet.simulation import bindings
+
+    if recording is None:
+        rows = [(d, f"patient-{n + 1}", label) for d, n, label in bindings(settings)]
+    else:
+        rows = [(d, patient, "") for (patient, _), d in device_names(recording).items()]
+    with failing(OSError), file.open("w", encoding="utf-8", newline="") as out:
+        lines = csv.writer(out, lineterminator="\n")
+        lines.writerow(("device", "patient", "label"))
+        lines.writerows(rows)
+    say(f"{len(rows)} devices in {file}")

@@ -1,0 +1,110 @@
+"""`twin replay`: a recording through the twin, offline and deterministic."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from twin.commands.failure import failing, wrong_input
+from twin.commands.options import Json, columns, durations, one_of
+from twin.commands.printing import counted, print_json, say
+
+if TYPE_CHECKING:
+    from twin.estimation.models import ModelFile
+
+Order = Literal["measured", "received"]
+Progress = Callable[[int, int], None]
+
+
+def replay_recording(
+    observations: Annotated[
+        Path, typer.Argument(metavar="OBSERVATIONS", help="CSV (also .csv.gz) or Parquet.")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="ESTIMATES", help="File to write: .csv or .parquet.")
+    ],
+    wide: Annotated[
+        str | None,
+        typer.Option(
+            "--columns",
+            metavar="COLUMN=signal,...",
+            help="Read a wide file: HR=heart_rate,SpO2=spo2 (with a unit: G=glucose:mmol/L).",
+        ),
+    ] = None,
+    time_column: Annotated[
+        str | None, typer.Option("--time", metavar="COLUMN", help="Column of the time.")
+    ] = None,
+    order: Annotated[
+        Order, typer.Option(help="By the time of measurement, or of receipt as live.")
+    ] = "measured",
+    forecast: Annotated[
+        str | None,
+        typer.Option(metavar="60s,15min,...", help="Rows for these times ahead, too."),
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Model file; without it, the shipped one.")
+    ] = None,
+    patient: Annotated[
+        str | None, typer.Option(metavar="ID", help="Where the file names none: its own name.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="ID", help="Where the file names none: its own name.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a recording through the twin: the same input gives the same bytes.
+
+    One row for each observation that is accepted or belated; what gives none is counted on stderr.
+    """
+    from ingest.recording import read_recording
+    from ingest.sheet import RecordingError
+    from twin.estimation.replay import replay, write_estimates
+
+    one_of(out, (".csv", ".parquet"), "--out")
+    horizons, named = durations(forecast, "--forecast"), columns(wide)
+    with wrong_input(RecordingError, OSError):
+        recording = read_recording(observations, named, time_column, patient, device)
+    chosen = None if model is None else _model(model)
+    with _progress() as progress:
+        done = replay(recording, model=chosen, order=order, forecast=horizons, progress=progress)
+    draft = out.with_name(f".{out.stem}.part{out.suffix}")
+    with failing(OSError):
+        try:
+            write_estimates(done.table, draft)
+            draft.replace(out)
+        finally:
+            draft.unlink(missing_ok=True)
+    _report(out, done.table.num_rows, done.counts, as_json)
+
+
+def _model(file: Path) -> ModelFile:
+    from twin.estimation.models import ModelError, parse_model
+
+    with wrong_input(ModelError, OSError, UnicodeDecodeError):
+        return parse_model(file.read_text("utf-8"), str(file))
+
+
+@contextmanager
+def _progress() -> Iterator[Progress | None]:
+    """Tells a bar on stderr, where somebody looks at it."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("replay", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _report(out: Path, rows: int, counts: Mapping[str, int], as_json: bool) -> None:
+    aside = {name: n for name, n in counts.items() if n and name != "rows"}
+    if as_json:
+        print_json({"out": str(out), "rows": rows, "counts": aside})
+    say(f"{rows} rows in {out}" + (f"; {counted(aside)}" if aside else ""))

@@ -1,0 +1,71 @@
+"""`twin run`: the pipeline against a real broker and database."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from twin.commands.failure import failing, wrong_input
+
+
+class Role(StrEnum):
+    """What a process does."""
+
+    all = "all"
+    ingest = "ingest"
+    worker = "worker"
+    store = "store"
+    care = "care"
+
+
+def run_service(
+    config: Annotated[
+        Path, typer.Option("--config", "-c", metavar="FILE", help="See `twin check --example`.")
+    ],
+    role: Annotated[
+        list[Role] | None,
+        typer.Option(help="Only this part of the pipeline; may be given several times."),
+    ] = None,
+) -> None:
+    """Run the pipeline, or some roles of it, until SIGTERM or Ctrl-C."""
+    from twin.commands.place import checked_config
+
+    checked = checked_config(config)
+    asked = {*(role or [Role.all])}
+    roles = asked if Role.all not in asked else {*Role} - {Role.all}
+    set_up_log()
+    with starting():
+        from twin.runtime.run import run_pipeline
+
+        code = run_pipeline(checked, frozenset(each.value for each in roles))
+    raise typer.Exit(code)
+
+
+def set_up_log() -> None:
+    """What the service logs goes to stderr, without payloads or identities."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+@contextmanager
+def starting() -> Iterator[None]:
+    """What keeps a pipeline from starting ends the command with its message, not a traceback."""
+    from ingest.journal.protocol import AlreadyOwned
+    from ingest.registry import RegistryRefused
+    from ingest.registry_file import RegistryFileWrong
+    from twin.broker import BrokerFailed
+    from twin.estimation.models import ModelError
+    from twin.store.protocol import StoreUnavailable
+    from twin.store.sqlite_file import StoreDamaged, StoreInUse
+
+    machine = (AlreadyOwned, BrokerFailed, OSError, StoreDamaged, StoreInUse, StoreUnavailable)
+    with failing(*machine), wrong_input(ModelError, RegistryFileWrong, RegistryRefused):
+        yield
