@@ -74,6 +74,19 @@ class ServerProcess:
 
     def start(self, timeout: float = 20.0) -> None:
         """Starts the program and returns when its port accepts connections."""
+        process = self.launch()
+        deadline = time.monotonic() + timeout
+        while not self._accepts():
+            if (code := process.poll()) is not None:
+                self._process = None
+                raise self._failed(f"ended by itself with code {code}")
+            if time.monotonic() > deadline:
+                self.kill()
+                raise self._failed(f"did not listen on port {self.port} within {timeout} s")
+            time.sleep(0.01)
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Starts the program and waits for nothing."""
         if self.running:
             raise self._failed("is running already")
         with self.log_path.open("ab") as log:
@@ -85,27 +98,23 @@ class ServerProcess:
                 stdout=log,
                 stderr=log,
             )
-        deadline = time.monotonic() + timeout
-        while not self._accepts():
-            if (code := self._process.poll()) is not None:
-                self._process = None
-                raise self._failed(f"ended by itself with code {code}")
-            if time.monotonic() > deadline:
-                self.kill()
-                raise self._failed(f"did not listen on port {self.port} within {timeout} s")
-            time.sleep(0.01)
+        return self._process
 
-    def stop(self, timeout: float = 20.0) -> None:
-        """Asks the program to end and waits until it has; does nothing if it is not running."""
+    def stop(self, timeout: float = 20.0) -> int | None:
+        """Asks the program to end, waits until it has, returns its exit code; None if not running.
+
+        One that ended by itself counts as running until this asks for its code.
+        """
         if self._process is None:
-            return
+            return None
         self._process.send_signal(self._stop_signal)
         try:
-            self._process.wait(timeout)
+            code = self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill()
             raise self._failed(f"did not stop within {timeout} s") from None
         self._process = None
+        return code
 
     def kill(self) -> None:
         """Ends the program by SIGKILL: it can save nothing."""
