@@ -37,14 +37,18 @@ class Rotation:
         default_factory=lambda: ThreadPoolExecutor(1, "twin-snapshot")
     )
 
+    def begin(self, state: TwinState) -> None:
+        """The state is restored: a model other than this one is a change."""
+        self._model = state.bank.model_file.version
+
     def due(self, state: TwinState, entries: Sequence[Entry]) -> Mapping[int, str]:
         """Names to put into the next commit: a snapshot that landed, or, after a change of model,
         one of every partition (so that no recovery crosses it)."""
         model = state.bank.model_file.version
-        if self._model and model != self._model:
+        if model != self._model:
             self._model = model
+            self._abandon_flight()  # of before the change: it must not land after those written now
             return self._write_all(state)
-        self._model = model
         self._entries += len(entries)
         landed = self._landed()
         if self._flight is None and self._turn():
@@ -68,6 +72,11 @@ class Rotation:
         self._flight = None
         return {partition: future.result()}
 
+    def _abandon_flight(self) -> None:
+        if self._flight is not None:
+            self.folder.delete(self._flight[1].result())
+            self._flight = None
+
     def _write(self, captured: Captured) -> str:
         self.folder.write(captured.name, captured.encode())
         return captured.name
@@ -75,12 +84,15 @@ class Rotation:
     def _write_all(self, state: TwinState) -> dict[int, str]:
         return {p: self._write(capture(state, p)) for p in range(self.partitions)}
 
-    def everything(self, state: TwinState) -> Mapping[int, Progress]:
-        """Snapshot every partition now (a graceful stop); the progress to commit."""
+    def everything(self, state: TwinState, committed: Mapping[int, int]) -> Mapping[int, Progress]:
+        """Snapshot every partition now (a graceful stop); the progress to commit.
+
+        committed: each partition's position; beyond the state's if recovery was not finished.
+        """
         names = self._write_all(state)
         return {
-            p: Progress(int(state.position[p]), (), name)
-            for p, name in names.items()
+            p: Progress(position, (), names[p], int(state.position[p]))
+            for p, position in committed.items()
             if state.position[p] > 0
         }
 
@@ -88,6 +100,8 @@ class Rotation:
         """These names are now in the journal: forget the file before the one before."""
         for partition, name in names.items():
             kept = self._kept.setdefault(partition, [])
+            if name in kept:  # nothing had come for the partition since
+                continue
             kept.append(name)
             for old in kept[:-2]:
                 self.folder.delete(old)

@@ -13,6 +13,8 @@ from itertools import groupby
 from threading import Event, Thread
 from uuid import uuid4
 
+import numpy as np
+
 from ingest.journal.protocol import (
     ALL_PARTITIONS,
     Assignment,
@@ -89,7 +91,7 @@ class TwinWorker:
 
     def start(self) -> None:
         """Join the group and go. Raises AlreadyOwned if another worker holds the journal."""
-        self.state = new_state(self.journal.partitions, self.model)
+        self.state = new_state(self.journal.partitions)  # `model` comes through the journal
         self._rotation = Rotation(self.snapshots, self.journal.partitions, self.now)
         self._membership = self.journal.join(self)
         self._thread = Thread(target=self._run, name="twin-worker", daemon=True)
@@ -119,6 +121,7 @@ class TwinWorker:
             self._restore(given)
             kept.update(name for name, _ in self._joined().snapshots(given.partition))
         self.snapshots.keep(kept)  # a crash may have left one that no commit names
+        self._rotation.begin(self.state)
         if self.model.version != self.state.bank.model_file.version:
             self._tell_model()
 
@@ -162,7 +165,7 @@ class TwinWorker:
                 if entries:
                     self._take(entries)
             if self._committed:
-                membership.commit(self._rotation.everything(self.state))
+                membership.commit(self._rotation.everything(self.state, self._committed))
         except Stopped:
             log.warning("stopped while the estimates journal was full; the last step is not in it")
         except BaseException as error:
@@ -176,6 +179,7 @@ class TwinWorker:
         placed = [one for entry in entries if (one := self._decode(entry)) is not None]
         outputs = self._fresh_outputs(placed)
         end = entries[-1].position
+        np.maximum(self.state.position, end, out=self.state.position)  # also where nothing came
         self.counts.entries += len(entries)
         self.counts.steps += 1
         names = self._rotation.due(self.state, entries)

@@ -1,0 +1,191 @@
+"""The worker on a real journal: stop, start, model, damage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ingest.journal.sqlite import SqliteJournal
+from ingest.observation import Record, batch_of, encode_record
+from tests.support.journals import kept
+from tests.support.twin_journals import (
+    PARTITIONS,
+    Line,
+    by_patient,
+    model_command,
+    placed,
+    ward_records,
+)
+from tests.support.twins import HEART_RATE, T0, model_of, observation
+from twin.estimate import Outcome, decode_output
+from twin.estimation.models import ModelFile, base_model
+from twin.snapshot import SnapshotFolder, position_in
+from twin.step import Output, new_state, step
+from twin.worker import TwinWorker
+
+RECORDS = ward_records(30, patients=4, seed=5)
+
+
+def opened(folder: Path) -> SqliteJournal:
+    return SqliteJournal(folder, PARTITIONS, linger=0.0, reserve_bytes=1 << 20)
+
+
+def append(journal: SqliteJournal, records: Sequence[tuple[int, Record]]) -> None:
+    journal.append("observations", [(p, encode_record(record)) for p, record in records])
+
+
+@contextmanager
+def working(
+    journal: SqliteJournal, folder: Path, model: ModelFile | None = None
+) -> Iterator[TwinWorker]:
+    worker = TwinWorker(journal, SnapshotFolder(folder), lambda: T0, model or base_model())
+    worker.start()
+    yield worker
+    worker.stop()
+    if worker.fault is not None:
+        raise worker.fault
+
+
+def wait_for(worker: TwinWorker, journal: SqliteJournal, position: int = 0) -> None:
+    """Until everything, and at least `position`, is committed."""
+    end = time.monotonic() + 20
+    while min(journal.committed().values(), default=0) < max(journal.end("observations"), position):
+        assert worker.alive, worker.fault
+        assert time.monotonic() < end
+        worker._thread.join(0.01)  # type: ignore[union-attr]
+
+
+def said(journal: SqliteJournal) -> dict[object, list[Line]]:
+    """All rows of the estimates journal by patient, in order."""
+    outputs: dict[int, list[Output]] = {}
+    for entry in kept(journal, "estimates"):
+        outputs.setdefault(entry.partition, []).append(decode_output(entry.record))
+    return by_patient(outputs)
+
+
+def expected(records: Sequence[tuple[int, Record]]) -> dict[object, list[Line]]:
+    return by_patient(step(new_state(PARTITIONS), placed(records))[1])
+
+
+def test_stopped_and_started_it_goes_on_where_it_was(tmp_path: Path) -> None:
+    journal = opened(tmp_path / "j")
+    for first in range(0, len(RECORDS), 40):
+        append(journal, RECORDS[first : first + 40])
+        with working(journal, tmp_path / "s") as worker:
+            wait_for(worker, journal)
+        assert worker.counts.recovered == 0  # every stop leaves snapshots of everything
+    assert said(journal) == expected(RECORDS)
+    journal.close()
+
+
+def test_without_any_snapshot_left_it_recovers_from_the_whole_journal(tmp_path: Path) -> None:
+    journal = opened(tmp_path / "j")
+    append(journal, RECORDS[:60])
+    with working(journal, tmp_path / "s") as worker:
+        wait_for(worker, journal)
+    for path in (tmp_path / "s").iterdir():
+        path.write_bytes(b"rust")
+    append(journal, RECORDS[60:])
+    with working(journal, tmp_path / "s") as worker:
+        wait_for(worker, journal)
+    assert worker.counts.recovered == 60
+    assert said(journal) == expected(RECORDS)
+    journal.close()
+
+
+def test_one_unreadable_snapshot_falls_back_to_the_one_before(tmp_path: Path) -> None:
+    journal = opened(tmp_path / "j")
+    for part in (RECORDS[:40], RECORDS[40:80]):
+        append(journal, part)
+        with working(journal, tmp_path / "s") as worker:
+            wait_for(worker, journal)
+    newest = journal.snapshots(2)[0]
+    (tmp_path / "s" / newest.name).write_bytes(b"rust")
+    append(journal, RECORDS[80:])
+    with working(journal, tmp_path / "s") as worker:
+        wait_for(worker, journal)
+    assert 0 < worker.counts.recovered <= 40
+    assert said(journal) == expected(RECORDS)
+    journal.close()
+
+
+def test_a_stop_after_records_of_one_partition_only_is_graceful(tmp_path: Path) -> None:
+    journal = opened(tmp_path / "j")
+    only = [(p, record) for p, record in RECORDS if p == 2][:5]
+    append(journal, RECORDS[:20])
+    append(journal, only)
+    with working(journal, tmp_path / "s") as worker:
+        wait_for(worker, journal)
+    assert worker.fault is None
+    assert all(position_in(journal.snapshots(p)[0].name) >= 0 for p in range(PARTITIONS))
+    assert said(journal) == expected([*RECORDS[:20], *only])
+    journal.close()
+
+
+def test_a_damaged_record_is_counted_and_skipped(tmp_path: Path) -> None:
+    journal = opened(tmp_path / "j")
+    append(journal, RECORDS[:20])
+    torn = bytearray(encode_record(batch_of([observation(0, 75.0)])))
+    torn[-1] ^= 1
+    journal.append("observations", [(1, bytes(torn))])
+    append(journal, RECORDS[20:40])
+    with working(journal, tmp_path / "s") as worker:
+        wait_for(worker, journal)
+    assert worker.counts.damaged == 1
+    assert worker.counts.entries == 41
+    assert said(journal) == expected(RECORDS[:40])
+    journal.close()
+
+
+def test_another_model_comes_through_the_journal_and_snapshots_everything(tmp_path: Path) -> None:
+    journal, model = opened(tmp_path / "j"), model_of(**HEART_RATE)
+    append(journal, RECORDS[:40])
+    with working(journal, tmp_path / "s") as worker:
+        wait_for(worker, journal)
+    with working(journal, tmp_path / "s", model) as worker:
+        wait_for(worker, journal, 41)
+        for partition in range(PARTITIONS):
+            assert position_in(journal.snapshots(partition)[0].name) == 41
+        append(journal, RECORDS[40:80])
+        wait_for(worker, journal)
+    (command,) = [o for o in outcomes(journal) if o.done]
+    records = [*RECORDS[:40], (-1, model_command(model.content, command.id)), *RECORDS[40:80]]
+    assert said(journal) == expected(records)
+    journal.close()
+
+
+def test_the_first_model_too_is_told_to_the_journal(tmp_path: Path) -> None:
+    """So that a recovery from the journal's beginning uses what was used."""
+    journal, model = opened(tmp_path / "j"), model_of(**HEART_RATE)
+    append(journal, RECORDS[:20])
+    with working(journal, tmp_path / "s", model) as worker:
+        wait_for(worker, journal, 21)
+        append(journal, RECORDS[20:40])
+        wait_for(worker, journal)
+    (command,) = outcomes(journal)
+    records = [*RECORDS[:20], (-1, model_command(model.content, command.id)), *RECORDS[20:40]]
+    assert said(journal) == expected(records)
+    journal.close()
+
+
+def outcomes(journal: SqliteJournal) -> list[Outcome]:
+    decoded = [decode_output(entry.record) for entry in kept(journal, "estimates")]
+    return [one for one in decoded if isinstance(one, Outcome)]
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_the_cuts_of_reading_do_not_matter(
+    tmp_path: Path, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("twin.worker.READ_RECORDS", count)
+    journal = opened(tmp_path / "j")
+    append(journal, RECORDS[:50])
+    with working(journal, tmp_path / "s") as worker:
+        wait_for(worker, journal)
+    assert worker.counts.steps >= 50 // count
+    assert said(journal) == expected(RECORDS[:50])
+    journal.close()
