@@ -203,13 +203,12 @@ def _answers(port: int) -> bool:
 
 
 def _nats(store: Path, port: int) -> str:
-    """ack_wait: NATS redelivers only then (30 s by default). With max_ack_pending 1 024 newer
-    messages came 1 040 places before 200 held ones after a reconnect; with 200, none.
-    """
+    """What a lost subscriber held comes again only ack_wait (30 s by default) after it was sent;
+    what is newer overtakes it until then. max_ack_pending bounds how much is held."""
     return f"""server_name: twin-demo
 listen: "127.0.0.1:-1"
 jetstream {{ store_dir: {_quoted(store)} }}
-mqtt {{ host: "127.0.0.1", port: {port}, ack_wait: "3s", max_ack_pending: 200 }}
+mqtt {{ host: "127.0.0.1", port: {port}, ack_wait: "2s", max_ack_pending: 200 }}
 """
 
 
