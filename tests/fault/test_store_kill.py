@@ -29,6 +29,7 @@ from tests.support.estimates import SECOND, T0, batch, observed
 from twin.store import catalogue, sealing
 from twin.store.embedded import EmbeddedStore
 sealing.SEAL_MINIMUM, sealing.STAY_HOT, catalogue.SEAL_AT = 40, 8, 64
+catalogue._RECENT_ROWS = 100
 with EmbeddedStore(Path(sys.argv[1])) as store:
     print("open", flush=True)
     for position in range(store.position + 1, {TRANSACTIONS} + 1):

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from twin.store.blocks import Rows, steps_per_unit
 from twin.store.merged import Merged
 from twin.store.sealing import SEAL_AT
-from twin.store.sqlite_file import BUCKETS, LAYOUTS, SeriesKey, Stored
+from twin.store.sqlite_file import BUCKETS, LAYOUTS, RECENT, SeriesKey, Stored, slice_at
 
 _LONG_AGO = np.iinfo(np.int64).min
 #: A bucket with so many slices is rewritten as one, whether a block comes of it or not.
 _SLICES = 1024
+#: Recent rows are read by every question: so many cost it half a millisecond.
+_RECENT_ROWS, _RECENT_SLICES = 16_384, 256
 
 
 class SeriesTable:
@@ -43,16 +45,19 @@ class SeriesTable:
         self._devices = dict(connection.execute("SELECT name, id FROM device"))
         self._models = dict(connection.execute("SELECT name, id FROM model"))
         self._sequence = 0
+        self._recent = dict.fromkeys(Stored, (0, 0))
         self._load_hot()
 
     def _load_hot(self) -> None:
         for place, blob in self._connection.execute("SELECT place, rows FROM hot"):
-            bucket, sequence = divmod(place, 1 << 40)
-            stored = Stored(bucket // BUCKETS)
+            stored, bucket, sequence = slice_at(place)
             rows = np.frombuffer(blob, LAYOUTS[stored].rows)
             self._sequence = max(self._sequence, sequence)
             np.maximum.at(self.newest, rows["series"], rows["time"])
-            self.grown(stored, rows, [bucket % BUCKETS])
+            if bucket == RECENT:
+                self._note_recent(stored, len(rows))
+            else:
+                self.grown(stored, rows, [bucket])
 
     def _remember(self, key: SeriesKey) -> None:
         if key.id >= len(self.newest):
@@ -132,6 +137,20 @@ class SeriesTable:
         """Place of the next slice within its bucket: above all that there are."""
         self._sequence += 1
         return self._sequence
+
+    def recent(self, stored: Stored, n: int) -> bool:
+        """Whether n more rows are still few enough to stay recent, which they then are; if not,
+        nothing is recent any more."""
+        rows, slices = self._recent[stored]
+        if rows + n > _RECENT_ROWS or slices == _RECENT_SLICES:
+            self._recent[stored] = (0, 0)
+            return False
+        self._note_recent(stored, n)
+        return True
+
+    def _note_recent(self, stored: Stored, n: int) -> None:
+        rows, slices = self._recent[stored]
+        self._recent[stored] = (rows + n, slices + 1)
 
     def grown(self, stored: Stored, rows: Rows, buckets: Sequence[int]) -> None:
         """Note that a slice with these rows was added to each of the buckets."""

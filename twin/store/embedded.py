@@ -17,15 +17,16 @@ from numpy.typing import NDArray
 
 from ingest.journal.lock import Ownership
 from twin.estimate import EstimateBatch, Series, Written
-from twin.store.blocks import PLAIN_PER_UNIT, Rows, rounded_to, taken
+from twin.store.blocks import PLAIN_PER_UNIT, Rows, joined, rounded_to, taken
 from twin.store.catalogue import SeriesTable
 from twin.store.merged import Kept, Merged, kept, merged
 from twin.store.reading import Reading, RecordedRows
-from twin.store.rows import rows_between
+from twin.store.rows import bucket_rows, rows_between
 from twin.store.sealing import seal_bucket
 from twin.store.sqlite_file import (
     BUCKETS,
     LAYOUTS,
+    RECENT,
     Stored,
     StoreInUse,
     naming_damage,
@@ -209,6 +210,17 @@ class _Writer:
                 self._append(stored, rows)
 
     def _append(self, stored: Stored, rows: Rows) -> None:
+        if self._series.recent(stored, len(rows)):
+            place = places(stored, RECENT)[0] + self._series.next_sequence()
+            self._connection.execute("INSERT INTO hot VALUES(?, ?)", (place, rows.tobytes()))
+            return
+        recent = bucket_rows(self._connection, stored, RECENT)
+        self._connection.execute(
+            "DELETE FROM hot WHERE place BETWEEN ? AND ?", places(stored, RECENT)
+        )
+        self._deal_out(stored, joined([recent, rows]))
+
+    def _deal_out(self, stored: Stored, rows: Rows) -> None:
         bucket = rows["series"] % BUCKETS
         order = np.argsort(bucket, kind="stable")
         rows, bucket = taken(rows, order), bucket[order]

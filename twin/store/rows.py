@@ -8,7 +8,7 @@ import apsw
 import numpy as np
 
 from twin.store.blocks import BlockDamaged, Layout, Rows, decode, joined, taken
-from twin.store.sqlite_file import BUCKETS, LAYOUTS, SeriesKey, places
+from twin.store.sqlite_file import BUCKETS, LAYOUTS, RECENT, SeriesKey, Stored, places
 
 EXTENTS = """
 SELECT t0, t1, n, block FROM extent WHERE series = ?1 AND t0 < ?3 AND t1 >= ?2
@@ -79,17 +79,18 @@ def _block(
 
 def hot_rows(connection: apsw.Connection, key: SeriesKey) -> Rows:
     """The hot rows of one series in the order in which they were written."""
-    rows = bucket_rows(connection, key)
-    return taken(rows, rows["series"] == key.id)
+    buckets = (key.id % BUCKETS, RECENT)
+    parts = [bucket_rows(connection, key.stored, bucket) for bucket in buckets]
+    return joined([taken(rows, rows["series"] == key.id) for rows in parts])
 
 
-def bucket_rows(connection: apsw.Connection, key: SeriesKey) -> Rows:
-    """All hot rows of the series' bucket in the order in which they were written."""
+def bucket_rows(connection: apsw.Connection, stored: Stored, bucket: int) -> Rows:
+    """All hot rows of a bucket in the order in which they were written."""
     found = connection.execute(
         "SELECT rows FROM hot WHERE place BETWEEN ? AND ? ORDER BY place",
-        places(key.stored, key.id % BUCKETS),
+        places(stored, bucket),
     )
-    return np.frombuffer(b"".join(blob for (blob,) in found), LAYOUTS[key.stored].rows)
+    return np.frombuffer(b"".join(blob for (blob,) in found), LAYOUTS[stored].rows)
 
 
 def charted(rows: Rows, layout: Layout) -> Rows:

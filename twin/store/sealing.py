@@ -39,7 +39,7 @@ def seal_bucket(
     connection: apsw.Connection, any_key: SeriesKey, keys: Mapping[int, SeriesKey]
 ) -> Sealed:
     """Seal the bucket of `any_key`. keys: all series by number. To be called in a transaction."""
-    rows = bucket_rows(connection, any_key)
+    rows = bucket_rows(connection, any_key.stored, any_key.id % BUCKETS)
     order = np.lexsort((rows["time"], rows["series"]))
     series, time = rows["series"][order], rows["time"][order]
     last = np.append((series[1:] != series[:-1]) | (time[1:] != time[:-1]), True)

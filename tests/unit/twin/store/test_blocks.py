@@ -53,6 +53,7 @@ def test_every_row_comes_back_as_it_was(layout: Layout, data: st.DataObject) -> 
 
 
 @pytest.mark.parametrize("signal", [*SIGNALS, "never heard of"])
+@settings(deadline=None)
 @given(values=hnp.arrays(np.float64, 20, elements=st.floats(-1e4, 1e4)))
 def test_rounding_is_to_the_declared_step_and_done_once(signal: str, values: np.ndarray) -> None:
     once = rounded(values, signal)

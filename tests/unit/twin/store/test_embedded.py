@@ -25,6 +25,12 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "store.db"
 
 
+@pytest.fixture
+def sealed_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows leave the recent ones when they are more than 100."""
+    monkeypatch.setattr("twin.store.catalogue._RECENT_ROWS", 100)
+
+
 def long_run(n: int, start: int = 0, signal: str = "heart_rate") -> list:
     return [observed(T0 + i * SECOND, 60 + i % 40, signal=signal) for i in range(start, start + n)]
 
@@ -86,6 +92,7 @@ def test_the_last_version_of_an_estimate_wins(path: Path) -> None:
         assert store.series("p1", "heart_rate", T0, END).mean.tolist() == [72]
 
 
+@pytest.mark.usefixtures("sealed_soon")
 def test_a_revision_of_a_sealed_estimate_wins_before_and_after_it_is_sealed_itself(
     path: Path,
 ) -> None:
@@ -103,6 +110,7 @@ def test_a_revision_of_a_sealed_estimate_wins_before_and_after_it_is_sealed_itse
     connection.close()
 
 
+@pytest.mark.usefixtures("sealed_soon")
 def test_writing_the_same_batch_again_changes_nothing(path: Path) -> None:
     work = batch(*long_run(1300), revised(T0 + SECOND, 50), aged(T0, Status.LATE))
     with EmbeddedStore(path) as store:
@@ -116,6 +124,7 @@ def test_writing_the_same_batch_again_changes_nothing(path: Path) -> None:
     assert after.observed_at.tobytes() == before.observed_at.tobytes()
 
 
+@pytest.mark.usefixtures("sealed_soon")
 def test_a_belated_rewrite_of_a_sealed_observation_is_counted_once(path: Path) -> None:
     with EmbeddedStore(path) as store:
         store.write(batch(*long_run(1300)))
@@ -143,6 +152,7 @@ def test_any_order_with_small_blocks_reads_as_the_last_version_of_each(
         for name, value in zip(names, (3, 1, 5), strict=True):
             patch.setattr(sealing, name, value)
         patch.setattr("twin.store.catalogue.SEAL_AT", 4)
+        patch.setattr("twin.store.catalogue._RECENT_ROWS", data.draw(st.integers(0, 20)))
         expected: dict[int, float] = {}
         for rows in writes:
             store.write(batch(*(observed(T0 + at * SECOND, value) for at, value in rows)))
@@ -156,6 +166,7 @@ def test_any_order_with_small_blocks_reads_as_the_last_version_of_each(
             assert dict(seen) == within
 
 
+@pytest.mark.usefixtures("sealed_soon")
 def test_pages_follow_one_another_without_a_gap(path: Path) -> None:
     with EmbeddedStore(path) as store:
         store.write(batch(*long_run(2500), revised(T0 + 7 * SECOND, 1)))
@@ -192,6 +203,7 @@ def test_a_calibrated_band_is_not_the_plain_one(path: Path) -> None:
     assert series.hi95.tolist() == [70 + 1.959963984540054 * 1.25, 70 + 1.959963984540054]
 
 
+@pytest.mark.usefixtures("sealed_soon")
 def test_position_and_rows_survive_closing(path: Path) -> None:
     with EmbeddedStore(path) as store:
         assert store.position == 0
@@ -229,6 +241,7 @@ def test_a_file_that_is_no_store_is_named(path: Path) -> None:
         EmbeddedStore(path)
 
 
+@pytest.mark.usefixtures("sealed_soon")
 def test_a_flipped_byte_in_a_block_is_named_and_never_shown(path: Path) -> None:
     with EmbeddedStore(path) as store:
         store.write(batch(*long_run(1200)))
@@ -261,6 +274,7 @@ def test_a_failed_transaction_leaves_the_store_as_it_was(path: Path) -> None:
         assert store.series("p2", "heart_rate", T0, END).mean.tolist() == [71]
 
 
+@pytest.mark.usefixtures("sealed_soon")
 def test_exports_hold_every_column_exactly(path: Path) -> None:
     noise = random.Random(1)
     rows = [

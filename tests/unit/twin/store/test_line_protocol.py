@@ -5,7 +5,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.estimates import SECOND, T0, Row, aged, batch, coasting, observed, revised
@@ -87,6 +87,7 @@ def test_a_point_that_is_no_number_is_rejected_alone(column: str, number: float)
     assert len(made.rows) == 3
 
 
+@settings(deadline=None)
 @given(finite, finite, st.integers(-(2**62), 2**62))
 def test_numbers_and_stamps_read_back_exactly(value: float, mean: float, at: int) -> None:
     made = lines([batch(observed(at, value, mean=mean, trend=value))])
@@ -97,6 +98,7 @@ def test_numbers_and_stamps_read_back_exactly(value: float, mean: float, at: int
     assert int(estimate.rsplit(" ", 1)[1]) == at
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1, max_size=12))
 def test_any_id_is_one_tag_or_is_rejected(name: str) -> None:
     made = lines([batch(observed(T0, 70, device=name), observed(T0, 71, device="other"))])

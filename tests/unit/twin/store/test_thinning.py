@@ -1,7 +1,7 @@
 """Buckets keep extremes and leave gaps empty."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twin.estimate import bands
@@ -10,6 +10,7 @@ from twin.store.thinning import Observed, bucket_length, bucketed
 numbers = st.integers(-50, 50)
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(st.integers(0, 999), st.tuples(numbers, st.integers(0, 5)), max_size=60),
     st.lists(st.tuples(st.integers(0, 999), numbers, st.sampled_from("ab")), max_size=60),
