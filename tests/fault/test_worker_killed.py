@@ -1,0 +1,111 @@
+"""The worker killed at random moments: every row of the estimates journal is there, and once."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from time import sleep
+
+import pytest
+
+from ingest.journal.sqlite import SqliteJournal
+from ingest.observation import Record, encode_record
+from tests.support.journals import child, kept, kill
+from tests.support.twin_journals import (
+    PARTITIONS,
+    Line,
+    by_patient,
+    model_command,
+    placed,
+    ward_records,
+)
+from tests.support.twins import HEART_RATE, model_text
+from twin.estimate import decode_output
+from twin.step import Output, new_state, step
+
+pytestmark = [pytest.mark.fault, pytest.mark.slow]
+
+KILLS = int(os.environ.get("TWIN_FAULT_KILLS", "5"))
+
+#: Takes a few records at a time, snapshots on every step, says how far it has committed.
+WORKER = """
+import sys, time
+from pathlib import Path
+import twin.rotation, twin.worker
+from ingest.journal.sqlite import SqliteJournal
+from twin.snapshot import SnapshotFolder
+twin.worker.READ_RECORDS, twin.rotation.ENTRIES = 5, 1
+folder = Path(sys.argv[1])
+journal = SqliteJournal(folder / "j", {partitions}, linger=0.0, reserve_bytes=1 << 20)
+worker = twin.worker.TwinWorker(journal, SnapshotFolder(folder / "s"), time.time_ns)
+worker.start()
+reached = -1
+while worker.alive and reached < int(sys.argv[2]):
+    if (now := min(journal.committed().values(), default=0)) != reached:
+        reached = now
+        print(reached, flush=True)
+    time.sleep(0.001)
+worker.stop()
+if worker.fault is not None:
+    raise worker.fault
+print("done", worker.counts.recovered, flush=True)
+"""
+
+
+def records(seed: int) -> list[tuple[int, Record]]:
+    """A ward with a change of model in the midst."""
+    told = ward_records(120, patients=4, seed=seed)
+    return [*told[:200], (-1, model_command(model_text(**HEART_RATE))), *told[200:]]
+
+
+def said(folder: Path) -> dict[object, list[Line]]:
+    journal = SqliteJournal(folder / "j", PARTITIONS, linger=0.0, reserve_bytes=1 << 20)
+    outputs: dict[int, list[Output]] = {}
+    for entry in kept(journal, "estimates"):
+        outputs.setdefault(entry.partition, []).append(decode_output(entry.record))
+    journal.close()
+    return by_patient(outputs)
+
+
+def fill(folder: Path, told: Sequence[tuple[int, Record]]) -> None:
+    journal = SqliteJournal(folder / "j", PARTITIONS, linger=0.0, reserve_bytes=1 << 20)
+    journal.append("observations", [(p, encode_record(record)) for p, record in told])
+    journal.close()
+
+
+def committed(folder: Path) -> int:
+    journal = SqliteJournal(folder / "j", PARTITIONS, linger=0.0, reserve_bytes=1 << 20)
+    position = min(journal.committed().values(), default=0)
+    journal.close()
+    return position
+
+
+@pytest.mark.timeout(3600)
+def test_a_worker_killed_at_random_moments_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    rng = random.Random(11)
+    told = records(seed=11)
+    fill(tmp_path, told)
+    program = WORKER.replace("{partitions}", str(PARTITIONS))
+    reached = [0]
+    for _ in range(KILLS):
+        worker = child(program, tmp_path, len(told))
+        assert worker.stdout is not None
+        target = reached[-1] + rng.randrange(1, 60)
+        while int(worker.stdout.readline()) < min(target, len(told)):
+            pass
+        sleep(rng.uniform(0, 0.02))
+        kill(worker)
+        reached.append(committed(tmp_path))
+        if reached[-1] == len(told):  # finished before it was killed: give it more to do
+            more = [(p, record) for p, record in told if p >= 0]
+            told += more
+            fill(tmp_path, more)
+    assert sorted(set(reached)) == reached
+    last = child(program, tmp_path, len(told))
+    out, _ = last.communicate(timeout=120)
+    assert last.returncode == 0
+    assert "done" in out
+    undisturbed = by_patient(step(new_state(PARTITIONS), placed(told))[1])
+    assert said(tmp_path) == undisturbed
