@@ -18,14 +18,15 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ingest.instant import MINUTE, SECOND
+from ingest.instant import MILLISECOND, MINUTE, SECOND
 from ingest.journal.sqlite import SqliteJournal
+from ingest.observation import Bound, Refused
 from tests.support.ward import MemoryHistory, MemoryPeople, MemoryQuarantine, Said, batch_of
 from twin.care.app import create_app
 from twin.care.feed import Feed
 from twin.care.server import PageServer
 from twin.care.settings import CareSettings
-from twin.estimate import Bound, Kind, Refused, Status, Verdict, encode_output
+from twin.estimate import Kind, Status, Verdict, encode_output
 
 #: What each signal swings about: mean, swing, std.
 VITALS = {
@@ -43,7 +44,8 @@ def value_at(patient: str, code: str, at: float) -> float:
     """A smooth curve, in the signal's unit; at in s."""
     mean, swing, _std = VITALS[code]
     phase = at / 600 + int(patient[1:]) * 1.3 + len(code)
-    return mean + swing * (0.6 * math.sin(phase) + 0.4 * math.sin(phase * 3.7))
+    slow = 0.6 * math.sin(phase) + 0.4 * math.sin(phase * 3.7)
+    return mean + swing * (slow + 0.15 * math.sin(at / 4))
 
 
 def noise_at(code: str, at: float, std: float) -> float:
@@ -68,6 +70,7 @@ def main(folder: Path, port: int, token: str | None) -> None:
     journal = SqliteJournal(folder / "journal", reserve_bytes=1 << 20)
     history = MemoryHistory()
     started = time.time_ns()
+    (folder / "started").write_text(str(started // MILLISECOND))
     for patient in PATIENTS:
         for code in VITALS:
             fill(history, patient, code, started)

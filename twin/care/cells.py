@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ingest.catalogue import SIGNALS
-from twin.care.api.bodies import LatestEstimate
-from twin.care.vitals import VITALS
+from twin.care.api.bodies import Coasting, LatestEstimate
+from twin.care.vitals import VITALS, rounded_one
 from twin.care.words import Words
 
 ARROWS = {-2: "↓", -1: "↘", 0: "→", 1: "↗", 2: "↑"}
@@ -39,12 +39,12 @@ def cell_of(code: str, estimate: LatestEstimate | None, words: Words) -> Cell:
     if estimate is None:
         return Cell(code, "none", "—", "", "", "")
     status, age = estimate.status, words.age(estimate.age_s)
-    best = estimate.coasting or estimate
+    mean, half95 = _rounded(code, estimate.coasting or estimate)
     if status in ("stale", "none"):
-        value = "—" if status == "none" else words.number(best.mean, VITALS[code].decimals)
+        value = "—" if status == "none" else words.number(mean, VITALS[code].decimals)
         return Cell(code, status, value, "", "", f"{words('status.' + status)} · {age}")
     mark = "≈\u202f" if estimate.approximate else ""
-    sub = [f"{band_of(code, best.lo95, best.hi95, words)} {unit_of(code, words)}"]
+    sub = [f"{band_of(code, mean - half95, mean + half95, words)} {unit_of(code, words)}"]
     if estimate.age_s > SHOW_AGE_S or status == "late" or SIGNALS[code].spot:
         sub.append(age)
     if status == "diverged":
@@ -52,7 +52,7 @@ def cell_of(code: str, estimate: LatestEstimate | None, words: Words) -> Cell:
     return Cell(
         code,
         status,
-        mark + words.number(best.mean, VITALS[code].decimals),
+        mark + words.number(mean, VITALS[code].decimals),
         ARROWS[estimate.arrow],
         words(f"trend.{estimate.arrow}"),
         " · ".join(sub),
@@ -64,3 +64,8 @@ def band_of(code: str, low: float, high: float, words: Words) -> str:
     signal, decimals = SIGNALS[code], VITALS[code].decimals
     cut = (max(signal.lower, low), min(signal.upper, high))
     return "–".join(words.number(edge, decimals) for edge in cut)
+
+
+def _rounded(code: str, best: LatestEstimate | Coasting) -> tuple[float, float]:
+    """(mean, half of the 95 % band) as the frames carry them, so that both write the same."""
+    return rounded_one(code, best.mean), rounded_one(code, (best.hi95 - best.lo95) / 2)

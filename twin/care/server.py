@@ -57,6 +57,7 @@ class PageServer:
         self._socket = socket.socket(family, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind((host, port))
+        self.port = int(self._socket.getsockname()[1])
         self._host = f"[{host}]" if ":" in host else host
         self._scheme = "https" if certificate else "http"
         config = uvicorn.Config(
@@ -70,10 +71,6 @@ class PageServer:
         )
         self._server = _Server(config, parts)
         self._thread = threading.Thread(target=self._run, name="care-page", daemon=True)
-
-    @property
-    def port(self) -> int:
-        return int(self._socket.getsockname()[1])
 
     @property
     def address(self) -> str:

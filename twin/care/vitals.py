@@ -81,6 +81,11 @@ def uncertain(
 
 
 def rounded(order: NDArray[np.int64], numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Numbers (n,) to one decimal more than is shown: what a frame carries."""
-    scale = 10.0 ** (_DECIMALS[order] + 1)
+    """Numbers (n,) to two decimals more than are shown: what a frame carries and a page shows."""
+    scale = 10.0 ** (_DECIMALS[order] + 2)
     return np.round(numbers * scale) / scale
+
+
+def rounded_one(code: str, number: float) -> float:
+    """`rounded` of one number."""
+    return float(rounded(np.array([ORDER[code]]), np.array([number]))[0])

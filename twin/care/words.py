@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -41,11 +42,11 @@ class Words:
         return text.format(**parts) if parts else text
 
     def number(self, number: float | None, decimals: int) -> str:
-        """A dash for no number; a decimal comma in French."""
+        """A dash for no number; halves go up, as in browsers; a decimal comma in French."""
         if number is None or number != number:
             return "—"
-        text = f"{number:.{decimals}f}"
-        text = "0" + text[2:] if text.startswith("-0") and float(text) == 0 else text
+        exact = Decimal(number).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
+        text = str(abs(exact) if exact == 0 else exact)
         return text.replace(".", ",") if self.language == "fr" else text
 
     def age(self, seconds: float) -> str:

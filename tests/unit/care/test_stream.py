@@ -41,7 +41,7 @@ async def next_events(stream: AsyncIterator[bytes]) -> list[tuple[str, dict, str
 
 def test_a_new_viewer_gets_hello_then_everything_then_only_what_changes() -> None:
     async def scene() -> None:
-        feed = feed_of(Said(), Said(patient="p2", signal="spo2", mean=97.04))
+        feed = feed_of(Said(), Said(patient="p2", signal="spo2", mean=97.004))
         stream = events(parts_of(feed), "", "")
         ((name, hello, _),) = await next_events(stream)
         assert (name, hello["speed"]) == ("hello", 1.0)

@@ -39,6 +39,6 @@ def test_uncertain_by_width_and_for_glucose_by_share_of_the_value() -> None:
     assert uncertain(order, mean, half).tolist() == [False, True, True, False]
 
 
-def test_a_frame_carries_one_decimal_more_than_is_shown() -> None:
+def test_a_frame_carries_two_decimals_more_than_is_shown() -> None:
     order = np.array([ORDER["heart_rate"], ORDER["body_temperature"]])
-    assert rounded(order, np.array([72.1234, 37.1284])).tolist() == [72.1, 37.13]
+    assert rounded(order, np.array([72.1234, 37.1284])).tolist() == [72.12, 37.128]

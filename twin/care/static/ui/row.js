@@ -44,6 +44,7 @@ export class Row {
       if (parts.trend !== said.trend) {
         parts.trend = said.trend;
         parts.arrow.textContent = said.arrow;
+        parts.arrow.hidden = said.arrow === "";
         parts.arrow.setAttribute("aria-label", said.trend);
       }
       put(parts.sub, said.sub);

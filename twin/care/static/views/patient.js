@@ -162,6 +162,7 @@ export function open(store) {
     put(value, said.value);
     if (arrow.textContent !== said.arrow) {
       arrow.textContent = said.arrow;
+      arrow.hidden = said.arrow === "";
       arrow.setAttribute("aria-label", said.trend);
     }
     const [low, high] = edges(cell);

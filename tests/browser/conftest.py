@@ -1,0 +1,90 @@
+"""A real browser on a page that a program of its own serves."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.support.processes import ServerProcess, free_port
+
+# Functions, since the page's content security policy forbids to evaluate bare expressions.
+LIVE = "() => document.getElementById('pill')?.dataset.link === 'live'"
+NOT_LIVE = "() => document.getElementById('pill').dataset.link !== 'live'"
+LOST = "() => document.getElementById('pill').dataset.link === 'lost'"
+TOP = Path(__file__).parents[2]
+
+
+class Ward:
+    """The scripted ward (tests/support/ward_program.py) as a process, and what a test changes."""
+
+    def __init__(self, folder: Path, token: str | None = None) -> None:
+        self.folder = folder
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        program = "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
+        program += "runpy.run_module('tests.support.ward_program', run_name='__main__')"
+        arguments = [str(TOP), str(folder), str(port), *([token] if token else [])]
+        command = [sys.executable, "-c", program, *arguments]
+        self.process = ServerProcess(command, port=port, directory=folder)
+
+    @property
+    def started_ms(self) -> int:
+        """When the program began, which the gap in its history lies by; epoch ms."""
+        return int((self.folder / "started").read_text())
+
+    def label(self, **labels: str) -> None:
+        fresh = self.folder / "labels.new"
+        fresh.write_text(json.dumps(labels))
+        fresh.replace(self.folder / "labels.json")
+
+    def set(self, name: str, text: str = "") -> None:
+        (self.folder / name).write_text(text)
+
+    def unset(self, name: str) -> None:
+        (self.folder / name).unlink()
+
+
+@pytest.fixture
+def ward(tmp_path: Path) -> Iterator[Ward]:
+    """A running ward of this test's own."""
+    ward = Ward(tmp_path)
+    ward.process.start()
+    yield ward
+    ward.process.stop()
+
+
+@pytest.fixture(scope="module")
+def still_ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
+    """A running ward that the tests of a module share: they change nothing of it."""
+    ward = Ward(tmp_path_factory.mktemp("ward"))
+    ward.process.start()
+    yield ward
+    ward.process.stop()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    """Closed with its module: while it is open, no other test can run an event loop."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium_path, args=["--no-sandbox", "--force-color-profile=srgb"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page in a context of its own. An error in its script fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    context.close()
+    assert errors == []

@@ -1,0 +1,152 @@
+"""The patient page: what is drawn, and above all what is not."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.conftest import Ward
+from tests.support.ward_program import GAP_MIN
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+#: Columns of the canvas of one vital, from left to right: has any pixel of estimate or band (blue
+#: clearly over red) in it? With its plotting area, and the time that each column stands for.
+PROBE = """(code) => {
+  const canvas = document.querySelector(`.vital[data-code=${code}] canvas`);
+  const over = document.querySelector(`.vital[data-code=${code}] .u-over`).getBoundingClientRect();
+  const box = canvas.getBoundingClientRect();
+  const scale = canvas.width / box.width;
+  const [left, top] = [(over.left - box.left) * scale, (over.top - box.top) * scale];
+  const [width, height] = [over.width * scale, over.height * scale].map(Math.floor);
+  const { data } = canvas.getContext("2d").getImageData(left, top, width, height);
+  const blue = [];
+  for (let x = 0; x < width; x++) {
+    let found = false;
+    for (let y = 0; y < height && !found; y++) {
+      const i = 4 * (y * width + x);
+      found = data[i + 3] > 8 && data[i + 2] - data[i] > 12;
+    }
+    blue.push(found);
+  }
+  return blue;
+}"""
+LOADED = """(span) => [...document.querySelectorAll(".vital .figure")]
+  .every((figure) => figure.querySelector(".note").textContent !== "Loading…")"""
+HOURS = {"4h": 4, "12h": 12, "24h": 24, "7d": 168}
+
+
+def open_patient(page: Page, ward: Ward, query: str = "") -> None:
+    page.goto(f"{ward.url}/p/p1?{query}")
+    page.wait_for_function(LOADED)
+    page.wait_for_timeout(1_500)
+
+
+@pytest.mark.parametrize("span", list(HOURS))
+@pytest.mark.parametrize("code", ["heart_rate", "spo2"])
+def test_a_gap_of_45_min_holds_no_pixel_of_estimate_or_band(
+    still_ward: Ward, page: Page, span: str, code: str
+) -> None:
+    open_patient(page, still_ward, f"r={span}")
+    blue = page.evaluate(PROBE, code)
+    minutes = HOURS[span] * 60
+    width = len(blue)
+    # The ward may have been started some minutes ago; the gap lies by its start.
+    age = page.evaluate(f"Date.now() - {still_ward.started_ms}") / 60_000
+    first, last = (round((1 - (at + age) / minutes) * width) for at in GAP_MIN)
+    margin = 2
+    inside = blue[first + margin : last - margin]
+    assert inside or span == "7d"
+    assert not any(inside)
+    around = blue[max(0, first - 12) : first - margin], blue[last + margin : last + 12]
+    assert all(any(side) for side in around)
+
+
+def test_the_gap_is_drawn_through_by_nothing_in_a_zoomed_period(
+    still_ward: Ward, page: Page
+) -> None:
+    start = still_ward.started_ms
+    open_patient(page, still_ward, f"from={start - 95 * 60_000}&to={start - 60 * 60_000}")
+    assert not any(page.evaluate(PROBE, "heart_rate"))
+    expect(page.locator(".vital[data-code=heart_rate] .note")).to_have_text(
+        "No estimate in this period"
+    )
+
+
+def test_live_values_append_at_the_right_edge(still_ward: Ward, page: Page) -> None:
+    open_patient(page, still_ward, "r=15m")
+    page.wait_for_timeout(4_000)
+    blue = page.evaluate(PROBE, "heart_rate")
+    assert any(blue[-8:])
+
+
+def test_history_is_framed_and_leads_back_to_live(still_ward: Ward, page: Page) -> None:
+    open_patient(page, still_ward, "r=1h")
+    expect(page.locator("#mode")).to_have_text("LIVE")
+    page.locator("#earlier").click()
+    expect(page.locator("#mode")).to_have_text("HISTORY – not live")
+    assert "from=" in page.url
+    assert page.evaluate("document.body.classList.contains('history')")
+    heart = page.locator(".vital[data-code=heart_rate]")
+    expect(heart).to_have_attribute("data-status", "fresh")
+    page.locator("#return").click()
+    expect(page.locator("#mode")).to_have_text("LIVE")
+    assert "r=1h" in page.url
+    expect(heart).to_have_attribute("data-status", "fresh")
+
+
+def test_dragging_over_a_chart_zooms_all_of_them(still_ward: Ward, page: Page) -> None:
+    open_patient(page, still_ward, "r=1h")
+    box = page.locator(".vital[data-code=spo2] .u-over").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 100, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 260, box["y"] + 60, steps=4)
+    page.mouse.up()
+    expect(page.locator("#mode")).to_have_text("HISTORY – not live")
+    bounds = re.findall(r"(?:from|to)=(\d+)", page.url)
+    assert 60_000 < int(bounds[1]) - int(bounds[0]) < 40 * 60_000
+
+
+def test_values_are_read_by_arrow_keys_and_in_a_table(still_ward: Ward, page: Page) -> None:
+    open_patient(page, still_ward, "r=1h")
+    vital = page.locator(".vital[data-code=heart_rate]")
+    vital.locator(".figure").focus()
+    page.keyboard.press("ArrowLeft")
+    spoken = vital.locator(".spoken")
+    expect(spoken).to_have_text(re.compile(r"^\d\d:\d\d:\d\d: \d+ /min, 95 %: \d+ to \d+$"))
+    first = spoken.inner_text()
+    page.keyboard.press("Shift+ArrowLeft")
+    expect(spoken).not_to_have_text(first)
+    page.keyboard.press("t")
+    expect(vital.locator("tbody tr")).to_have_count(13)
+    label = vital.locator(".figure").get_attribute("aria-label") or ""
+    assert label.startswith("Heart rate, ")
+    assert "0 gaps without data" in label
+
+
+def test_a_signal_that_comes_new_opens_a_chart(still_ward: Ward, page: Page) -> None:
+    def without_spo2(route: Route) -> None:
+        answer = route.fetch()
+        section = r'<section class="vital" data-code="spo2".*?</section>'
+        route.fulfill(response=answer, body=re.sub(section, "", answer.text(), flags=re.S))
+
+    page.route(re.compile(r"/p/p1"), without_spo2)
+    page.goto(f"{still_ward.url}/p/p1")
+    expect(page.locator(".vital[data-code=spo2] h2")).to_have_text("Oxygen saturation")
+    codes = page.locator(".vital").evaluate_all("list => list.map((e) => e.dataset.code)")
+    assert codes == ["heart_rate", "respiratory_rate", "spo2", "body_temperature"]
+
+
+def test_a_curve_that_cannot_be_had_says_so_and_tries_again(still_ward: Ward, page: Page) -> None:
+    path = re.compile("signals/spo2")
+    page.route(path, lambda route: route.fulfill(status=503, body="{}"))
+    page.goto(f"{still_ward.url}/p/p1")
+    spo2 = page.locator(".vital[data-code=spo2]")
+    expect(spo2.locator(".note")).to_have_text("Curve unavailable")
+    expect(page.locator(".vital[data-code=heart_rate] .note")).to_have_text("")
+    page.unroute(path)
+    spo2.locator(".retry").click()
+    expect(spo2.locator(".note")).to_have_text("")
