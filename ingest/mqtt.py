@@ -1,6 +1,6 @@
 """The only MQTT subscriber: it hands messages over and acknowledges them when told.
 
-Hand-over queue
+Hand-over queue, of lists of messages: each is what one read of the socket brought
   bound   `queue_messages`. With MQTT 5 the Receive Maximum, with 3.1.1 the broker's own window,
           keeps QoS 1 messages far below it.
   full    QoS 0: dropped, counted in `dropped`. QoS 1: left unacknowledged, and so is all that
@@ -17,9 +17,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTv5, MQTTv311
@@ -28,28 +27,12 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from ingest.frames import NOT_UTF8, Delivery
+from ingest.mqtt_bulk import LARGEST, BulkClient
 from ingest.settings import MqttSettings, TlsSettings
 
 _FIRST_PAUSE_S = 0.5
 _TAKEN_BYTES = 4 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class AckToken:
-    """What confirms one QoS 1 message, on the connection it came by and on no other."""
-
-    mid: int
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One MQTT message; received_at is ns UTC of ingest's clock; ack None: needs none (QoS 0)."""
-
-    topic: str
-    payload: bytes
-    received_at: int
-    ack: AckToken | None
 
 
 class Subscriber:
@@ -57,13 +40,19 @@ class Subscriber:
 
     connected, since (ns UTC of the last change), last_message_at (0: none yet), generation,
     received, dropped, left, refused (why the broker refused us last, or "") may be read by any
-    thread. `now` gives ns UTC.
+    thread. `now` gives ns UTC. largest: bytes that are kept of a larger message, at least.
     """
 
-    def __init__(self, settings: MqttSettings, now: Callable[[], int]) -> None:
+    def __init__(
+        self, settings: MqttSettings, now: Callable[[], int], largest: int = LARGEST
+    ) -> None:
         self._settings = settings
         self._now = now
-        self._queue: SimpleQueue[Delivery] = SimpleQueue()
+        self._largest = max(largest, LARGEST)
+        self._queue: SimpleQueue[tuple[list[Delivery], int]] = SimpleQueue()
+        self._put = 0  # messages ever put into the queue, by the loop thread alone
+        self._taken = 0  # and ever taken out of it, by the writer's thread alone
+        self._rest: list[Delivery] = []  # taken out, but too many for one `take`
         # Held while an acknowledgement is checked and queued, and while the generation changes:
         # paho clears its queue only after it has told us of the disconnect, so one that is checked
         # under the lock can never reach the next connection.
@@ -138,35 +127,54 @@ class Subscriber:
     def take(self, at_most: int, timeout: float, linger: float) -> list[Delivery]:
         """Deliveries in order of receipt: waits up to timeout s for the first, then linger s for
         others. Empty if nothing came; fewer than are there if they are large."""
+        taken, size = self._rest, 0
         try:
-            taken = [self._queue.get(timeout=timeout)]
-        except Empty:
-            return []
-        if self._queue.qsize() < at_most:
-            time.sleep(linger)
-        size = len(taken[0].payload)
-        with suppress(Empty):
+            if not taken:
+                taken, size = self._queue.get(timeout=timeout)
+            if self.waiting + len(taken) < at_most:
+                time.sleep(linger)
             while len(taken) < at_most and size < _TAKEN_BYTES:
-                taken.append(self._queue.get_nowait())
-                size += len(taken[-1].payload)
+                more, length = self._queue.get_nowait()
+                taken += more
+                size += length
+        except Empty:
+            pass
+        self._rest = taken[at_most:]
+        del taken[at_most:]
+        self._taken += len(taken)
         return taken
 
-    def acknowledge(self, tokens: Iterable[AckToken | None]) -> int:
-        """Confirm, in the order given (that of receipt); returns how many were still valid.
+    @property
+    def waiting(self) -> int:
+        """Messages received and not yet taken."""
+        return self._put - self._taken
 
-        A token of an earlier connection confirms nothing: its number may mean another message
-        now, and the broker sends the old one again.
+    @property
+    def malformed(self) -> int:
+        """Connections given up because what came was no MQTT (bulk reader only)."""
+        return self._client.malformed if isinstance(self._client, BulkClient) else 0
+
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> int:
+        """Confirm, in the order given (that of receipt); returns how many could still be.
+
+        One of an earlier connection confirms nothing: its number may mean another message now, and
+        the broker sends the old one again.
         """
-        confirmed = 0
-        for token in tokens:
-            if token is not None:
-                with self._lock:
-                    if self.connected and token.generation == self.generation:
-                        self._client.ack(token.mid, 1)
-                        confirmed += 1
-        if self._overflowed == self.generation and self._queue.qsize() < self._bound // 2:
+        with self._lock:
+            now = self.generation if self.connected else -1
+            mids = [each.mid for each in deliveries if each.generation == now and each.mid]
+            if mids:
+                self._confirm(mids)
+        if self._overflowed == self.generation and self.waiting < self._bound // 2:
             self._renew()
-        return confirmed
+        return len(mids)
+
+    def _confirm(self, mids: list[int]) -> None:
+        if isinstance(self._client, BulkClient):
+            self._client.acknowledge(mids)
+        else:
+            for mid in mids:
+                self._client.ack(mid, 1)
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Send once, QoS 0; nothing happens while the broker is away."""
@@ -178,13 +186,24 @@ class Subscriber:
     def _make_client(self) -> Client:
         settings = self._settings
         five = settings.protocol == "5"
-        client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=settings.client_id,
-            clean_session=None if five else False,
-            protocol=MQTTv5 if five else MQTTv311,
-            manual_ack=True,
-        )
+        client: Client
+        if settings.reader == "bulk":
+            client = BulkClient(
+                settings.client_id,
+                five,
+                self._now,
+                lambda: self.generation,
+                self._on_messages,
+                self._largest,
+            )
+        else:
+            client = Client(
+                CallbackAPIVersion.VERSION2,
+                client_id=settings.client_id,
+                clean_session=None if five else False,
+                protocol=MQTTv5 if five else MQTTv311,
+                manual_ack=True,
+            )
         _secure(client, settings)
         # Processes that lost the same broker do not come back in step.
         jitter = random.uniform(0.7, 1.0)
@@ -228,20 +247,38 @@ class Subscriber:
         try:
             topic = message.topic
         except UnicodeDecodeError:
-            topic = "not UTF-8"
-        now = self._now()
-        self.received += 1
-        self.last_message_at = now
-        if self._taking and self._overflowed != self.generation:
-            if self._queue.qsize() < self._bound:
-                ack = AckToken(message.mid, self.generation) if message.qos else None
-                self._queue.put(Delivery(topic, bytes(message.payload), now, ack))
-                return
-            if not message.qos:
+            topic = NOT_UTF8
+        mid = message.mid if message.qos else 0
+        delivery = Delivery(topic, bytes(message.payload), self._now(), mid, self.generation)
+        self._on_messages([delivery], len(message.payload))
+
+    def _on_messages(self, messages: list[Delivery], size: int) -> None:
+        self.received += len(messages)
+        self.last_message_at = messages[-1].received_at
+        if not self._taking or self._overflowed == self.generation:
+            self.left += len(messages)
+            return
+        room = self._bound - self.waiting
+        if len(messages) > room:
+            messages = self._fitting(messages, room)
+        if messages:
+            self._put += len(messages)
+            self._queue.put((messages, size))
+
+    def _fitting(self, messages: list[Delivery], room: int) -> list[Delivery]:
+        """Those for which there is room. QoS 0: the others are dropped; QoS 1: from the first
+        other on, all are left to the next connection."""
+        fitting: list[Delivery] = []
+        for place, message in enumerate(messages):
+            if len(fitting) < room:
+                fitting.append(message)
+            elif message.mid:
+                self._overflowed = self.generation
+                self.left += len(messages) - place
+                break
+            else:
                 self.dropped += 1
-                return
-            self._overflowed = self.generation
-        self.left += 1
+        return fitting
 
     # ------------------------------------------------------------------------------------------
 

@@ -39,7 +39,7 @@ class IngestService:
         self._settings = settings
         self._registry = registry
         self.counters = Counters()
-        self.subscriber = Subscriber(settings.mqtt, now)
+        self.subscriber = Subscriber(settings.mqtt, now, settings.payload_max_bytes + 1)
         self._tail = TailWriter(folder)
         self._writer = Writer(
             settings, self.subscriber, journal, registry, quarantine, self._tail, self.counters

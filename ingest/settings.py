@@ -47,6 +47,9 @@ class MqttSettings:
     reconnect_max_s: float = 30.0
     #: Received messages that may wait for the writer; see the card in ingest/mqtt.py.
     queue_messages: int = 100_000
+    #: How the socket is read: bulk (ingest/mqtt_bulk.py), or stock, paho's own way, at a multiple
+    #: of its cost.
+    reader: Literal["bulk", "stock"] = "bulk"
 
 
 @dataclass(frozen=True, slots=True)

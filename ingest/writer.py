@@ -18,8 +18,9 @@ import apsw
 import msgspec
 
 from ingest.decide import Decision, append, decide
+from ingest.frames import Delivery
 from ingest.journal.protocol import Journal, JournalFull
-from ingest.mqtt import Delivery, Subscriber
+from ingest.mqtt import Subscriber
 from ingest.quarantine import Quarantine, RefusedMessage
 from ingest.registry import Registry
 from ingest.settings import IngestSettings
@@ -121,7 +122,7 @@ class Writer:
             self._counters.journalled += append(decisions, self._journal)
 
         if all(self._persist(step) for step in (decide_all, keep_refused, journal)):
-            self._subscriber.acknowledge(delivery.ack for delivery in deliveries)
+            self._subscriber.acknowledge(deliveries)
             self._count(decisions)
             self._tell(deliveries, decisions)
 
