@@ -53,14 +53,14 @@ def options(
 
 
 _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
-    ("demo", run_demonstration, "everything on this machine, with simulated patients"),
-    ("run", run_service, "the pipeline against a real broker and database"),
-    ("fleet", run_devices, "simulated or recorded devices over real MQTT"),
-    ("replay", replay_recording, "a recording through the twin, offline"),
-    ("decode", decode_payloads, "what the decoder makes of payloads"),
-    ("check", check_configuration, "whether a configuration can be used"),
-    ("export", export_record, "observations or estimates as a file"),
-    ("bench", run_benches, "throughput and latency on this machine"),
+    ("demo", run_demonstration, "Everything on this machine, with simulated patients"),
+    ("run", run_service, "The pipeline against a real broker and database"),
+    ("fleet", run_devices, "Simulated or recorded devices over real MQTT"),
+    ("replay", replay_recording, "A recording through the twin, offline"),
+    ("decode", decode_payloads, "What the decoder makes of payloads"),
+    ("check", check_configuration, "Whether a configuration can be used"),
+    ("export", export_record, "Observations or estimates as a file"),
+    ("bench", run_benches, "Throughput and latency on this machine"),
 )
 for _name, _command, _summary in _COMMANDS:
     app.command(_name, short_help=_summary)(_command)

@@ -67,7 +67,8 @@ def kind_in_words(kind: Any, metadata: Sequence[Any], unit: str = "") -> str:
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(f'"{value}"' for value in get_args(kind))
     if get_origin(kind) is list:
-        return f"a list, each of it {kind_in_words(get_args(kind)[0], [])}"
+        least = "a list of one or more" if _bound(metadata, "min_length") else "a list"
+        return f"{least}, each of it {kind_in_words(get_args(kind)[0], [])}"
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return "a table"
     words = {bool: "true or false", int: "a whole number", float: "a number"}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ingest.binding import Binding
     from ingest.tail import TailEvent
 
-app = typer.Typer(no_args_is_help=True, help="whose a device is, what it sends, what became of it")
+app = typer.Typer(no_args_is_help=True, help="Whose a device is, what it sends, what became of it")
 
 Device = Annotated[str, typer.Argument(metavar="DEVICE", help="As in its topic.")]
 

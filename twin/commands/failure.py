@@ -27,6 +27,8 @@ def wrong_input(*kinds: type[Exception]) -> Iterator[None]:
     """Errors of these kinds are the caller's: exit code 2."""
     try:
         yield
+    except BrokenPipeError:
+        raise  # whoever read what we print has gone: nobody's fault
     except kinds as error:
         raise WrongInput(in_words(error)) from error
 
@@ -36,6 +38,8 @@ def failing(*kinds: type[Exception]) -> Iterator[None]:
     """Errors of these kinds are the machine's: exit code 1."""
     try:
         yield
+    except BrokenPipeError:
+        raise
     except kinds as error:
         raise Failed(in_words(error)) from error
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twin.commands.failure import WrongInput, failing, wrong_input
+from twin.commands.failure import Failed, WrongInput, failing, wrong_input
 from twin.commands.options import Json, columns
 from twin.commands.printing import print_json, print_line, say
 
@@ -83,6 +83,8 @@ def run_devices(
         return
     stop = _until_told(duration)
     counts = _publish(settings, played, _Run(host, port, duration, record, stop))
+    if not counts.acknowledged and (played or settings.patients):
+        raise Failed(f"nothing was acknowledged: is there a broker at {host}:{port}?")
     if as_json:
         print_json(asdict(counts))
     else:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ingest.registry import Registry
     from twin.config import Config
 
-app = typer.Typer(no_args_is_help=True, help="patients and their labels")
+app = typer.Typer(no_args_is_help=True, help="Patients and their labels")
 
 
 def registry_of(config: Config) -> Registry:

@@ -68,10 +68,7 @@ def _config(config: Path | None, data_dir: Path | None) -> Config:
 
 def checked_config(path: Path) -> Config:
     """The configuration of a file, or exit code 2 with all that is wrong with it."""
-    with wrong_input(ConfigError):
-        try:
-            return read_config(path)
-        except ConfigError as error:
-            for other in error.others:
-                say(str(other))
-            raise
+    try:
+        return read_config(path)
+    except ConfigError as error:
+        raise WrongInput("\n".join(map(str, (error, *error.others)))) from error

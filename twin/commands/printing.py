@@ -34,10 +34,10 @@ def print_columns(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None
     texts = [["–" if cell is None else str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(head, *texts, strict=True)]
     right = [
-        all(c is None or isinstance(c, (int, float)) for c in cells)
-        for cells in zip(*rows, strict=True)
+        any(isinstance(row[n], (int, float)) for row in rows)
+        and not any(isinstance(row[n], str) for row in rows)
+        for n in range(len(head))
     ]
-    right = right or [False] * len(head)
     for line in (list(head), *texts):
         cells = (
             text.rjust(width) if to_right else text.ljust(width)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ingest.quarantine import Quarantine, StoredMessage
     from twin.config import Config
 
-app = typer.Typer(no_args_is_help=True, help="what could not be used, and using it after all")
+app = typer.Typer(no_args_is_help=True, help="What could not be used, and using it after all")
 
 Reason = Annotated[str | None, typer.Option(metavar="REASON", help="Only refused for this.")]
 Device = Annotated[str | None, typer.Option(metavar="DEVICE", help="Only of this device.")]
