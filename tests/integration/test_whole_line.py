@@ -20,6 +20,7 @@ from tests.support.line import (
     FleetRun,
     Numbers,
     Sample,
+    Tables,
     TwinRun,
     assert_same,
     by_device,
@@ -78,7 +79,7 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
     with ExitStack() as running:
         broker = running.enter_context(MosquittoServer())
         influx = running.enter_context(InfluxServer())
-        tables = {
+        tables: Tables = {
             "mqtt": {"port": broker.port},
             "devices": {"file": str(registry)},
             **influx_tables(influx),
@@ -100,7 +101,7 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
 
 def bindings(recordings: list[Path]) -> dict[str, str]:
     """Device as topics name it → patient, of each recording."""
-    found = {}
+    found: dict[str, str] = {}
     for path in recordings:
         wide = path.stem in BIDMC
         read = read_recording(path, BIDMC_COLUMNS, "Time [s]") if wide else read_recording(path)

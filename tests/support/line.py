@@ -9,11 +9,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import random
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +25,7 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from ingest.instant import parse_instant
+from ingest.instant import SECOND, parse_instant
 from ingest.recording import LONG_COLUMNS, read_recording
 from tests.support.processes import ServerProcess, free_port
 from tests.support.servers import InfluxServer
@@ -33,12 +34,16 @@ from twin.store.blocks import rounded
 from twin.store.embedded import EmbeddedStore
 
 TWIN = (sys.executable, "-m", "twin")
+#: Where synthetic recordings begin; a fleet re-stamps them.
+EPOCH = parse_instant("2026-01-01T00:00:00Z")
 SHARED = Path(__file__).parents[2] / "../shared"
 
 EstimateKey = tuple[str, str, int]
 ObservationKey = tuple[str, str, str, int]
 #: mean, std, trend
 Numbers = tuple[float, float, float]
+#: Tables of a configuration: {"store.influx": {"url": …}}
+Tables = dict[str, Mapping[str, object]]
 
 
 def shared_recording(name: str) -> Path:
@@ -82,10 +87,10 @@ def eventually(holds: Callable[[], object], what: str, timeout: float = 30.0) ->
 class TwinRun:
     """`twin run` on a folder and a page port of its own; started on entry, stopped on exit.
 
-    tables: the configuration's tables beside `[care]`, as {"store.influx": {"url": …}}.
+    tables: the configuration's tables beside `[care]`.
     """
 
-    def __init__(self, folder: Path, tables: Mapping[str, Mapping[str, object]]) -> None:
+    def __init__(self, folder: Path, tables: Tables) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.data_dir = folder / "data"
@@ -176,7 +181,7 @@ def metric(text: str, name: str) -> float:
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
 
-def influx_tables(server: InfluxServer) -> dict[str, Mapping[str, object]]:
+def influx_tables(server: InfluxServer) -> Tables:
     """The tables that make a run write both stores."""
     address = {
         "url": server.url,
@@ -187,7 +192,7 @@ def influx_tables(server: InfluxServer) -> dict[str, Mapping[str, object]]:
     return {"store": {"kinds": ["embedded", "influx"]}, "store.influx": address}
 
 
-def _toml(data_dir: Path, tables: Mapping[str, Mapping[str, object]]) -> str:
+def _toml(data_dir: Path, tables: Tables) -> str:
     lines = [f"data_dir = {json.dumps(str(data_dir))}"]
     for name, table in tables.items():
         lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
@@ -320,6 +325,33 @@ def rounded_estimates(estimates: Mapping[EstimateKey, Numbers]) -> dict[Estimate
         numbers = rounded(np.array([estimates[key] for key in keys]), signal)
         made |= zip(keys, map(tuple, numbers.tolist()), strict=True)
     return made
+
+
+def synthetic_samples(devices: int, seconds: int, seed: int) -> Iterator[Sample]:
+    """A message a second of each device, two signals in it; one in thirty comes twice.
+
+    They come out of order within six seconds, which every ring takes. No two observations of a
+    device have the same value, so that none can stand for another.
+    """
+    chance = random.Random(seed)
+    signals = (("heart_rate", 50.0, 100.0), ("respiratory_rate", 8.0, 24.0))
+    for device in range(devices):
+        phase = chance.randrange(SECOND)
+        for second in range(seconds):
+            stamp = EPOCH + second * SECOND + phase
+            received = stamp + chance.randrange(6 * SECOND)
+            again = received + 2 * SECOND if chance.random() < 1 / 30 else None
+            for arrived in (received,) if again is None else (received, again):
+                for signal, low, span in signals:
+                    value = low + span * second / seconds
+                    yield Sample(
+                        f"patient-{device}", f"watch-{device}", signal, value, stamp, arrived
+                    )
+
+
+def synthetic_registry(path: Path, devices: int) -> Path:
+    """The registry file that belongs to `synthetic_samples`."""
+    return write_registry(path, {f"watch-{n}": f"patient-{n}" for n in range(devices)})
 
 
 # --- what the stores hold -------------------------------------------------------------------------

@@ -1,0 +1,167 @@
+"""Fault: `twin run` is killed with SIGKILL again and again. Budget: 0 lost, 0 double.
+
+Two runs hang on one broker under different names and so are sent the same; one of them is killed.
+TWIN_FAULT_KILLS says how often, 20 times without it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.support.line import (
+    Content,
+    EstimateKey,
+    FleetRun,
+    Numbers,
+    ObservationKey,
+    Tables,
+    TwinRun,
+    assert_same,
+    by_device,
+    embedded_content,
+    embedded_count,
+    eventually,
+    influx_content,
+    influx_count,
+    influx_tables,
+    replayed,
+    rounded_estimates,
+    sent_observations,
+    synthetic_registry,
+    synthetic_samples,
+    write_recording,
+)
+from tests.support.programs import influxd_path
+from tests.support.servers import InfluxServer, MosquittoServer
+
+KILLS = int(os.environ.get("TWIN_FAULT_KILLS", "20"))
+#: The fleet plays at least so long for each kill, so that it is still sending at the last one.
+FLEET_S_PER_KILL = 4.5
+DEVICES = 30
+SPEED = 4.0
+
+pytestmark = [pytest.mark.fault, pytest.mark.slow, pytest.mark.timeout(240 + 15 * KILLS)]
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbed:
+    """What was sent, and what the killed and the undisturbed run made of it."""
+
+    sent: Mapping[ObservationKey, float]
+    rows: int
+    replayed: Mapping[EstimateKey, Numbers]
+    undisturbed: Content
+    killed: Content
+    influx: Content | None
+    ledgers: Mapping[str, Any]
+
+
+@pytest.fixture(scope="module")
+def disturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disturbed]:
+    folder = tmp_path_factory.mktemp("kill")
+    seconds = round(KILLS * FLEET_S_PER_KILL * SPEED)
+    recording = write_recording(
+        folder / "recording.csv", synthetic_samples(DEVICES, seconds, seed=1)
+    )
+    registry = synthetic_registry(folder / "devices.csv", DEVICES)
+    with ExitStack() as running:
+        broker = running.enter_context(MosquittoServer())
+        influx = influx_if_installed(running)
+
+        def tables(name: str) -> Tables:
+            mqtt = {"port": broker.port, "client_id": name}
+            return {"mqtt": mqtt, "devices": {"file": str(registry)}}
+
+        calm = running.enter_context(TwinRun(folder / "calm", tables("calm")))
+        stores = influx_tables(influx) if influx else {}
+        run = running.enter_context(TwinRun(folder / "killed", tables("killed") | stores))
+        calm.wait_until_connected()
+        connected = run.wait_until_connected()
+        fleet = running.enter_context(FleetRun(folder, recording, broker.port, SPEED))
+        kill_again_and_again(run, fleet, connected)
+        sent = fleet.wait()
+        observations = sent_observations(sent)
+        for each in (calm, run):
+            wait_for_all(each, len(observations))
+        if influx:
+            eventually(lambda: influx_count(influx) >= len(observations), "all in InfluxDB", 60.0)
+        ledgers = run.ledgers()
+        assert [calm.stop(), run.stop()] == [0, 0]
+        yield Disturbed(
+            observations,
+            sent.read_bytes().count(b"\n") - 1,
+            replayed(sent, folder / "replayed.parquet"),
+            embedded_content(calm.store),
+            embedded_content(run.store),
+            influx_content(influx) if influx else None,
+            ledgers,
+        )
+
+
+def influx_if_installed(running: ExitStack) -> InfluxServer | None:
+    try:
+        influxd_path()
+    except pytest.skip.Exception:
+        return None
+    return running.enter_context(InfluxServer())
+
+
+def wait_for_all(run: TwinRun, observations: int) -> None:
+    eventually(lambda: embedded_count(run.store) >= observations, "all in the embedded store", 60.0)
+
+
+def kill_again_and_again(run: TwinRun, fleet: FleetRun, start_s: float) -> None:
+    """At any time: while it starts, while it works off what waited, while it keeps up."""
+    chance, in_the_flow = random.Random(9), 0
+    longest = max(start_s, 1.0) + 2.5
+    for _ in range(KILLS):
+        time.sleep(chance.uniform(0.05, longest))
+        in_the_flow += fleet.running
+        run.kill()
+        run.launch()
+    assert in_the_flow >= 0.8 * KILLS
+    run.wait_until_connected()
+
+
+def test_the_embedded_store_equals_that_of_an_undisturbed_run(disturbed: Disturbed) -> None:
+    killed, calm = disturbed.killed, disturbed.undisturbed
+    assert_same(killed.observations, calm.observations, "observations")
+    assert_same(killed.estimates, calm.estimates, "estimates")
+    assert not killed.belated
+    assert not calm.belated
+
+
+def test_the_embedded_store_holds_what_was_acknowledged_and_what_a_replay_says(
+    disturbed: Disturbed,
+) -> None:
+    killed = disturbed.killed
+    assert len(disturbed.sent) == 2 * DEVICES * round(KILLS * FLEET_S_PER_KILL * SPEED)
+    assert_same(killed.observations, disturbed.sent, "observations")
+    assert_same(killed.estimates, rounded_estimates(disturbed.replayed), "estimates")
+
+
+def test_influx_holds_what_was_acknowledged_and_what_a_replay_says(disturbed: Disturbed) -> None:
+    if disturbed.influx is None:
+        influxd_path()  # skips and says what is missing
+    assert disturbed.influx is not None
+    assert_same(disturbed.influx.observations, disturbed.sent, "observations in InfluxDB")
+    assert_same(disturbed.influx.estimates, disturbed.replayed, "estimates in InfluxDB")
+
+
+def test_every_observation_had_its_effect_once(disturbed: Disturbed) -> None:
+    ledgers, sent = disturbed.ledgers, by_device(disturbed.sent)
+    assert {device: ledger["estimated"] for device, ledger in ledgers.items()} == sent
+    assert {device: ledger["stored"] for device, ledger in ledgers.items()} == sent
+    for ledger in ledgers.values():
+        assert ledger["journalled"] == ledger["estimated"] + ledger["duplicate"]
+        assert (ledger["refused"], ledger["conflict"], ledger["belated"]) == ({}, 0, 0)
+    duplicates = sum(ledger["duplicate"] for ledger in ledgers.values())
+    assert duplicates >= disturbed.rows - len(disturbed.sent) > 0
