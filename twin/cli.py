@@ -72,7 +72,7 @@ app.add_typer(devices.app, name="devices")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command that was typed, then exit with its code."""
     try:
-        app(args=list(sys.argv[1:] if arguments is None else arguments))
+        app(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="twin")
     except CommandEnded as ended:
         say(str(ended))
         sys.exit(ended.code)
