@@ -46,12 +46,14 @@ _WEIGHTS = (
     0.23692688505618908,
 )
 
-# Columns of a state row. LAG: mean as it was, smoothed over the trend time. OUT_*: consecutive
-# outliers that agree with each other. DEVICE: who reported last (−1: nobody yet, SEVERAL: more than
-# one at the same stamp); OTHER: seconds since that changed.
+# Columns of a state row. LAG: mean as it was, smoothed over the trend time. OUT_COUNT: consecutive
+# outliers that agree with each other (FOLLOWING: they made a step); OUT_LEVEL: the last of them.
+# DEVICE: who reported last (−1: nobody yet, SEVERAL: more than one at the same stamp); OTHER:
+# seconds since that changed.
 M, D, V, PMM, PMD, PMV, PDD, PDV, PVV, LAG, OUT_LEVEL, OUT_COUNT, DEVICE, OTHER = range(14)
 STATE = 14
 SEVERAL = -2.0
+FOLLOWING = -1.0
 
 #: Columns of the discretisation cache, a row for each signal, valid for the step cache_dt[row].
 FM, QM, FA, FK, FB, Q00, Q01, Q11, DISCRETE = range(9)
@@ -192,7 +194,7 @@ def update(x, i, z, r, p, row):  # type: ignore[no-untyped-def]
     """Robust update; returns (nis, weight).
 
     IMQ weight 1/(1 + nis/c²) on the noise (Duran-Martin 2024). Outliers that agree with each other
-    are a true step: after enough of them the state begins anew at their level.
+    are a true step: after enough of them the state jumps there.
     """
     nis = normalised(x, i, z, r)
     weight = 1.0 / (1.0 + nis / p[row, ROBUST2])
@@ -202,34 +204,51 @@ def update(x, i, z, r, p, row):  # type: ignore[no-untyped-def]
         else:
             correct(x, i, z, r / weight)
     else:
-        x[i, OUT_COUNT] = 0.0
         correct(x, i, z, r / weight)
+        settle(x, i, z, r, p, row)
     if x[i, LAG] != x[i, LAG]:
         x[i, LAG] = x[i, M] + x[i, D]
     return nis, weight
 
 
 @compiled
+def agrees(x, i, z, r, p, row):  # type: ignore[no-untyped-def]
+    """Whether z and the outlier before it may be two measurements of one person at rest."""
+    apart = z - x[i, OUT_LEVEL]
+    return apart * apart <= p[row, GATE] * (2.0 * r + p[row, VAR_D])
+
+
+@compiled
+def settle(x, i, z, r, p, row):  # type: ignore[no-untyped-def]
+    """No outlier: forget those before. After a step, once the deviation is usual again."""
+    if x[i, OUT_COUNT] > 0.0 or x[i, D] * x[i, D] <= p[row, GATE] * p[row, VAR_D]:
+        x[i, OUT_COUNT] = 0.0
+    elif x[i, OUT_COUNT] < 0.0 and agrees(x, i, z, r, p, row):
+        x[i, OUT_LEVEL] = z
+
+
+@compiled
 def jumps(x, i, z, r, p, row):  # type: ignore[no-untyped-def]
-    """Count an outlier; if enough of them agree, the deviation jumps to their level: True.
+    """Count an outlier; if enough of them agree, the deviation jumps to the last of them: True.
 
     The slow level stays: a person who jumps by 50 usually comes back (on ICU recordings, beginning
-    the whole state anew costs half of the forecast's skill).
+    the whole state anew costs half of the forecast's skill). So the model expects a quick return,
+    and who stays up is an outlier again and again: until the deviation is usual, each one that
+    agrees with the one before is followed at once.
     """
-    agree = z - x[i, OUT_LEVEL]
-    if x[i, OUT_COUNT] > 0.0 and agree * agree <= p[row, GATE] * (2.0 * r + p[row, VAR_D]):
-        x[i, OUT_COUNT] += 1.0
-        x[i, OUT_LEVEL] += agree / x[i, OUT_COUNT]
-    else:
+    agree = x[i, OUT_COUNT] != 0.0 and agrees(x, i, z, r, p, row)
+    x[i, OUT_LEVEL] = z
+    if not agree:
         x[i, OUT_COUNT] = 1.0
-        x[i, OUT_LEVEL] = z
+    elif x[i, OUT_COUNT] > 0.0:
+        x[i, OUT_COUNT] += 1.0
     need = p[row, STEP_SAMPLES_SEVERAL] if x[i, OTHER] <= SEVERAL_WITHIN else p[row, STEP_SAMPLES]
-    if x[i, OUT_COUNT] < need:
+    if 0.0 < x[i, OUT_COUNT] < need:
         return False
     x[i, D] = x[i, OUT_LEVEL] - x[i, M]
     x[i, V], x[i, PMD], x[i, PMV] = 0.0, 0.0, 0.0
     x[i, PDD], x[i, PDV], x[i, PVV] = p[row, SPREAD2], 0.0, p[row, VAR_V]
-    x[i, OUT_COUNT] = 0.0
+    x[i, OUT_COUNT] = FOLLOWING
     correct(x, i, x[i, OUT_LEVEL], r)
     return True
 

@@ -66,7 +66,7 @@ def test_a_restored_state_goes_on_bit_for_bit(taken_in: int) -> None:
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=4, deadline=None)
 def test_recovery_from_snapshots_of_different_age_is_the_undisturbed_run(seed: int) -> None:
     rng = random.Random(seed)
     taken = [rng.randrange(1, len(RECORDS)) for _ in range(PARTITIONS)]
