@@ -5,29 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
 
+from ingest.batch import RecordBuilder, Row, rows_by_patient
 from ingest.journal.protocol import Journal, partition_of
 from ingest.judge import Reading, bind, read
-from ingest.observation import Observation, batch_of, encode_record
+from ingest.observation import Observation
 from ingest.payload.decoded import Reason, Rejection
+from ingest.plain import Message, PlainPath, Route
 from ingest.quarantine import Quarantine
 from ingest.registry import Registry
 from ingest.settings import IngestSettings
-
-#: Rows of one record; a message with more samples is spread over several.
-_RECORD_ROWS = 5_000
-
-
-class Message(Protocol):
-    """What is decided on: a delivery, or a message from quarantine."""
-
-    @property
-    def topic(self) -> str: ...
-    @property
-    def payload(self) -> bytes: ...
-    @property
-    def received_at(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +54,66 @@ def append(decisions: Iterable[Decision], journal: Journal) -> int:
 
     Raises JournalFull.
     """
-    by_partition: dict[int, list[Observation]] = {}
-    count = 0
-    for decision in decisions:
-        count += len(decision.observations)
-        for each in decision.observations:
-            partition = _partition(each.patient, journal.partitions)
-            by_partition.setdefault(partition, []).append(each)
-    records = [
-        (partition, encode_record(batch_of(rows[i : i + _RECORD_ROWS])))
-        for partition, rows in by_partition.items()
-        for i in range(0, len(rows), _RECORD_ROWS)
-    ]
-    if records:
+    builder = RecordBuilder()
+    count = sum(_gather(each.observations, builder, journal.partitions) for each in decisions)
+    if records := builder.take():
         journal.append("observations", records)
     return count
 
 
+def _gather(observations: Iterable[Observation], builder: RecordBuilder, partitions: int) -> int:
+    count = 0
+    for patient, rows in rows_by_patient(observations).items():
+        builder.add(_partition(patient, partitions), patient, rows)
+        count += len(rows)
+    return count
+
+
 _partition = lru_cache(maxsize=1 << 17)(partition_of)
+
+
+@dataclass(slots=True)
+class Decided:
+    """What became of a group of messages, ready to be written.
+
+    records: (partition, record) pairs for the journal, with `accepted` samples. plain: for each
+    message its route and rows, or None where `explained` has the decision, in the same order.
+    """
+
+    records: list[tuple[int, bytes]]
+    accepted: int
+    plain: Sequence[tuple[Route, Sequence[Row]] | None]
+    explained: Sequence[tuple[Message, Decision]]
+
+
+class Decider:
+    """`decide`, with a short way for plain messages; the same decisions, rows and order."""
+
+    def __init__(self, registry: Registry, settings: IngestSettings, partitions: int) -> None:
+        self._registry = registry
+        self._settings = settings
+        self._partitions = partitions
+        self._path = PlainPath(registry, settings, partitions)
+
+    def decide(self, messages: Sequence[Message]) -> Decided:
+        """As `decide`; the records hold the observations in order of receipt."""
+        self._registry.refresh()
+        plain = self._path.read(messages)
+        left = [m for m, found in zip(messages, plain, strict=True) if found is None]
+        decisions = decide(left, self._registry, self._settings) if left else []
+        builder = RecordBuilder()
+        accepted = 0
+        nexts = iter(decisions)
+        for found in plain:
+            if found is None:
+                observations = next(nexts).observations
+                accepted += _gather(observations, builder, self._partitions)
+            else:
+                route, rows = found
+                if rows:
+                    builder.add(route.partition, route.patient, rows)
+                    accepted += len(rows)
+        return Decided(builder.take(), accepted, plain, list(zip(left, decisions, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,8 @@ OBSERVATION_ROW = np.dtype(
         ("boot", "<i8"),
     ]
 )
-_ROW = struct.Struct("<IIHdddqqqqq")
+#: The same, to pack one.
+ROW = struct.Struct("<IIHdddqqqqq")
 
 FORMAT_VERSION = 1
 _ENVELOPE = struct.Struct("<2sBBII")  # magic, version, kind, key id, crc32 of the body
@@ -221,7 +222,7 @@ def batch_of(observations: Sequence[Observation]) -> ObservationBatch:
             patients.append(o.patient)
             offsets.append(i)
         packed.append(
-            _ROW.pack(
+            ROW.pack(
                 len(patients) - 1,
                 devices.of(o.device),
                 signals.of(o.signal),

@@ -93,6 +93,20 @@ class Registry:
             return bindings[0].patient
         return patient_at(bindings, stamp, self.settings.ambiguous_ns)
 
+    def sole_patient(self, device: str) -> PatientId | None:
+        """Whose the device is at any stamp, as of the last `refresh`; None if that depends."""
+        bindings = self._content.bindings.get(device)
+        if bindings is not None and len(bindings) == 1:
+            only = bindings[0]
+            if only.start is only.end is None:
+                return only.patient
+        return None
+
+    @property
+    def content(self) -> object:
+        """Another object after every change that was taken in: for who keeps answers."""
+        return self._content
+
     def labels(self) -> Mapping[str, str]:
         """Patient id → label ("" where nobody gave one), for all registered patients."""
         self.refresh()

@@ -17,7 +17,7 @@ from time import monotonic
 import apsw
 import msgspec
 
-from ingest.decide import Decision, append, decide
+from ingest.decide import Decided, Decider, Decision
 from ingest.frames import Delivery
 from ingest.journal.protocol import Journal, JournalFull
 from ingest.mqtt import Subscriber
@@ -69,7 +69,7 @@ class Writer:
         self._settings = settings
         self._subscriber = subscriber
         self._journal = journal
-        self._registry = registry
+        self._decider = Decider(registry, settings, journal.partitions)
         self._quarantine = quarantine
         self._tail = tail
         self._counters = counters
@@ -103,28 +103,28 @@ class Writer:
                 return
 
     def _write(self, deliveries: Sequence[Delivery]) -> None:
-        decisions: list[Decision] = []
-        refused: list[RefusedMessage] = []
+        group: list[Decided] = []
 
         def decide_all() -> None:
-            decisions[:] = decide(deliveries, self._registry, self._settings)
-            refused[:] = [
-                RefusedMessage(m.topic, m.payload, m.received_at, d.reading.device, d.rejections)
-                for m, d in zip(deliveries, decisions, strict=True)
-                if d.rejections
-            ]
+            group[:] = [self._decider.decide(deliveries)]
 
         def keep_refused() -> None:
+            refused = [
+                RefusedMessage(m.topic, m.payload, m.received_at, d.reading.device, d.rejections)
+                for m, d in group[0].explained
+                if d.rejections
+            ]
             if refused:
                 self._quarantine.put(refused, deliveries[-1].received_at)
 
         def journal() -> None:
-            self._counters.journalled += append(decisions, self._journal)
+            if group[0].records:
+                self._journal.append("observations", group[0].records)
 
         if all(self._persist(step) for step in (decide_all, keep_refused, journal)):
             self._subscriber.acknowledge(deliveries)
-            self._count(decisions)
-            self._tell(deliveries, decisions)
+            self._count(group[0])
+            self._tell(deliveries, group[0])
 
     def _persist(self, step: Callable[[], None]) -> bool:
         """Do it, again and again until the disk takes it; False if the stop came first."""
@@ -146,32 +146,43 @@ class Writer:
                     self.fault = ""
                 return True
 
-    def _count(self, decisions: Sequence[Decision]) -> None:
+    def _count(self, decided: Decided) -> None:
         counters = self._counters
-        counters.received += len(decisions)
-        for decision in decisions:
-            counters.accepted += len(decision.observations)
+        counters.received += len(decided.plain)
+        counters.accepted += decided.accepted
+        counters.journalled += decided.accepted
+        for _, decision in decided.explained:
             counters.surplus += decision.reading.surplus
             counters.ignored += not decision.reading.telemetry
             for rejection in decision.rejections:
                 counters.refused[rejection.reason] += rejection.samples
 
-    def _tell(self, deliveries: Sequence[Delivery], decisions: Sequence[Decision]) -> None:
+    def _tell(self, deliveries: Sequence[Delivery], decided: Decided) -> None:
         """Whoever tails, and the device's engineer where configured."""
         if self._settings.publish_refusals:
-            for decision in decisions:
+            for _, decision in decided.explained:
                 self._publish(decision)
         if self._tail.watched:
-            pairs = zip(deliveries, decisions, strict=True)
-            events = [event for m, d in pairs for event in _events(m.received_at, d)]
             with suppress(apsw.Error):  # a lost line of a tail stops nothing
-                self._tail.write(events)
+                self._tail.write(_all_events(deliveries, decided))
 
     def _publish(self, decision: Decision) -> None:
         device = decision.reading.device
         for rejection in decision.rejections[:_TOLD] if device else ():
             told = {key: getattr(rejection, key) for key in ("reason", "path", "expected")}
             self._subscriber.publish(refused_topic(device), msgspec.json.encode(told))
+
+
+def _all_events(deliveries: Sequence[Delivery], decided: Decided) -> list[TailEvent]:
+    """In order of receipt."""
+    events: list[TailEvent] = []
+    explained = iter(decided.explained)
+    for delivery, found in zip(deliveries, decided.plain, strict=True):
+        if found is None:
+            events += _events(delivery.received_at, next(explained)[1])
+        elif found[1]:
+            events.append(TailEvent(found[0].device, delivery.received_at, len(found[1])))
+    return events
 
 
 def _events(received_at: int, decision: Decision) -> list[TailEvent]:

@@ -52,6 +52,68 @@ class _NotPlain(Exception):
     """Correct or not, this message is for the patient decoder."""
 
 
+#: stamp(s), ns UTC; value(s) by signal; sequence (−1: none); boot (0: none).
+Plain = tuple[int | list[int], _Values, int, int]
+
+
+def decode_plain(payload: bytes) -> Plain | None:
+    """What a message without units and quality says, or None: then `decode` says what it holds.
+
+    A third of the cost of `decode`, which makes an object of each sample. With a list of stamps
+    the values are lists, of a length not yet compared, or None. Never raises; pure.
+    """
+    try:
+        message = _read(payload)
+        time, times, values = message.time, message.times, message.values
+        if values is None or message.units is not None or message.quality is not None:
+            return None
+        tokens = 2 + len(values)
+        stamps: int | list[int]
+        if times is None:
+            if time.__class__ is int:
+                stamps = time * MILLISECOND
+                if not -MAX_STAMP <= stamps <= MAX_STAMP:
+                    return None
+            elif time.__class__ is str:
+                stamps = stamp_of_text(time)
+                tokens += 1
+            else:
+                return None
+        elif time is None:
+            stamps, texts = _stamps(times)
+            tokens += texts
+        else:
+            return None
+        if payload.count(b'"') == 2 * tokens:
+            return stamps, values, -1, 0
+        return _plain_with_state(message, stamps, values, tokens, payload)
+    except (msgspec.DecodeError, ValueError, RecursionError, _NotPlain):
+        return None
+
+
+def _plain_with_state(
+    message: _Message, stamps: int | list[int], values: _Values, tokens: int, payload: bytes
+) -> Plain | None:
+    sequence, boot, battery = message.sequence, message.boot, message.battery
+    if sequence is None:
+        sequence = -1
+    elif 0 <= sequence <= MAX_SEQUENCE:
+        tokens += 1
+    else:
+        return None
+    mark = 0
+    if boot is not None:
+        tokens += 2 if boot.__class__ is str else 1
+        mark = boot_number(boot)
+    if battery is not None:
+        if not 0 <= battery <= 1:
+            return None
+        tokens += 1
+    if message.contact is not None:
+        tokens += 1
+    return (stamps, values, sequence, mark) if payload.count(b'"') == 2 * tokens else None
+
+
 def decode(payload: bytes) -> Decoded:
     """Samples and rejections of any bytes. Never raises; pure."""
     try:
@@ -108,16 +170,7 @@ def _columns(message: _Message, times: list[int | str], payload: bytes) -> Decod
     values = message.values
     if values is None or message.time is not None:
         raise _NotPlain
-    kinds = set(map(type, times))
-    if kinds == {int}:
-        whole = cast("list[int]", times)
-        if min(whole) < -_MAX_MS or max(whole) > _MAX_MS:
-            raise _NotPlain
-        stamps, texts = [time * MILLISECOND for time in whole], 0
-    elif kinds == {str}:
-        stamps, texts = list(map(stamp_of_text, cast("list[str]", times))), len(times)
-    else:
-        raise _NotPlain
+    stamps, texts = _stamps(times)
     tokens = 2 + len(values) + texts
     more = payload.count(b'"') != 2 * tokens
     if more:
@@ -129,6 +182,19 @@ def _columns(message: _Message, times: list[int | str], payload: bytes) -> Decod
             worth = quality.get(signal)
             samples += _column(signal, column, units.get(signal), stamps, worth)
     return _with_state(message, samples) if more else Decoded(samples)
+
+
+def _stamps(times: list[int | str]) -> tuple[list[int], int]:
+    """The stamps, ns UTC, and how many of them are texts. Raises _NotPlain, ValueError."""
+    kinds = set(map(type, times))
+    if kinds == {int}:
+        whole = cast("list[int]", times)
+        if min(whole) < -_MAX_MS or max(whole) > _MAX_MS:
+            raise _NotPlain
+        return [time * MILLISECOND for time in whole], 0
+    if kinds == {str}:
+        return list(map(stamp_of_text, cast("list[str]", times))), len(times)
+    raise _NotPlain
 
 
 def _column(

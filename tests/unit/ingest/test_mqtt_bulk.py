@@ -5,6 +5,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -160,7 +161,7 @@ def test_it_hears_what_stock_paho_hears_of_any_packets(
 ) -> None:
     stream = connack(five) + b"".join(wire(each, five) for each in sent)
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
-    pieces = [stream[a:b] for a, b in zip(edges, edges[1:], strict=False) if a < b]
+    pieces = [stream[a:b] for a, b in pairwise(edges) if a < b]
     assert heard(bulk, five, pieces) == heard(stock, five, [stream])
 
 

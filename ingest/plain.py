@@ -1,0 +1,134 @@
+"""The short way from a plain message to its rows: no object for a message, a sample, a decision.
+
+Plain: telemetry of a device that is on one patient at any stamp, decoded at once, every value
+within its signal's range in the canonical unit, every stamp of a plausible age. That is nearly
+every message. Whatever is not plain is None here and decided by `ingest.judge`, which is also the
+definition of what this does: a property test compares the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import repeat
+from math import nan
+from typing import NamedTuple, Protocol
+
+from ingest.batch import Row
+from ingest.catalogue import SIGNALS
+from ingest.journal.protocol import partition_of
+from ingest.observation import DeviceId, PatientId
+from ingest.payload.native import decode_plain
+from ingest.registry import Registry
+from ingest.settings import IngestSettings
+from ingest.topic import Kind, is_declared, parse_topic
+
+_RANGES = {code: (signal.lower, signal.upper) for code, signal in SIGNALS.items()}
+_ROUTES_KEPT = 1 << 17
+
+
+class Message(Protocol):
+    """What is decided on: a delivery, or a message from quarantine."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def payload(self) -> bytes: ...
+    @property
+    def received_at(self) -> int: ...
+
+
+class Route(NamedTuple):
+    """Where the telemetry of a topic goes."""
+
+    device: DeviceId
+    patient: PatientId
+    partition: int
+
+
+class PlainPath:
+    """Keeps a route for each topic, for as long as the registry stays as it is."""
+
+    def __init__(self, registry: Registry, settings: IngestSettings, partitions: int) -> None:
+        self._registry = registry
+        self._settings = settings
+        self._partitions = partitions
+        self._routes: dict[str, Route | None] = {}
+        self._content = registry.content
+
+    def read(self, messages: Iterable[Message]) -> list[tuple[Route, list[Row]] | None]:
+        """For each message its route and rows, or None if it is not plain.
+
+        Call `refresh` of the registry before.
+        """
+        if self._registry.content is not self._content or len(self._routes) > _ROUTES_KEPT:
+            self._content = self._registry.content
+            self._routes.clear()
+        routes, largest = self._routes, self._settings.payload_max_bytes
+        found: list[tuple[Route, list[Row]] | None] = []
+        for message in messages:
+            topic, payload = message.topic, message.payload
+            if topic in routes:
+                route = routes[topic]
+            else:
+                route = routes[topic] = self._route(topic)
+            rows = None
+            if route is not None and len(payload) <= largest:
+                rows = self._rows(route.device, payload, message.received_at)
+            found.append(None if rows is None or route is None else (route, rows))
+        return found
+
+    def _route(self, topic: str) -> Route | None:
+        address = parse_topic(topic)
+        if address is None or address.kind is not Kind.TELEMETRY:
+            return None
+        if not is_declared(address, self._settings.devices.gateways):
+            return None
+        patient = self._registry.sole_patient(address.device)
+        if patient is None:
+            return None
+        return Route(address.device, patient, partition_of(patient, self._partitions))
+
+    def _rows(self, device: str, payload: bytes, received_at: int) -> list[Row] | None:
+        plain = decode_plain(payload)
+        if plain is None:
+            return None
+        stamps, values, sequence, boot = plain
+        screen = self._settings.screen
+        first, last = received_at - screen.ancient_ns, received_at + screen.future_ns
+        rows: list[Row] = []
+        if isinstance(stamps, int):
+            if not first <= stamps <= last:
+                return None
+            for signal, value in values.items():
+                limits = _RANGES.get(signal)
+                if limits is None or value.__class__ is not float:
+                    return None
+                if not limits[0] <= value <= limits[1]:
+                    return None
+                rows.append(
+                    (device, signal, value, nan, nan, stamps, received_at, stamps, sequence, boot)
+                )
+            return rows
+        if not (first <= min(stamps) and max(stamps) <= last):
+            return None
+        for signal, column in values.items():
+            limits = _RANGES.get(signal)
+            if limits is None or not isinstance(column, list) or len(column) != len(stamps):
+                return None
+            at, numbers = _said(stamps, column)
+            if numbers and not (limits[0] <= min(numbers) and max(numbers) <= limits[1]):
+                return None
+            same = repeat(device), repeat(signal), numbers, repeat(nan), repeat(nan)
+            said = at, repeat(received_at), at, repeat(sequence), repeat(boot)
+            rows += zip(*same, *said, strict=False)  # what is repeated has no end
+        return rows
+
+
+def _said(stamps: list[int], column: list[float | None]) -> tuple[list[int], list[float]]:
+    """Without the places that hold no value."""
+    if None not in column:
+        return stamps, column  # type: ignore[return-value]
+    pairs = [
+        (stamp, value) for stamp, value in zip(stamps, column, strict=True) if value is not None
+    ]
+    return [stamp for stamp, _ in pairs], [value for _, value in pairs]
