@@ -99,6 +99,9 @@ class MqttTable(_Table):
     """Topic filters that we subscribe to, QoS 1."""
     reconnect_max_s: Annotated[float, Field(ge=1, le=3_600)] = 30.0
     """Longest pause between two attempts to connect."""
+    reader: Literal["bulk", "stock"] = "bulk"
+    """How messages are read from the broker's socket: many at once, or one by one as paho-mqtt
+    does it, at a multiple of the cost."""
     tls: TlsTable | None = None
 
 
@@ -341,4 +344,5 @@ class Config(_Table):
             mqtt.receive_maximum,
             tuple(mqtt.filters),
             mqtt.reconnect_max_s,
+            reader=mqtt.reader,
         )
