@@ -33,6 +33,8 @@ from twin.estimate import EstimateBatch, People, decode_output
 HEARTBEAT_S, LABELS_S, SAVE_S = 2.0, 2.0, 10.0
 #: A frame at most this often; large wards, whose frames cost more, once a second.
 FRAME_S, LARGE_FRAME_S, LARGE = 0.25, 1.0, 1_000
+#: A look into the journal each 50 ms: as frames leave a few times a second, waiting in the reader,
+#: which looks each 5 ms, would only cost (2.9 % of a core, measured, against 0.3).
 _READ, _WAIT_S = 500, 0.05
 
 _log = logging.getLogger(__name__)
@@ -176,21 +178,24 @@ class Feed:
         reader = self._journal.reader("estimates", self._latest.position)
         try:
             while not self._stop.is_set():
-                self._read(reader)
+                more = self._read(reader)
                 self._tell(time.monotonic())
+                if not more:
+                    self._stop.wait(_WAIT_S)
             self._save()
         finally:
             reader.close()
 
-    def _read(self, reader: Reader) -> None:
+    def _read(self, reader: Reader) -> bool:
+        """Fold what is next; is there perhaps more at once?"""
         try:
-            entries = reader.read(_READ, _WAIT_S)
+            entries = reader.read(_READ, 0.0)
         except JournalDamaged as damage:
             self.damaged += 1
             _log.error("estimates journal damaged at positions %s", damage.positions)
-            self._stop.wait(_WAIT_S)
-            return
+            return False
         self.take(entries, reader.position)
+        return len(entries) == _READ
 
     def take(self, entries: Sequence[Entry], position: int) -> None:
         """Fold records of the estimates journal, of which `position` is the last one's."""

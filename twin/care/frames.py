@@ -25,7 +25,7 @@ from twin.care.vitals import VITALS
 COLUMNS = ("key", "mean", "half95", "arrow", "approximate", "status", "as_of")
 RETRY = b"retry: 2000\n\n"
 _CODES = tuple(VITALS)
-Cell = tuple[int, float, float, int, bool, int, int]
+Cell = tuple[int, float, float, int, int, int, int]
 Key = tuple[int, str, str]
 
 
@@ -195,7 +195,7 @@ def _cells(rows: NDArray[Any], places: NDArray[np.int64], time: int) -> list[Cel
         cells.mean,
         cells.half95,
         cells.arrow,
-        cells.approximate,
+        cells.approximate.astype(np.int64),
         cells.status,
         (cells.as_of - time) // MILLISECOND,
     )

@@ -49,6 +49,7 @@ LATEST_ROW = np.dtype(
 _ESTIMATE = ("as_of", "mean", "std", "scale50", "scale95", "trend", "trend_std")
 _KIND_LATEST = 100
 _NONE = -1
+_NEVER = np.iinfo(np.int64).min
 
 
 class _State(msgspec.Struct, frozen=True, array_like=True):
@@ -105,8 +106,10 @@ class Latest:
         births = self._make_slots(patient, signal, accepted & (signal != _NONE))
         slot = np.where(signal == _NONE, _NONE, self._slots[patient, signal])
         known = slot != _NONE
-        for born, place in births.items():  # a row before its key's first estimate says nothing
-            known &= (slot != born) | (np.arange(len(rows)) >= place)
+        if births:  # a row before its key's first estimate says nothing
+            first = np.zeros(self._size, np.int64)
+            first[list(births)] = list(births.values())
+            known &= np.arange(len(rows)) >= first[slot]
         self._take_estimates(rows, slot, known & (accepted | (rows["kind"] == Kind.REVISION)))
         self._take_values(batch, slot, known & accepted)
         self._take_status(rows, slot, known, accepted)
@@ -180,7 +183,7 @@ class Latest:
             self._grow(self._size + 1)
             fresh = self._rows[self._size]
             fresh["patient"], fresh["signal"] = key
-            fresh["as_of"] = fresh["value_at"] = np.iinfo(np.int64).min
+            fresh["as_of"] = fresh["value_at"] = _NEVER
             self._slots[key] = self._size
             births[self._size] = row
             self._size += 1

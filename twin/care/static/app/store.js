@@ -30,7 +30,7 @@ export class Store {
     for (const [key, mean, half95, arrow, approximate, status, asOf] of body.cells ?? []) {
       const [id, code] = this.keys.get(key);
       this.patient(id).cells.set(code, {
-        code, mean, half95, arrow, approximate,
+        code, mean, half95, arrow, approximate: approximate === 1,
         status: this.statuses[status], asOf: body.time + asOf,
       });
     }
