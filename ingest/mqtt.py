@@ -204,7 +204,7 @@ class Subscriber:
                 protocol=MQTTv5 if five else MQTTv311,
                 manual_ack=True,
             )
-        _secure(client, settings)
+        secure(client, settings)
         # Processes that lost the same broker do not come back in step.
         jitter = random.uniform(0.7, 1.0)
         client.reconnect_delay_set(_FIRST_PAUSE_S * jitter, settings.reconnect_max_s * jitter)  # type: ignore[arg-type]
@@ -301,7 +301,8 @@ class Subscriber:
                 connection.shutdown(socket.SHUT_RDWR)
 
 
-def _secure(client: Client, settings: MqttSettings) -> None:
+def secure(client: Client, settings: MqttSettings) -> None:
+    """Name, password and TLS as the settings say. Raises OSError where a file cannot be read."""
     if settings.username is not None:
         client.username_pw_set(settings.username, settings.password)
     if settings.tls is not None:
@@ -313,40 +314,3 @@ def _tls_context(tls: TlsSettings) -> ssl.SSLContext:
     if tls.certificate is not None:
         context.load_cert_chain(tls.certificate, tls.key)
     return context
-
-
-def probe(settings: MqttSettings, patience_s: float = 5.0) -> str:
-    """Why the broker does not take us, or "": connects once, under another name, session-less.
-
-    Blocks for `patience_s` at most, once for the connection and once for the broker's answer.
-    """
-    client = Client(
-        CallbackAPIVersion.VERSION2,
-        client_id=f"{settings.client_id}-check",
-        protocol=MQTTv5 if settings.protocol == "5" else MQTTv311,
-    )
-    client.connect_timeout = patience_s
-    answers: SimpleQueue[str] = SimpleQueue()
-
-    def answered(
-        _client: Client,
-        _userdata: object,
-        _flags: ConnectFlags,
-        reason: ReasonCode,
-        _properties: Properties | None,
-    ) -> None:
-        answers.put(str(reason) if reason.is_failure else "")
-
-    client.on_connect = answered
-    try:
-        _secure(client, settings)
-        client.connect(settings.host, settings.port, settings.keepalive_s)
-        client.loop_start()
-        return answers.get(timeout=patience_s)
-    except OSError as error:
-        return error.strerror or str(error) or type(error).__name__
-    except Empty:
-        return f"no answer to CONNECT within {patience_s:g} s"
-    finally:
-        client.disconnect()
-        client.loop_stop()

@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from twin.config import Config
     from twin.config_file import ConfigError
 
+#: What is in flight is acknowledged after a commit: linger, and the disk.
+_COMMIT_S = 0.01
+
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """One thing that was looked at; fault "": it serves."""
+    """One thing that was looked at; fault "": it serves. note: what else is worth knowing."""
 
     name: str
     fault: str
+    note: str = ""
 
 
 def check_configuration(
@@ -79,7 +83,9 @@ def _report(
             {"line": e.line, "key": e.key, "expected": e.expected, "got": e.got} for e in errors
         ]
         told["files"] = [{"key": each.name, "fault": each.fault} for each in files]
-        told["servers"] = [{"name": each.name, "fault": each.fault} for each in servers]
+        told["servers"] = [
+            {"name": each.name, "fault": each.fault, "note": each.note} for each in servers
+        ]
         print_json(told)
         return
     for error in errors:
@@ -90,7 +96,8 @@ def _report(
     if valid:
         print_line(f"{file}: valid")
     for each in servers:
-        print_line(f"{each.name}: {each.fault or 'serves'}")
+        note = f" ({each.note})" if each.note else ""
+        print_line(f"{each.name}: {each.fault or 'serves'}{note}")
 
 
 def _files(config: Config) -> Iterator[_Found]:
@@ -149,12 +156,24 @@ def _loaded(name: str, load: Callable[..., object], *files: Path) -> _Found:
 
 
 def _servers(config: Config) -> Iterator[_Found]:
-    from ingest.mqtt import probe
-
-    mqtt = config.mqtt
-    yield _Found(f"broker {mqtt.host}:{mqtt.port}", probe(config.ingest_settings().mqtt))
+    yield _broker(config)
     if config.store.influx is not None and "influx" in config.store.kinds:
         from twin.runtime.parts import influx_settings
         from twin.store.influx import examine
 
         yield _Found(f"database {config.store.influx.url}", examine(influx_settings(config)))
+
+
+def _broker(config: Config) -> _Found:
+    from ingest.mqtt_probe import BrokerRefused, measure_room
+
+    name = f"broker {config.mqtt.host}:{config.mqtt.port}"
+    try:
+        room = measure_room(config.ingest_settings().mqtt)
+    except BrokerRefused as why:
+        return _Found(name, str(why))
+    if room.arrived < room.sent:
+        lost = f"of {room.sent} messages that it acknowledged {room.arrived} arrived"
+        return _Found(name, f"loses messages: {lost}; let it queue more (max_queued_messages)")
+    rate = round(room.in_flight / _COMMIT_S)
+    return _Found(name, "", f"{room.in_flight} in flight: at most about {rate} messages/s")
