@@ -22,13 +22,11 @@ from twin.care.feed import Reading
 from twin.care.parts import Parts, PartsOf
 from twin.care.reader import THEMES, Reader, reader_of, remember
 from twin.care.settings import LANGUAGES
-from twin.care.vitals import VITALS
+from twin.care.vitals import VITALS, ward_columns
 from twin.care.words import Words, catalogue
 
 router = APIRouter(include_in_schema=False)
 RANGES = ("15m", "1h", "4h", "12h", "24h", "7d")
-#: Columns of the ward that stand even while nobody has a value in them.
-_ALWAYS = ("heart_rate", "respiratory_rate", "spo2")
 _SHOWN_ITEMS = 200
 #: Families of words that the script writes; the others stand in the page already.
 _LIVE_WORDS = {
@@ -51,8 +49,7 @@ def ward(request: Request, parts: PartsOf) -> Response:
     """Everybody, a row each."""
     reading, reader = parts.feed.reading(), reader_of(request, parts.settings)
     patients = list_patients(reading, parts.feed.devices())
-    present = {code for patient in patients for code in patient.estimates}
-    codes = [code for code in VITALS if code in present or code in _ALWAYS]
+    codes = ward_columns(patient.estimates.keys() for patient in patients)
     rows = [(patient, _cells(patient, codes, reader.words)) for patient in patients]
     return render(request, parts, reader, "ward.html", reading=reading, codes=codes, rows=rows)
 
@@ -158,6 +155,7 @@ def _signal(code: str, words: Words) -> dict[str, Any]:
         "lower": signal.lower,
         "upper": signal.upper,
         "spot": signal.spot,
+        "ward": vital.ward,
         "gap_s": gap_ns(signal) / SECOND,
         "least": 4 * (vital.uncertain * 100 if vital.relative else vital.uncertain),
     }

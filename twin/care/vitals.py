@@ -6,7 +6,7 @@ a clinician's signature: the slopes and the widths beyond which a value is calle
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -21,7 +21,7 @@ from twin.estimate import Z90
 class Vital:
     """unit: as people write it. In the signal's unit: lean and steep, the slopes (per minute) from
     which the arrow is ↗ and ↑; uncertain, the 95 % half-width beyond which the value is "≈"
-    (`relative`: as a share of the value).
+    (`relative`: as a share of the value). ward: it has a column in the ward, beside its chart.
     """
 
     unit: str
@@ -30,6 +30,7 @@ class Vital:
     steep: float
     uncertain: float
     relative: bool = False
+    ward: bool = True
 
 
 _ALL = {
@@ -39,16 +40,17 @@ _ALL = {
     "body_temperature": Vital("°C", 1, 0.01, 0.03, 0.3),
     "skin_temperature": Vital("°C", 1, 0.02, 0.06, 0.6),
     "systolic_bp": Vital("mmHg", 0, 0.5, 1.5, 12),
-    "diastolic_bp": Vital("mmHg", 0, 0.4, 1.2, 10),
-    "mean_bp": Vital("mmHg", 0, 0.4, 1.2, 10),
+    "diastolic_bp": Vital("mmHg", 0, 0.4, 1.2, 10, ward=False),
+    "mean_bp": Vital("mmHg", 0, 0.4, 1.2, 10, ward=False),
     "glucose": Vital("mg/dL", 0, 1, 2, 0.15, relative=True),
-    "step_count": Vital("", 0, 5, 20, 30),
-    "activity": Vital("g", 2, 0.01, 0.03, 0.2),
-    "hrv_rmssd": Vital("ms", 0, 0.5, 2, 15),
+    "step_count": Vital("", 0, 5, 20, 30, ward=False),
+    "activity": Vital("g", 2, 0.01, 0.03, 0.2, ward=False),
+    "hrv_rmssd": Vital("ms", 0, 0.5, 2, 15, ward=False),
 }
 #: code → Vital, in the catalogue's order, for every signal of the catalogue.
 VITALS: Mapping[str, Vital] = MappingProxyType({code: _ALL[code] for code in SIGNALS})
 
+_ALWAYS = ("heart_rate", "respiratory_rate", "spo2")
 _LEAN = np.array([v.lean for v in VITALS.values()])
 _STEEP = np.array([v.steep for v in VITALS.values()])
 _UNCERTAIN = np.array([v.uncertain for v in VITALS.values()])
@@ -56,6 +58,19 @@ _RELATIVE = np.array([v.relative for v in VITALS.values()])
 _DECIMALS = np.array([v.decimals for v in VITALS.values()])
 #: code → its place in VITALS, which is what the functions below take.
 ORDER: Mapping[str, int] = MappingProxyType({code: i for i, code in enumerate(VITALS)})
+
+
+def ward_columns(signals: Iterable[Set[str]]) -> list[str]:
+    """Codes of the ward's columns; signals: of each patient those that have an estimate.
+
+    Those that stand in the ward and that anybody has (the first three always); the others too once
+    somebody has none but such.
+    """
+    ward = {code for code, vital in VITALS.items() if vital.ward}
+    present = set(_ALWAYS)
+    for codes in signals:
+        present |= codes & ward or codes
+    return [code for code in VITALS if code in present]
 
 
 def arrows(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ingest.catalogue import SIGNALS
-from twin.care.vitals import ORDER, VITALS, arrows, rounded, uncertain
+from twin.care.vitals import ORDER, VITALS, arrows, rounded, uncertain, ward_columns
 
 HEART = np.array([ORDER["heart_rate"]])
 
@@ -42,3 +42,10 @@ def test_uncertain_by_width_and_for_glucose_by_share_of_the_value() -> None:
 def test_a_frame_carries_two_decimals_more_than_is_shown() -> None:
     order = np.array([ORDER["heart_rate"], ORDER["body_temperature"]])
     assert rounded(order, np.array([72.1234, 37.1284])).tolist() == [72.12, 37.128]
+
+
+def test_the_ward_has_columns_for_what_is_watched_and_for_who_has_nothing_else() -> None:
+    first = ["heart_rate", "respiratory_rate", "spo2"]
+    assert ward_columns([]) == first
+    assert ward_columns([{"heart_rate", "step_count"}, {"glucose"}]) == [*first, "glucose"]
+    assert ward_columns([{"heart_rate"}, {"hrv_rmssd"}]) == [*first, "hrv_rmssd"]

@@ -36,10 +36,8 @@ export function open(store) {
   /** Rows for all patients in the order of names, cells for all signals that anybody has. */
   function arrange() {
     if (!changed()) return;
-    const present = new Set(codes);
-    for (const patient of store.patients.values()) for (const code of patient.cells.keys()) present.add(code);
-    const wanted = [...signals.keys()].filter((code) => present.has(code));
-    if (wanted.length !== codes.length) addColumns(wanted);
+    const wanted = columnsOf(store.patients.values());
+    if (wanted.length > codes.length) addColumns(wanted);
     for (const id of store.patients.keys()) if (!rows.has(id)) rows.set(id, new Row(id));
     for (const [id, row] of rows) {
       if (!store.patients.has(id)) {
@@ -51,6 +49,17 @@ export function open(store) {
     document.getElementById("count").textContent = plural("ward.count", rows.size);
     document.getElementById("empty").hidden = rows.size > 0;
     columns.hidden = rows.size === 0;
+  }
+
+  /** As ward_columns in twin/care/vitals.py; a column that stands stays. */
+  function columnsOf(patients) {
+    const present = new Set(codes);
+    for (const { cells } of patients) {
+      const own = [...cells.keys()];
+      const ward = own.filter((code) => signals.get(code).ward);
+      for (const code of ward.length ? ward : own) present.add(code);
+    }
+    return [...signals.keys()].filter((code) => present.has(code));
   }
 
   function changed() {
