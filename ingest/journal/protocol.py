@@ -80,6 +80,10 @@ class JournalDamaged(Exception):
         self.topic = topic
 
 
+class PartitionsDiffer(ValueError):
+    """The journal was made with another number of partitions than it is opened with."""
+
+
 class PartitionLost(Exception):
     """This worker no longer owns a partition: drop all of its state, join again."""
 

@@ -44,8 +44,8 @@ class SqliteJournal:
     ends before them, a tail was lost. reserve_bytes: disk space held back for commit and trim.
 
     Opening examines the files if nobody else has them open (reads them once) and repairs what it
-    can; look at `damage` afterwards. Raises ValueError for another number of partitions than the
-    folder was made with, RuntimeError for a SQLite that is too old.
+    can; look at `damage` afterwards. Raises PartitionsDiffer for another number of partitions than
+    the folder was made with, RuntimeError for a SQLite that is too old.
     """
 
     def __init__(

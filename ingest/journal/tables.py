@@ -16,7 +16,13 @@ from zlib import crc32
 import apsw
 
 from ingest.journal.pages import PAGE_SIZE
-from ingest.journal.protocol import JournalDamaged, KeptSnapshot, Progress, Topic
+from ingest.journal.protocol import (
+    JournalDamaged,
+    KeptSnapshot,
+    PartitionsDiffer,
+    Progress,
+    Topic,
+)
 
 #: Before this, two connections that write and checkpoint at once can corrupt a WAL file.
 OLDEST_SQLITE = (3, 51, 3)
@@ -80,13 +86,13 @@ def connect_to_write(path: Path) -> apsw.Connection:
 
 def create(db: apsw.Connection, partitions: int) -> None:
     """Make the tables where they are missing. Called in a transaction. The number of partitions
-    stays that of the first time: raises ValueError for another."""
+    stays that of the first time: raises PartitionsDiffer for another."""
     db.execute(_TABLES)
     stored = setting(db, "partitions")
     if stored is None:
         set_setting(db, "partitions", partitions)
     elif stored != partitions:
-        raise ValueError(
+        raise PartitionsDiffer(
             f"the journal was made with {stored} partitions, not {partitions}; "
             "another number would send patients to other partitions"
         )

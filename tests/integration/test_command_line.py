@@ -201,6 +201,22 @@ def test_second_service_on_one_folder_is_refused_with_exit_code_1(run: TwinRun) 
     assert str(run.data_dir) in done.stderr
 
 
+def test_address_in_use_and_other_partitions_are_said(run: TwinRun, tmp_path: Path) -> None:
+    used, other = tmp_path / "used.toml", tmp_path / "other.toml"
+    used.write_text(f'data_dir = "fresh"\n[care]\nport = {run.port}\n')
+    other.write_text(run.config.read_text() + "[journal]\npartitions = 3\n")
+
+    in_use = twin("run", "-c", used)
+    run.stop()
+    differ = twin("run", "-c", other)
+
+    assert in_use.returncode == 1
+    assert f"twin: page 127.0.0.1:{run.port}: Address already in use\n" in in_use.stderr
+    assert differ.returncode == 2
+    assert "made with 16 partitions, not 3" in differ.stderr
+    assert "Traceback" not in in_use.stderr + differ.stderr
+
+
 def test_connections_are_checked(
     tmp_path: Path, mosquitto_server: MosquittoServer, influx_server: InfluxServer
 ) -> None:

@@ -55,7 +55,7 @@ def run_demonstration(
             "mqtt://127.0.0.1:1883"
         )
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    with starting():
+    with starting(f"page 127.0.0.1:{port}"):
         from twin.runtime.demo import DemoOptions, run_demo
 
         options = DemoOptions(patients, speed, seed, port, duration, data_dir, broker, as_json)

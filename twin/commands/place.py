@@ -38,10 +38,11 @@ def present(path: Path, what: str) -> Path:
 @contextmanager
 def opened_journal(config: Config) -> Iterator[SqliteJournal]:
     """The journal of the data folder; another number of partitions is wrong input."""
+    from ingest.journal.protocol import PartitionsDiffer
     from ingest.journal.sqlite import TOPICS, SqliteJournal
 
     folder = present(config.paths.journal, "journal")
-    with wrong_input(ValueError):
+    with wrong_input(PartitionsDiffer):
         allowed = dict.fromkeys(TOPICS, config.journal.max_bytes)
         journal = SqliteJournal(folder, config.journal.partitions, allowed)
     try:

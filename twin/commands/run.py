@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,7 +41,7 @@ def run_service(
     asked = {*(role or [Role.all])}
     roles = asked if Role.all not in asked else {*Role} - {Role.all}
     set_up_log()
-    with starting():
+    with starting(f"page {checked.care.host}:{checked.care.port}"):
         from twin.runtime.run import run_pipeline
 
         code = run_pipeline(checked, frozenset(each.value for each in roles))
@@ -56,9 +57,12 @@ def set_up_log() -> None:
 
 
 @contextmanager
-def starting() -> Iterator[None]:
-    """What keeps a pipeline from starting ends the command with its message, not a traceback."""
-    from ingest.journal.protocol import AlreadyOwned
+def starting(page: str) -> Iterator[None]:
+    """What keeps a pipeline from starting ends the command with its message, not a traceback.
+
+    page: the address, of which the system does not say that it is the one in use.
+    """
+    from ingest.journal.protocol import AlreadyOwned, PartitionsDiffer
     from ingest.registry import RegistryRefused
     from ingest.registry_file import RegistryFileWrong
     from twin.broker import BrokerFailed
@@ -67,5 +71,11 @@ def starting() -> Iterator[None]:
     from twin.store.sqlite_file import StoreDamaged, StoreInUse
 
     machine = (AlreadyOwned, BrokerFailed, OSError, StoreDamaged, StoreInUse, StoreUnavailable)
-    with failing(*machine), wrong_input(ModelError, RegistryFileWrong, RegistryRefused):
-        yield
+    person = (ModelError, PartitionsDiffer, RegistryFileWrong, RegistryRefused)
+    with failing(*machine), wrong_input(*person):
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
+                error.filename = error.filename or page
+            raise
