@@ -157,7 +157,10 @@ class FrameReader:
                 else:
                     payload_at, mid = mid_at, 0
                 if five:
-                    payload_at = _after_properties(stream, payload_at, stop)
+                    if payload_at < stop and not stream[payload_at]:
+                        payload_at += 1  # no properties, as usual
+                    else:
+                        payload_at = _after_properties(stream, payload_at, stop)
                 elif topic_at == mid_at:
                     raise Malformed("empty topic")
                 if payload_at > stop:
