@@ -3,6 +3,7 @@
 import json
 import time
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -14,6 +15,8 @@ from tests.support.servers import MosquittoServer
 
 pytestmark = pytest.mark.integration
 TOPIC = "twin/v1/watch-7/telemetry"
+Reader = Literal["bulk", "stock"]
+both_readers = pytest.mark.parametrize("reader", ["bulk", "stock"])
 
 
 def message(value: float, samples: int = 1) -> bytes:
@@ -22,8 +25,9 @@ def message(value: float, samples: int = 1) -> bytes:
     return json.dumps({"times": times, "values": {"heart_rate": [value] * samples}}).encode()
 
 
-def test_acknowledgements_leave_in_the_order_of_receipt(tmp_path: Path) -> None:
-    with FakeBroker() as broker, IngestLine(broker.port, tmp_path, "3.1.1") as line:
+@both_readers
+def test_acknowledgements_leave_in_the_order_of_receipt(tmp_path: Path, reader: Reader) -> None:
+    with FakeBroker() as broker, IngestLine(broker.port, tmp_path, "3.1.1", reader=reader) as line:
         assert broker.subscribed.wait(10)
         order = [5, 3, 9, 1, 7, *range(100, 300), 2]
         for i, mid in enumerate(order):
@@ -34,9 +38,15 @@ def test_acknowledgements_leave_in_the_order_of_receipt(tmp_path: Path) -> None:
         assert line.service.counters.received == len(order)
 
 
-def test_a_puback_leaves_only_after_the_observation_is_in_the_journal(tmp_path: Path) -> None:
+@both_readers
+def test_a_puback_leaves_only_after_the_observation_is_in_the_journal(
+    tmp_path: Path, reader: Reader
+) -> None:
     journal = HeldJournal(tmp_path)
-    with FakeBroker() as broker, IngestLine(broker.port, tmp_path, "3.1.1", journal) as line:
+    with (
+        FakeBroker() as broker,
+        IngestLine(broker.port, tmp_path, "3.1.1", journal, reader=reader) as line,
+    ):
         seen_at_puback: list[int] = []
         broker.on_puback = lambda mid: seen_at_puback.append(len(line.observations()))
         assert broker.subscribed.wait(10)
@@ -60,9 +70,15 @@ def test_a_puback_for_a_refused_message_leaves_only_after_its_quarantine_record(
         assert seen_at_puback == [1]
 
 
-def test_a_stale_acknowledgement_never_confirms_a_new_message(tmp_path: Path) -> None:
+@both_readers
+def test_a_stale_acknowledgement_never_confirms_a_new_message(
+    tmp_path: Path, reader: Reader
+) -> None:
     journal = HeldJournal(tmp_path)
-    with FakeBroker() as broker, IngestLine(broker.port, tmp_path, "3.1.1", journal) as line:
+    with (
+        FakeBroker() as broker,
+        IngestLine(broker.port, tmp_path, "3.1.1", journal, reader=reader) as line,
+    ):
         assert broker.subscribed.wait(10)
         broker.publish(1, TOPIC, message(72))
         eventually(lambda: journal.waiting == 1, "at the journal")
@@ -99,9 +115,10 @@ def test_a_full_journal_stops_acknowledgements_and_keeps_the_connection(tmp_path
         eventually(lambda: line.service.fault == "", "well again")
 
 
-def test_stopping_writes_and_acknowledges_what_was_received(tmp_path: Path) -> None:
+@both_readers
+def test_stopping_writes_and_acknowledges_what_was_received(tmp_path: Path, reader: Reader) -> None:
     with FakeBroker() as broker:
-        with IngestLine(broker.port, tmp_path, "3.1.1") as line:
+        with IngestLine(broker.port, tmp_path, "3.1.1", reader=reader) as line:
             assert broker.subscribed.wait(10)
             for mid in range(1, 501):
                 broker.publish(mid, TOPIC, message(60 + mid % 100))
@@ -144,12 +161,15 @@ def test_no_more_is_under_way_than_the_receive_maximum(
         assert line.service.subscriber.received == 5
 
 
-def test_a_full_hand_over_queue_leaves_the_rest_for_another_connection(tmp_path: Path) -> None:
+@both_readers
+def test_a_full_hand_over_queue_leaves_the_rest_for_another_connection(
+    tmp_path: Path, reader: Reader
+) -> None:
     journal = HeldJournal(tmp_path)
     narrow = settings(queue_messages=4)
     with (
         FakeBroker() as broker,
-        IngestLine(broker.port, tmp_path, "3.1.1", journal, narrow) as line,
+        IngestLine(broker.port, tmp_path, "3.1.1", journal, narrow, reader=reader) as line,
     ):
         assert broker.subscribed.wait(10)
         broker.publish(1, TOPIC, message(61))

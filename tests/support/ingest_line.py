@@ -57,9 +57,10 @@ class IngestLine:
         protocol: Literal["5", "3.1.1"] = "5",
         journal: Journal | None = None,
         settings: IngestSettings | None = None,
+        reader: Literal["bulk", "stock"] = "bulk",
     ) -> None:
         given = settings or IngestSettings(devices=DeviceSettings(unknown="register"))
-        mqtt = replace(given.mqtt, port=port, protocol=protocol, reconnect_max_s=0.5)
+        mqtt = replace(given.mqtt, port=port, protocol=protocol, reconnect_max_s=0.5, reader=reader)
         self.settings = replace(given, mqtt=mqtt)
         self.folder = folder
         self.journal = journal or SqliteJournal(folder, reserve_bytes=1 << 20)
