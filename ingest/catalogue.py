@@ -43,7 +43,7 @@ _MMHG = {"kPa": (7.50061683, 0.0)}
 
 _ALL = (
     Signal("heart_rate", "/min", "8867-4", 15, 320, 1.0, 1.5, 5, accepted=_PER_MINUTE),
-    Signal("respiratory_rate", "/min", "9279-1", 1, 90, 1.0, 1.0, 5, accepted=_PER_MINUTE),
+    Signal("respiratory_rate", "/min", "9279-1", 0, 90, 1.0, 1.0, 5, accepted=_PER_MINUTE),
     Signal("spo2", "%", "59408-5", 30, 100, 1.0, 1.0, 5, accepted={"1": (100.0, 0.0)}),
     Signal("body_temperature", "Cel", "8310-5", 25, 45, 0.1, 0.1, 14_400, True, _FAHRENHEIT),
     Signal("skin_temperature", "Cel", "39106-0", 5, 45, 0.1, 0.2, 60, accepted=_FAHRENHEIT),

@@ -26,7 +26,7 @@ def row_of(code: str) -> list[str]:
 @pytest.mark.parametrize("code", MODELS)
 def test_the_table_of_constants_is_the_shipped_model_file(code: str) -> None:
     model = MODELS[code]
-    _, population, tm, tg, tv, spread_of_d, noise, ring, source = row_of(code)
+    _, population, tm, tg, tv, spread_of_d, noise, ring, weights, trend, source = row_of(code)
     assert numbers(population) == [model.mean, model.spread]
     assert numbers(tm) == [model.level_time]
     assert numbers(tg) == [model.deviation_time]
@@ -34,14 +34,10 @@ def test_the_table_of_constants_is_the_shipped_model_file(code: str) -> None:
     assert numbers(spread_of_d)[0] == pytest.approx(model.stationary()[0] ** 0.5, rel=0.02)
     assert numbers(noise) == [model.noise]
     assert numbers(ring) == [model.ring]
+    steps = [model.step_samples, model.step_samples_several]
+    assert numbers(weights.replace(",", ";")) == [model.robust, model.gate, *steps]
+    assert numbers(trend) == [model.trend_time]
     assert ("prior" in source) == ("prior" in model.source)
-
-
-def test_the_constants_that_all_signals_share_are_those_on_the_page() -> None:
-    shared = {(m.robust, m.gate, m.step_samples, m.step_samples_several) for m in MODELS.values()}
-    assert shared == {(1.5, 9.0, 3, 8)}
-    assert {m.trend_time for m in MODELS.values()} == {900.0}
-    assert "c = 1.5 (`robust`),\ngate 9, 3 and 8 samples for a step, T = 900 s" in PAGE
 
 
 def test_every_required_constant_and_every_status_by_age_is_named() -> None:

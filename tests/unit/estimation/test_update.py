@@ -34,6 +34,8 @@ from twin.estimation.kalman import (
 )
 from twin.estimation.models import base_model
 
+MODEL = base_model().signals["heart_rate"]
+
 
 def steady(seconds: int, devices: int = 1, value: float = 70.0) -> list[Sample]:
     rng = random.Random(3)
@@ -51,7 +53,7 @@ def test_a_true_step_of_50_is_followed_at_the_third_sample_of_one_device_and_hel
     means = said.estimates[:, E_MEAN]
     assert (means[:2] < 72.0).all()
     assert means[2] == pytest.approx(120.0, abs=0.5)
-    assert (np.abs(means[2:] - 120.0) < 2.0).all()
+    assert (np.abs(means[2:] - 120.0) < 2.5).all()
 
 
 @pytest.mark.parametrize("interval", [1, 5])
@@ -81,13 +83,14 @@ def test_back_at_rest_a_spike_is_a_spike_again() -> None:
 
 
 @pytest.mark.parametrize("together", [False, True], ids=["in turn", "at one stamp"])
-def test_with_two_devices_a_step_needs_eight_samples_that_agree(together: bool) -> None:
+def test_with_two_devices_a_step_needs_more_samples_that_agree(together: bool) -> None:
     bank = Bank(base_model())
     fed(bank, steady(120, devices=2))
-    said = fed(bank, [Sample(120 + (n // 2 if together else n), 120.0, n % 2) for n in range(10)])
-    means = said.estimates[:, E_MEAN]
-    assert (means[:7] < 71.5).all()
-    assert means[7] == pytest.approx(120.0, abs=0.5)
+    said = fed(bank, [Sample(120 + (n // 2 if together else n), 120.0, n % 2) for n in range(20)])
+    means, need = said.estimates[:, E_MEAN], MODEL.step_samples_several
+    assert need > MODEL.step_samples
+    assert (means[: need - 1] < 73.0).all()
+    assert means[need - 1] == pytest.approx(120.0, abs=0.5)
 
 
 def test_one_of_two_devices_gone_wild_is_not_followed() -> None:
@@ -170,8 +173,8 @@ def test_a_month_of_silence_leaves_the_population_and_its_spread() -> None:
     bank = Bank(base_model())
     fed(bank, steady(60, value=120.0))
     mean, std = bank.ahead(bank.known(), np.array([30.0 * DAY / SECOND]))
-    assert mean[0] == pytest.approx(80.0, abs=1e-6)
-    assert std[0] == pytest.approx((18.0**2 + 0.25 * 20 / 2) ** 0.5, rel=1e-6)
+    assert mean[0] == pytest.approx(MODEL.mean, abs=1e-6)
+    assert std[0] == pytest.approx((MODEL.spread**2 + MODEL.stationary()[0]) ** 0.5, rel=1e-6)
     said = fed(bank, [Sample(30 * 86400.0, 70.0)])
     assert said.verdict.tolist() == [Verdict.ACCEPTED]
     assert said.estimates[0, E_MEAN] == pytest.approx(70.0, abs=0.2)
