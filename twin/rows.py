@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,6 @@ REASONS = ("", "no_model")
 #: A key without measurement gives a coasting row this often, from late until stale.
 COAST_EVERY = 10 * SECOND
 _FLOATS = tuple(name for name in ESTIMATE_ROW.names or () if ESTIMATE_ROW[name].kind == "f")
-_NOBODY = np.uint32(NO_DEVICE)
 
 
 def empty_rows(n: int, kind: Kind) -> NDArray[Any]:
@@ -170,18 +170,41 @@ class RowBuilder:
         partition = self.bank.partition[patient]
         order = np.lexsort((np.concatenate(self._events), patient, partition))
         rows, patient, partition = rows[order], patient[order], partition[order]
-        cuts = np.flatnonzero(np.diff(partition)) + 1
-        for part in np.split(np.arange(len(rows)), cuts):
-            yield int(partition[part[0]]), self._batch(rows[part], patient[part])
+        cuts = (np.flatnonzero(np.diff(partition)) + 1).tolist()
+        edges = list(pairwise([0, *cuts, len(rows)]))
+        # All partitions at once: a live step has a few rows in each of many.
+        first = np.concatenate([[True], patient[1:] != patient[:-1]])
+        place = np.cumsum(first)
+        begins = place[[begin for begin, _ in edges]]
+        rows["patient"] = place - np.repeat(begins, [end - begin for begin, end in edges])
+        devices = self._devices(rows, edges)
+        for (begin, end), table in zip(edges, devices, strict=True):
+            known = patient[begin:end][first[begin:end]].tolist()
+            yield (
+                int(partition[begin]),
+                EstimateBatch(
+                    self.bank.model_file.version,
+                    tuple(map(self.bank.patients.text.__getitem__, known)),
+                    table,
+                    tuple(SIGNALS),
+                    REASONS,
+                    rows[begin:end],
+                ),
+            )
 
-    def _batch(self, rows: NDArray[Any], patient: NDArray[np.int64]) -> EstimateBatch:
-        patients, rows["patient"] = self.bank.patients.table(patient)
-        some = rows["device"] != _NOBODY
-        devices, index = self.devices.table(rows["device"][some].astype(np.int64))
-        rows["device"][some] = index
-        return EstimateBatch(
-            self.bank.model_file.version, patients, devices, tuple(SIGNALS), REASONS, rows
-        )
+    def _devices(
+        self, rows: NDArray[Any], edges: Sequence[tuple[int, int]]
+    ) -> list[tuple[str, ...]]:
+        """For each part of the rows its devices in order of number; rows then index into them."""
+        given = rows["device"].tolist()
+        tables, index = [], []
+        for begin, end in edges:
+            known = sorted({*given[begin:end]} - {NO_DEVICE})
+            places = {n: place for place, n in enumerate(known)} | {NO_DEVICE: NO_DEVICE}
+            index += [places[n] for n in given[begin:end]]
+            tables.append(tuple(map(self.devices.text.__getitem__, known)))
+        rows["device"] = index
+        return tables
 
 
 def _fill(rows: NDArray[Any], estimates: NDArray[np.float64]) -> None:
