@@ -20,6 +20,7 @@ from tests.support.line import (
     sent_observations,
     synthetic_registry,
     synthetic_samples,
+    wait_for,
     write_recording,
 )
 from tests.support.servers import MosquittoServer
@@ -53,7 +54,7 @@ def test_a_restarted_broker_costs_nothing(
             sent = fleet.wait()
         expected = sent_observations(sent)
         assert len(expected) == 2 * DEVICES * SECONDS
-        eventually(lambda: embedded_count(run.store) >= len(expected), "all in the store")
+        wait_for(lambda: embedded_count(run.store), len(expected))
         ledgers = run.ledgers().values()
         assert sum(ledger["estimated"] for ledger in ledgers) == len(expected)
         assert run.stop() == 0

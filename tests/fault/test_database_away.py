@@ -22,6 +22,7 @@ from tests.support.line import (
     sent_observations,
     synthetic_registry,
     synthetic_samples,
+    wait_for,
     write_recording,
 )
 from tests.support.servers import InfluxServer, MosquittoServer
@@ -54,7 +55,7 @@ def test_what_came_while_the_database_was_away_is_in_it_afterwards(
             sent = fleet.wait()
         expected = sent_observations(sent)
         assert len(expected) == 2 * DEVICES * SECONDS
-        eventually(lambda: influx_count(influx_server) >= len(expected), "all in InfluxDB", 60.0)
+        wait_for(lambda: influx_count(influx_server), len(expected))
         eventually(lambda: run.get("/healthz")["status"] == "ok", "well again")
         assert run.stop() == 0
     offline = replayed(sent, tmp_path / "replayed.parquet")

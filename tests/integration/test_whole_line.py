@@ -26,7 +26,6 @@ from tests.support.line import (
     by_device,
     embedded_content,
     embedded_count,
-    eventually,
     influx_content,
     influx_count,
     influx_tables,
@@ -37,12 +36,13 @@ from tests.support.line import (
     shared_recording,
     succeeded,
     twin,
+    wait_for,
     write_recording,
     write_registry,
 )
 from tests.support.servers import InfluxServer, MosquittoServer
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(240)]
 
 BIDMC = ("bidmc_01_Numerics", "bidmc_02_Numerics")
 BIDMC_COLUMNS = {"HR": "heart_rate", "RESP": "respiratory_rate", "SpO2": "spo2"}
@@ -93,8 +93,8 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
         ]
         sent = {path.stem: fleet.wait() for (path, _), fleet in zip(options, fleets, strict=True)}
         expected = len(sent_observations(*sent.values()))
-        eventually(lambda: embedded_count(run.store) == expected, "all in the embedded store")
-        eventually(lambda: influx_count(influx) == expected, "all in InfluxDB")
+        wait_for(lambda: embedded_count(run.store), expected)
+        wait_for(lambda: influx_count(influx), expected)
         assert run.stop() == 0
         yield Line(sent, embedded_content(run.store), influx_content(influx), folder)
 

@@ -82,6 +82,15 @@ def eventually(holds: Callable[[], object], what: str, timeout: float = 30.0) ->
     return time.monotonic() - begun
 
 
+def wait_for(count: Callable[[], int], expected: int, patience: float = 30.0) -> None:
+    """Until there are so many, or none came for `patience` s; comparing says what is missing."""
+    last, since = -1, time.monotonic()
+    while (found := count()) < expected and time.monotonic() - since < patience:
+        if found > last:
+            last, since = found, time.monotonic()
+        time.sleep(0.05)
+
+
 # --- processes ------------------------------------------------------------------------------------
 
 
