@@ -27,7 +27,7 @@ from twin.estimation.names import Names
 from twin.estimation.status import status_of
 from twin.intake.arrivals import Arrivals
 
-REASONS = ("", "no_model")
+REASONS = ("", "no_model", "value_not_a_number")
 #: A key without measurement gives a coasting row this often, from late until stale.
 COAST_EVERY = 10 * SECOND
 _FLOATS = tuple(name for name in ESTIMATE_ROW.names or () if ESTIMATE_ROW[name].kind == "f")

@@ -118,10 +118,13 @@ def _observe(
     slot = np.full(len(arrived), -1, np.int64)
     known = arrived.signal >= 0
     slot[known] = state.bank.find(arrived.patient[known], arrived.signal[known])
-    modelled = np.flatnonzero(slot >= 0)
-    rows.refuse(arrived, np.flatnonzero(slot < 0), "no_model")
-    events = _events(arrived, modelled, slot[modelled])
-    rows.add(arrived, modelled, events.slot, state.bank.update(events))
+    # Ingest refuses these already; one that came in all the same would be in the state for ever.
+    number = np.isfinite(arrived.rows["value"])
+    used = np.flatnonzero((slot >= 0) & number)
+    rows.refuse(arrived, np.flatnonzero(~number), "value_not_a_number")
+    rows.refuse(arrived, np.flatnonzero((slot < 0) & number), "no_model")
+    events = _events(arrived, used, slot[used])
+    rows.add(arrived, used, events.slot, state.bank.update(events))
     for partition, batch in rows.batches():
         outputs.setdefault(partition, []).append(batch)
 

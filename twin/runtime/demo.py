@@ -11,15 +11,13 @@ from pathlib import Path
 from threading import Event
 from urllib.parse import urlsplit
 
-from platformdirs import user_data_path
-
 from ingest.fleet.run import FleetThread
 from ingest.fleet.settings import FleetSettings
 from ingest.fleet.simulation import bindings
 from ingest.registry import Registry
 from ingest.registry_file import Enrolment
 from twin.broker import BrokerChild, Kind, default_kind
-from twin.config import Config
+from twin.config import Config, default_data_dir
 from twin.runtime.clock import Clock
 from twin.runtime.pipeline import Pipeline
 from twin.runtime.run import until_told, watch
@@ -50,16 +48,11 @@ class BrokerAddress:
     protocol: str
 
 
-def demo_folder() -> Path:
-    """Where a demo without --data-dir keeps its data."""
-    return user_data_path("wearable-twin") / "demo"
-
-
 def run_demo(options: DemoOptions) -> int:
     """Run until SIGTERM, SIGINT or the duration; returns the exit code."""
     stop = Event()
     until_told(stop)
-    folder = options.data_dir or demo_folder()
+    folder = options.data_dir or default_data_dir("demo")
     folder.mkdir(parents=True, exist_ok=True)
     clock = Clock(options.speed, folder / "clock")
     with ExitStack() as opened:

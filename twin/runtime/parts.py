@@ -55,7 +55,7 @@ def make_parts(
     journal = SqliteJournal(
         paths.journal,
         config.journal.partitions,
-        dict.fromkeys(("observations", "estimates"), config.journal.max_megabytes * 1_000_000),
+        dict.fromkeys(("observations", "estimates"), config.journal.max_bytes),
         now=clock.now,
         known_positions={"estimates": known},
     )

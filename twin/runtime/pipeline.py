@@ -82,7 +82,10 @@ class Pipeline:
             parts.registry,
             self.clock.now,
             saved=self.config.paths.care,
-            pulses={"ingest": lambda: parts.journal.end("observations")},
+            pulses={
+                "ingest": lambda: parts.journal.end("observations"),
+                "worker": lambda: sum(parts.journal.committed().values()),
+            },
         )
         if parts.history is None:
             raise RuntimeError("the role care has no history")

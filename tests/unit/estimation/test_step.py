@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.instant import MINUTE, SECOND
-from ingest.journal.protocol import ALL_PARTITIONS
+from ingest.journal.protocol import ALL_PARTITIONS, partition_of
 from ingest.observation import Command, ObservationBatch, RecordDamaged, Tick, batch_of
 from tests.support.twin_journals import (
     PARTITIONS,
@@ -268,3 +268,17 @@ def test_outputs_of_a_partition_hold_its_patients_only() -> None:
     outputs = step(new_state(PARTITIONS), records)[1]
     by_partition = {p: {line[1] for line in lines(part)} for p, part in outputs.items()}
     assert sum(map(len, by_partition.values())) == len(set().union(*by_partition.values())) == 6
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_value_that_is_no_number_is_refused_and_leaves_the_state_alone(value: float) -> None:
+    state = new_state(4)
+    before = [observation(n, 70.0 + n) for n in (0, 1)]
+    bad = observation(2, value)
+    partition = partition_of("p1", 4)
+    outputs = stepped(state, Placed(partition, 1, batch_of([*before, bad])))
+    rows = rows_of(outputs, Kind.VERDICT)
+    assert rows["verdict"].tolist() == [Verdict.ACCEPTED, Verdict.ACCEPTED, Verdict.REFUSED]
+    (batch,) = [b for batches in outputs.values() for b in batches if isinstance(b, EstimateBatch)]
+    assert batch.reasons[rows["reason"][2]] == "value_not_a_number"
+    assert np.isfinite(state.bank.slots.of["state"][state.bank.known()]).all()

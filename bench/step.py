@@ -1,0 +1,128 @@
+"""The bank's update against a filterpy loop in the same run, one core: `python -m bench.step`.
+
+A sweep brings one observation of every (patient, signal) in key order; the rings are full, so each
+event also folds the oldest measurement into the base. Random order beside it. Prints one
+JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.catalogue import SIGNALS
+from twin.estimation.bank import SIGNAL_ROW, Bank, Events
+from twin.estimation.models import base_model
+
+VITALS = (
+    "heart_rate", "respiratory_rate", "spo2", "body_temperature", "systolic_bp", "diastolic_bp",
+)  # fmt: skip
+START = 1_790_000_000 * 10**9
+
+
+def filterpy_ns(updates: int = 3_000) -> float:
+    """ns per predict and update of a filterpy filter with two states."""
+    from filterpy.kalman import KalmanFilter
+
+    one = KalmanFilter(2, 1)
+    one.H = np.array([[1.0, 1.0]])
+    one.Q = np.eye(2) * 0.01
+    measured = np.array([[0.5]])
+    began = time.perf_counter()
+    for _ in range(updates):
+        one.predict()
+        one.update(measured)
+    return (time.perf_counter() - began) / updates * 1e9
+
+
+def bank_of(patients: int) -> tuple[Bank, NDArray[np.int64], NDArray[np.float64]]:
+    """A bank, its slots in key order, and the population mean of each slot's signal."""
+    bank = Bank(base_model())
+    numbers = np.array([bank.number_of(f"patient-{n}") for n in range(patients)], np.int64)
+    rows = np.array([SIGNAL_ROW[code] for code in VITALS], np.int64)
+    slots = bank.find(np.repeat(numbers, len(rows)), np.tile(rows, patients))
+    means = np.array([base_model().signals[tuple(SIGNALS)[row]].mean for row in rows])
+    order = np.argsort(slots)
+    return bank, slots[order], np.tile(means, patients)[order]
+
+
+def sweep_ns(
+    bank: Bank,
+    slots: NDArray[np.int64],
+    means: NDArray[np.float64],
+    second: int,
+    rng: np.random.Generator,
+    shuffled: bool,
+) -> float:
+    """ns per event of one sweep."""
+    order = rng.permutation(len(slots)) if shuffled else np.arange(len(slots))
+    none = np.full(len(slots), np.nan)
+    events = Events(
+        slots[order],
+        np.full(len(slots), START + second * 10**9, np.int64),
+        (means + rng.normal(0, 1, len(slots)))[order],
+        none,
+        none,
+        np.zeros(len(slots), np.int32),
+    )
+    began = time.perf_counter()
+    bank.update(events)
+    return (time.perf_counter() - began) / len(slots) * 1e9
+
+
+def measured(patients: int, sweeps: int) -> dict[str, float]:
+    """Medians in ns per event, with full rings, and bytes per patient."""
+    rng = np.random.default_rng(1)
+    bank, slots, means = bank_of(patients)
+    full = max(model.ring for model in base_model().signals.values()) + 1
+    for second in range(full):
+        sweep_ns(bank, slots, means, second, rng, False)
+    in_order = [sweep_ns(bank, slots, means, full + n, rng, False) for n in range(sweeps)]
+    random = [sweep_ns(bank, slots, means, full + sweeps + n, rng, True) for n in range(sweeps)]
+    a = bank.slots.of
+    per_slot = sum(
+        x.itemsize * (x.shape[1] if x.ndim == 2 else 1)
+        for k, x in a.items()
+        if k not in ("ring_t", "ring_z", "ring_r", "ring_device")
+    )
+    rings = sum(base_model().signals[code].ring for code in VITALS)
+    per_member = sum(a[k].itemsize for k in ("ring_t", "ring_z", "ring_r", "ring_device"))
+    return {
+        "patients": patients,
+        "key_order_ns": statistics.median(in_order),
+        "random_order_ns": statistics.median(random),
+        "bytes_per_patient": per_slot * len(VITALS) + per_member * rings,
+    }
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--patients", type=int, nargs="*", default=[1_000, 10_000, 100_000])
+    options.add_argument("--sweeps", type=int, default=5)
+    given = options.parse_args()
+    before = filterpy_ns()
+    sizes = [measured(patients, given.sweeps) for patients in given.patients]
+    baseline = statistics.median([before, filterpy_ns()])
+    largest = sizes[-1]
+    print(
+        json.dumps(
+            {
+                "baseline": "filterpy loop, 2 states",
+                "filterpy_ns": baseline,
+                "sizes": sizes,
+                "ratio_key_order": baseline / largest["key_order_ns"],
+                "ratio_random_order": baseline / largest["random_order_ns"],
+                "flat": largest["key_order_ns"] / sizes[0]["key_order_ns"],
+            },
+            indent=1,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
