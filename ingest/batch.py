@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
+from math import nan
+from typing import NamedTuple
 
 from ingest.observation import ROW, Observation, ObservationBatch, encode_record
 
@@ -14,6 +17,23 @@ Row = tuple[str, str, float, float, float, int, int, int, int, int]
 
 #: Rows of one record; a message with more samples is spread over several.
 RECORD_ROWS = 5_000
+#: Rows of one `Columns`, at most.
+COLUMNS_ROWS = 500
+
+
+class Columns(NamedTuple):
+    """Rows of one device and signal from one message, side by side; not said: noise, quality."""
+
+    device: str
+    signal: str
+    values: Sequence[float]
+    stamps: Sequence[int]
+    received_at: int
+    device_sequence: int
+    boot: int
+
+
+Entry = Row | Columns
 
 
 def row_of(observation: Observation) -> Row:
@@ -25,7 +45,7 @@ def row_of(observation: Observation) -> Row:
     )  # fmt: skip
 
 
-def batch_of_rows(by_patient: dict[str, list[Row]]) -> ObservationBatch:
+def batch_of_rows(by_patient: Mapping[str, Sequence[Entry]]) -> ObservationBatch:
     """A batch of rows in order of receipt, by patient; the same as `batch_of` makes."""
     patients = sorted(by_patient)
     devices: dict[str, int] = {}
@@ -34,15 +54,21 @@ def batch_of_rows(by_patient: dict[str, list[Row]]) -> ObservationBatch:
     packed: list[bytes] = []
     pack, add = ROW.pack, packed.append
     for place, patient in enumerate(patients):
-        # Names for all fields: a starred rest would be a list of its own for each row.
-        for device, signal, a, b, c, d, e, f, g, h in by_patient[patient]:
+        for entry in by_patient[patient]:
+            if isinstance(entry, Columns):
+                device, signal = entry.device, entry.signal
+            else:  # names for all: a slice would be one more object for each row
+                device, signal, a, b, c, d, e, f, g, h = entry
             at = devices.get(device)
             if at is None:
                 at = devices[device] = len(devices)
             of = signals.get(signal)
             if of is None:
                 of = signals[signal] = len(signals)
-            add(pack(place, at, of, a, b, c, d, e, f, g, h))
+            if isinstance(entry, Columns):
+                packed += _packed(place, at, of, entry)
+            else:
+                add(pack(place, at, of, a, b, c, d, e, f, g, h))
         offsets.append(len(packed))
     if sys.byteorder == "big":
         offsets.byteswap()
@@ -51,29 +77,41 @@ def batch_of_rows(by_patient: dict[str, list[Row]]) -> ObservationBatch:
     )
 
 
+def _packed(place: int, device: int, signal: int, columns: Columns) -> Iterator[bytes]:
+    same = repeat(place), repeat(device), repeat(signal), columns.values, repeat(nan), repeat(nan)
+    stamps, received_at = columns.stamps, repeat(columns.received_at)
+    said = stamps, received_at, stamps, repeat(columns.device_sequence), repeat(columns.boot)
+    return map(ROW.pack, *same, *said)
+
+
 class RecordBuilder:
     """Gathers rows in order of receipt and gives journal records, each of one partition."""
 
     def __init__(self) -> None:
-        self._open: dict[int, dict[str, list[Row]]] = {}
+        self._open: dict[int, dict[str, list[Entry]]] = {}
         self._counts: dict[int, int] = {}
         self._records: list[tuple[int, bytes]] = []
 
-    def add(self, partition: int, patient: str, rows: Sequence[Row]) -> None:
-        """Rows of one patient, after all that were added before."""
-        count = self._counts.get(partition, 0)
-        if count + len(rows) > RECORD_ROWS:
-            rows = self._fill(partition, patient, rows, RECORD_ROWS - count)
-            count = 0
-        self._counts[partition] = count + len(rows)
+    def add(self, partition: int, patient: str, entries: Sequence[Entry], rows: int) -> None:
+        """Entries of one patient, so many rows, after all that were added before."""
+        count = self._counts.get(partition, 0) + rows
+        if count > RECORD_ROWS:
+            if len(entries) > 1:
+                for entry in entries:
+                    size = len(entry.values) if isinstance(entry, Columns) else 1
+                    self.add(partition, patient, [entry], size)
+                return
+            self._close(partition)
+            count = rows
+        self._counts[partition] = count
         by_patient = self._open.get(partition)
         if by_patient is None:
             by_patient = self._open[partition] = {}
         gathered = by_patient.get(patient)
         if gathered is None:
-            by_patient[patient] = list(rows)
+            by_patient[patient] = list(entries)
         else:
-            gathered += rows
+            gathered += entries
 
     def take(self) -> list[tuple[int, bytes]]:
         """(partition, record) pairs of all that was added; the builder is then empty."""
@@ -82,21 +120,8 @@ class RecordBuilder:
         records, self._records = self._records, []
         return records
 
-    def _fill(self, partition: int, patient: str, rows: Sequence[Row], room: int) -> Sequence[Row]:
-        """Close full records; the rows that begin the next one."""
-        by_patient = self._open.setdefault(partition, {})
-        if room:
-            by_patient.setdefault(patient, []).extend(rows[:room])
-        self._close(partition)
-        rest = rows[room:]
-        while len(rest) > RECORD_ROWS:
-            self._open[partition] = {patient: list(rest[:RECORD_ROWS])}
-            self._close(partition)
-            rest = rest[RECORD_ROWS:]
-        return rest
-
     def _close(self, partition: int) -> None:
-        by_patient = self._open.pop(partition)
+        by_patient = self._open.pop(partition, None)
         self._counts.pop(partition, None)
         if by_patient:
             self._records.append((partition, encode_record(batch_of_rows(by_patient))))

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ingest.batch import RecordBuilder, Row, rows_by_patient
+from ingest.batch import RecordBuilder, rows_by_patient
 from ingest.journal.protocol import Journal, partition_of
 from ingest.judge import Reading, bind, read
 from ingest.observation import Observation
 from ingest.payload.decoded import Reason, Rejection
-from ingest.plain import Message, PlainPath, Route
+from ingest.plain import Message, Plain, PlainPath
 from ingest.quarantine import Quarantine
 from ingest.registry import Registry
 from ingest.settings import IngestSettings
@@ -64,7 +64,7 @@ def append(decisions: Iterable[Decision], journal: Journal) -> int:
 def _gather(observations: Iterable[Observation], builder: RecordBuilder, partitions: int) -> int:
     count = 0
     for patient, rows in rows_by_patient(observations).items():
-        builder.add(_partition(patient, partitions), patient, rows)
+        builder.add(_partition(patient, partitions), patient, rows, len(rows))
         count += len(rows)
     return count
 
@@ -77,12 +77,12 @@ class Decided:
     """What became of a group of messages, ready to be written.
 
     records: (partition, record) pairs for the journal, with `accepted` samples. plain: for each
-    message its route and rows, or None where `explained` has the decision, in the same order.
+    message what it gives, or None where `explained` has the decision, in the same order.
     """
 
     records: list[tuple[int, bytes]]
     accepted: int
-    plain: Sequence[tuple[Route, Sequence[Row]] | None]
+    plain: Sequence[Plain | None]
     explained: Sequence[tuple[Message, Decision]]
 
 
@@ -108,11 +108,10 @@ class Decider:
             if found is None:
                 observations = next(nexts).observations
                 accepted += _gather(observations, builder, self._partitions)
-            else:
-                route, rows = found
-                if rows:
-                    builder.add(route.partition, route.patient, rows)
-                    accepted += len(rows)
+            elif found[2]:
+                route, entries, rows = found
+                builder.add(route.partition, route.patient, entries, rows)
+                accepted += rows
         return Decided(builder.take(), accepted, plain, list(zip(left, decisions, strict=True)))
 
 

@@ -9,11 +9,10 @@ definition of what this does: a property test compares the two.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import repeat
 from math import nan
 from typing import NamedTuple, Protocol
 
-from ingest.batch import Row
+from ingest.batch import COLUMNS_ROWS, Columns, Entry
 from ingest.catalogue import SIGNALS
 from ingest.journal.protocol import partition_of
 from ingest.observation import DeviceId, PatientId
@@ -45,6 +44,10 @@ class Route(NamedTuple):
     partition: int
 
 
+#: What a plain message gives: entries for its route's patient, and how many rows they are.
+Plain = tuple[Route, list[Entry], int]
+
+
 class PlainPath:
     """Keeps a route for each topic, for as long as the registry stays as it is."""
 
@@ -55,8 +58,8 @@ class PlainPath:
         self._routes: dict[str, Route | None] = {}
         self._content = registry.content
 
-    def read(self, messages: Iterable[Message]) -> list[tuple[Route, list[Row]] | None]:
-        """For each message its route and rows, or None if it is not plain.
+    def read(self, messages: Iterable[Message]) -> list[Plain | None]:
+        """For each message what it gives, or None if it is not plain.
 
         Call `refresh` of the registry before.
         """
@@ -64,17 +67,17 @@ class PlainPath:
             self._content = self._registry.content
             self._routes.clear()
         routes, largest = self._routes, self._settings.payload_max_bytes
-        found: list[tuple[Route, list[Row]] | None] = []
+        found: list[Plain | None] = []
         for message in messages:
             topic, payload = message.topic, message.payload
             if topic in routes:
                 route = routes[topic]
             else:
                 route = routes[topic] = self._route(topic)
-            rows = None
+            plain = None
             if route is not None and len(payload) <= largest:
-                rows = self._rows(route.device, payload, message.received_at)
-            found.append(None if rows is None or route is None else (route, rows))
+                plain = self._plain(route, payload, message.received_at)
+            found.append(plain)
         return found
 
     def _route(self, topic: str) -> Route | None:
@@ -88,14 +91,14 @@ class PlainPath:
             return None
         return Route(address.device, patient, partition_of(patient, self._partitions))
 
-    def _rows(self, device: str, payload: bytes, received_at: int) -> list[Row] | None:
-        plain = decode_plain(payload)
-        if plain is None:
+    def _plain(self, route: Route, payload: bytes, received_at: int) -> Plain | None:
+        decoded = decode_plain(payload)
+        if decoded is None:
             return None
-        stamps, values, sequence, boot = plain
-        screen = self._settings.screen
+        stamps, values, sequence, boot = decoded
+        screen, device = self._settings.screen, route.device
         first, last = received_at - screen.ancient_ns, received_at + screen.future_ns
-        rows: list[Row] = []
+        entries: list[Entry] = []
         if isinstance(stamps, int):
             if not first <= stamps <= last:
                 return None
@@ -105,12 +108,13 @@ class PlainPath:
                     return None
                 if not limits[0] <= value <= limits[1]:
                     return None
-                rows.append(
+                entries.append(
                     (device, signal, value, nan, nan, stamps, received_at, stamps, sequence, boot)
                 )
-            return rows
+            return route, entries, len(entries)
         if not (first <= min(stamps) and max(stamps) <= last):
             return None
+        rows = 0
         for signal, column in values.items():
             limits = _RANGES.get(signal)
             if limits is None or not isinstance(column, list) or len(column) != len(stamps):
@@ -118,10 +122,13 @@ class PlainPath:
             at, numbers = _said(stamps, column)
             if numbers and not (limits[0] <= min(numbers) and max(numbers) <= limits[1]):
                 return None
-            same = repeat(device), repeat(signal), numbers, repeat(nan), repeat(nan)
-            said = at, repeat(received_at), at, repeat(sequence), repeat(boot)
-            rows += zip(*same, *said, strict=False)  # what is repeated has no end
-        return rows
+            rows += len(numbers)
+            for begin in range(0, len(numbers), COLUMNS_ROWS):
+                part = slice(begin, begin + COLUMNS_ROWS)
+                entries.append(
+                    Columns(device, signal, numbers[part], at[part], received_at, sequence, boot)
+                )
+        return route, entries, rows
 
 
 def _said(stamps: list[int], column: list[float | None]) -> tuple[list[int], list[float]]:

@@ -189,3 +189,31 @@ def test_a_full_hand_over_queue_leaves_the_rest_for_another_connection(
             broker.publish(mid, TOPIC, message(60 + mid))
             assert broker.wait_for_pubacks(count) == rest[:count]
         assert {o.value for o in line.observations()} == {60.0 + mid for mid in range(1, 11)}
+
+
+def test_bytes_that_are_no_mqtt_bring_another_connection_and_are_counted(tmp_path: Path) -> None:
+    with FakeBroker() as broker, IngestLine(broker.port, tmp_path, "3.1.1") as line:
+        assert broker.subscribed.wait(10)
+        broker.publish(1, TOPIC, message(72))
+        assert broker.wait_for_pubacks(1) == [1]
+        broker.subscribed.clear()
+        broker.send(b"\x32\x0f" + b"\xff" * 15)  # a topic that ends behind its packet
+        assert broker.subscribed.wait(10)
+        assert line.service.subscriber.malformed == 1
+        eventually(lambda: line.service.subscriber.connected, "connected again")
+        broker.publish(1, TOPIC, message(73))
+        assert broker.wait_for_pubacks(1) == [1]
+        assert [o.value for o in line.observations()] == [72, 73]
+
+
+def test_a_message_of_many_megabytes_is_refused_and_its_neighbours_get_through(
+    tmp_path: Path,
+) -> None:
+    with FakeBroker() as broker, IngestLine(broker.port, tmp_path, "3.1.1") as line:
+        assert broker.subscribed.wait(10)
+        broker.publish(1, TOPIC, message(72))
+        broker.publish(2, TOPIC, b"x" * 20_000_000)  # cut at 16 MB as it comes
+        broker.publish(3, TOPIC, message(73))
+        assert broker.wait_for_pubacks(3) == [1, 2, 3]
+        assert [o.value for o in line.observations()] == [72, 73]
+        assert line.quarantine.summary() == {"payload_too_large": 1}

@@ -47,6 +47,11 @@ class FakeBroker:
         assert self._client is not None
         self._client.sendall(b"\x32" + _length(len(body)) + body)
 
+    def send(self, stream: bytes) -> None:
+        """Any bytes on the present connection."""
+        assert self._client is not None
+        self._client.sendall(stream)
+
     def drop(self) -> None:
         """Cut the connection without a word."""
         self.subscribed.clear()
