@@ -250,6 +250,10 @@ def measure(
         while not line:
             estimated.read(0.05)
             line = source.stdout.readline()
+        # Before the observations are looked through, which would age the last ones.
+        rest = time.monotonic() + 2.0
+        while estimated.read(0.05) < json.loads(line)["published"] and time.monotonic() < rest:
+            pass
     else:
         line = source.stdout.readline()
     report: dict[str, float] = json.loads(line)

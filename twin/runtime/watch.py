@@ -74,6 +74,8 @@ def _ingest(parts: Parts) -> Iterator[Metric]:
     counters, connected = ingest.counters, ingest.subscriber.connected
     yield Metric("twin_broker_connected", {}, float(connected), "1 while connected to the broker.")
     yield Metric("twin_messages_received_total", {}, counters.received, "MQTT messages received.")
+    malformed = ingest.subscriber.malformed
+    yield Metric("twin_mqtt_malformed_total", {}, malformed, "Connections that brought no MQTT.")
     yield Metric("twin_observations_accepted_total", {}, counters.accepted, "Samples accepted.")
     yield Metric("twin_observations_journalled_total", {}, counters.journalled, "Samples on disk.")
     for reason, count in dict(counters.refused).items():
