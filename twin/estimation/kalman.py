@@ -197,6 +197,10 @@ def update(x, i, z, r, p, row):  # type: ignore[no-untyped-def]
     are a true step: after enough of them the state jumps there.
     """
     nis = normalised(x, i, z, r)
+    if x[i, LAG] != x[i, LAG]:  # the first of a person: the population is no reason to doubt it
+        correct(x, i, z, r)
+        x[i, LAG] = x[i, M] + x[i, D]
+        return nis, 1.0
     weight = 1.0 / (1.0 + nis / p[row, ROBUST2])
     if nis > p[row, GATE]:
         if jumps(x, i, z, r, p, row):
@@ -206,8 +210,6 @@ def update(x, i, z, r, p, row):  # type: ignore[no-untyped-def]
     else:
         correct(x, i, z, r / weight)
         settle(x, i, z, r, p, row)
-    if x[i, LAG] != x[i, LAG]:
-        x[i, LAG] = x[i, M] + x[i, D]
     return nis, weight
 
 

@@ -50,6 +50,7 @@ class Oracle:
 
     def take(self, sample: Sample) -> None:
         kf = self.filter
+        first = self.stamp is None
         if self.stamp is not None and sample.stamp > self.stamp:
             kf.F, kf.Q = self.transition((sample.stamp - self.stamp) * 1e-9)
             kf.predict()
@@ -57,7 +58,7 @@ class Oracle:
         r = sample.noise_std if sample.noise_std > 0 else self.model.noise
         r = float(np.float32(r * r + 1 / 12))
         z = float(np.float32(sample.value)) - self.model.mean
-        if self.robust is not None:
+        if self.robust is not None and not first:
             e = z - float((H @ kf.x)[0, 0])
             nis = e * e / (float((H @ kf.P @ H.T)[0, 0]) + r)
             r *= 1 + nis / self.robust**2

@@ -126,7 +126,14 @@ def test_weight_is_one_over_one_plus_nis_over_c_squared() -> None:
     said = fed(Bank(base_model()), steady(60))
     nis, weight = said.estimates[:, E_NIS], said.estimates[:, E_WEIGHT]
     assert nis.max() > 1.0
-    np.testing.assert_allclose(weight, 1 / (1 + nis / 1.5**2), rtol=1e-14)
+    assert weight[0] == 1.0
+    np.testing.assert_allclose(weight[1:], 1 / (1 + nis[1:] / 1.5**2), rtol=1e-14)
+
+
+@pytest.mark.parametrize("value", [40.0, 72.0, 187.0, 250.0])
+def test_the_first_measurement_of_a_person_is_not_doubted(value: float) -> None:
+    mean = fed(Bank(base_model()), [Sample(0, value)]).estimates[0, E_MEAN]
+    assert mean == pytest.approx(value, abs=0.5)
 
 
 @pytest.mark.parametrize("noise", [nan, inf, -inf, -1.0, 0.0, 1e7])
