@@ -80,8 +80,9 @@ class FrameReader:
             skipped = min(self._skip, len(received))
             self._skip -= skipped
             received = received[skipped:]
-        self._parts.append(received)
-        self._held += len(received)
+        if received:
+            self._parts.append(received)
+            self._held += len(received)
 
     def cut(self, now: int, generation: int) -> tuple[list[Delivery], Packet | Malformed | None]:
         """The next messages, received now (ns UTC), and what ended them: another packet, bytes
