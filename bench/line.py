@@ -330,6 +330,8 @@ def main() -> None:
         }
     json.dump(results | {"load_after": os.getloadavg()[0]} | found, sys.stdout, indent=2)
     print()
+    if any(each["lost"] for each in found.values()):
+        raise SystemExit("messages were lost")
 
 
 if __name__ == "__main__":

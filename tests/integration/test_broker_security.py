@@ -6,8 +6,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
 
 from ingest.mqtt import Subscriber
 from ingest.settings import MqttSettings, TlsSettings
@@ -74,6 +77,44 @@ def test_ingest_signs_in_by_certificate_and_password(
     eventually(lambda: subscriber.connected, "connected")
     subscriber.stop()
     assert not subscriber.connected
+
+
+@pytest.mark.parametrize("reader", ["bulk", "stock"])
+def test_messages_larger_and_smaller_than_a_tls_record_all_come_through(
+    secured: MosquittoServer, certificates: Certificates, reader: Literal["bulk", "stock"]
+) -> None:
+    tls = TlsSettings(certificates.authority, certificates.certificate, certificates.key)
+    settings = MqttSettings(
+        port=secured.port, username="ingest", password="right", tls=tls, reader=reader
+    )
+    subscriber = Subscriber(settings, time.time_ns)
+    subscriber.start()
+    eventually(lambda: subscriber.connected, "connected")
+    sent = {b"%d" % n + b"x" * (50_000 if n % 20 == 0 else 50) for n in range(400)}
+    device = Client(CallbackAPIVersion.VERSION2, client_id="watch-7")
+    device.max_inflight_messages_set(200)
+    device.username_pw_set("ingest", "right")
+    device.tls_set(*map(str, (tls.authority, tls.certificate, tls.key)))
+    device.connect("127.0.0.1", secured.port)
+    device.loop_start()
+
+    def subscribed() -> bool:
+        device.publish("twin/v1/watch-7/telemetry", b"probe")
+        return bool(subscriber.take(100, 0.1, 0.0))
+
+    eventually(subscribed, "subscribed")
+    for payload in sent:
+        device.publish("twin/v1/watch-7/telemetry", payload, qos=1)
+    came: set[bytes] = set()
+    deadline = time.monotonic() + 20
+    while not sent <= came and time.monotonic() < deadline:
+        taken = subscriber.take(100, 0.2, 0.0)
+        came |= {each.payload for each in taken}
+        assert subscriber.acknowledge(taken) == len(taken)
+    device.disconnect()
+    device.loop_stop()
+    subscriber.stop()
+    assert came - {b"probe"} == sent
 
 
 def test_a_refusal_of_the_broker_is_said_and_tried_again(
