@@ -50,13 +50,15 @@ _STATUS = {status.value: status.name.lower() for status in Status}
 class Replayed:
     """Rows of a replay as an Arrow table with the columns `COLUMNS`, and what gave no row.
 
-    state (slots, STATE) and keys (slots,) (patient, signal) are the bank at the end.
+    state (slots, STATE) and keys (slots,) (patient, signal) are the bank at the end. taken (n,) are
+    the recording's rows that gave rows, in the table's order (which has 1 + horizons rows of each).
     """
 
     table: pa.Table
     counts: Mapping[str, int]
     keys: Sequence[tuple[str, str]]
     state: NDArray[np.float64]
+    taken: NDArray[np.int64]
 
 
 def replay(
@@ -99,7 +101,8 @@ def replay(
         (bank.patients.text[p], tuple(SIGNALS)[s])
         for p, s in zip(a["patient"][slots], a["model"][slots], strict=True)
     ]
-    return Replayed(table, dict(counts), keys, a["state"][slots])
+    taken = np.concatenate(columns_of.taken) if columns_of.taken else chosen
+    return Replayed(table, dict(counts), keys, a["state"][slots], taken)
 
 
 def _order(recording: Recording, order: Order) -> NDArray[np.int64]:
@@ -144,6 +147,7 @@ class _Columns:
     def __init__(self, recording: Recording, bank: Bank) -> None:
         devices = Names()
         self.recording, self.bank = recording, bank
+        self.taken: list[NDArray[np.int64]] = []
         self.patient = np.array([bank.number_of(p) for p in recording.patient], np.int64)
         self.device = np.array([devices.number(d) for d in recording.device], np.int32)
         self.signal = np.array([SIGNAL_ROW[code] for code in recording.signal], np.int64)
@@ -170,6 +174,7 @@ class _Columns:
             (updated.verdict == Verdict.ACCEPTED) | (updated.verdict == Verdict.BELATED)
         )
         counts["rows"] += len(shown)
+        self.taken.append(chosen[shown])
         signal = self.signal[chosen].astype(np.int32)
         ahead = [
             (seconds, *bank.project(states, shown, signal, np.full(len(shown), float(seconds))))
