@@ -144,6 +144,28 @@ def test_both_ways_make_the_same_records_and_refuse_the_same(
             assert decision.reading.surplus == 0
 
 
+def test_a_large_group_of_lists_and_single_values_makes_the_same_records(
+    registry: Registry,
+) -> None:
+    group = []
+    for n in range(300):
+        times = [NOW // MILLISECOND + 10 * n + k for k in range(n % 7 + 1)]
+        values = {"heart_rate": [60 + k for k in range(len(times))], "spo2": [97.5] * len(times)}
+        values["spo2"][0] = None
+        wide = {"times": times, "values": values, "sequence": n}
+        payload = wide if n % 3 else {"time": times[0], "values": {"heart_rate": 70 + n % 9}}
+        group.append(message(payload, TOPICS[n % 5]))
+    group.append(
+        message({"times": [ms + k for k in range(2_000)], "values": {"spo2": [97] * 2_000}})
+    )
+    long = MemoryJournal()
+    accepted = append(decide(group, registry, SETTINGS), long)  # type: ignore[arg-type]
+    decided = Decider(registry, SETTINGS, MemoryJournal.partitions).decide(group)
+    assert None not in decided.plain
+    assert decided.accepted == accepted > 3_000
+    assert sorted(decided.records) == sorted(long.records)
+
+
 def message(payload: object, topic: str = TOPICS[0]) -> Delivery:
     return Delivery(topic, json.dumps(payload).encode(), NOW, 1, 1)
 
