@@ -32,6 +32,7 @@ from ingest.observation import (
     encode_record,
 )
 from twin.estimate import encode_output
+from twin.estimation.bank import warm_up
 from twin.estimation.models import ModelFile, base_model
 from twin.rotation import Rotation
 from twin.snapshot import SnapshotFolder, SnapshotUnreadable, position_in, restore
@@ -160,6 +161,7 @@ class TwinWorker:
     def _run(self) -> None:
         membership = self._joined()
         try:
+            warm_up()
             while not self._stopping.is_set():
                 entries = membership.read(READ_RECORDS, READ_TIMEOUT)
                 if entries:

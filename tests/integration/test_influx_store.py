@@ -238,12 +238,12 @@ def test_a_large_batch_goes_in_several_bodies(
     assert count(influx_server, "observation", "value") == n
 
 
-def test_wrong_token_and_missing_bucket_keep_everything(
+def test_wrong_token_and_wrong_organisation_keep_everything(
     settings: InfluxSettings, tmp_path: Path
 ) -> None:
     for wrong, status in (
         (replace(settings, token="wrong"), "401"),
-        (replace(settings, bucket="nowhere"), "404"),
+        (replace(settings, org="nowhere"), "404"),
     ):
         with InfluxSink(wrong, tmp_path / f"{status}.db") as sink:
             with pytest.raises(StoreUnavailable, match=status):
@@ -319,3 +319,14 @@ def test_what_the_database_asks_for_is_honoured(status: int, tmp_path: Path) -> 
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def test_a_bucket_that_is_missing_is_made_and_nothing_is_lost(
+    influx_server: InfluxServer, settings: InfluxSettings, tmp_path: Path
+) -> None:
+    with InfluxSink(replace(settings, bucket="fresh"), tmp_path / "fresh.db") as sink:
+        with pytest.raises(StoreUnavailable, match="is made"):
+            sink.write_all([batch(observed(START, 70))], 1)
+        assert sink.position == 0
+        assert sink.write_all([batch(observed(START, 70))], 1).accepted == 1
+        assert sink.position == 1

@@ -11,6 +11,7 @@ tv = 0 makes d an Ornstein–Uhlenbeck process. All constants come from a versio
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from ingest.catalogue import SIGNALS
 from ingest.instant import SECOND
+from twin.estimate import Z50, Z90, Z95
 
 #: Columns of the parameter table that the kernel reads, one row a signal.
 (
@@ -69,7 +71,8 @@ class SignalModel:
     gate: nis from which a measurement may be the start of a true step; step_samples,
     step_samples_several: so many mutually consistent ones make it one, with one and with several
     devices; trend_time: the time over which the trend is taken; expected_interval: between
-    measurements of a usual device; source: where the numbers come from.
+    measurements of a usual device; calibration: rows of a horizon (s) and factors on the 50, 90
+    and 95 % bands of a forecast so far ahead (`scales`); source: where the numbers come from.
     """
 
     mean: float
@@ -88,6 +91,22 @@ class SignalModel:
     step_samples_several: int = 8
     trend_time: float = 900.0
     expected_interval: float = 0.0
+    calibration: tuple[tuple[float, float, float, float], ...] = ()
+
+    def scales(self, horizon: float) -> tuple[float, float, float]:
+        """Factors on the half-widths of the 50, 90 and 95 % bands of a forecast, horizon in s.
+
+        Linear in the horizon from 1 at 0 to the first declared, linear in its logarithm between
+        declared ones, the last one's beyond.
+        """
+        before = (0.0, 1.0, 1.0, 1.0)
+        for after in self.calibration:
+            if horizon <= after[0]:
+                part = _part(horizon, before[0], after[0])
+                a, b, c = (x + part * (y - x) for x, y in zip(before[1:], after[1:], strict=True))
+                return a, b, c
+            before = after
+        return before[1:]
 
     def wander(self) -> float:
         """Variance of mean − smoothed mean of a person at rest (docs/models.md, trend)."""
@@ -103,6 +122,12 @@ class SignalModel:
         mixed = 1.0 / (1.0 / tg + 1.0 / tv)
         var_d += q * k * k * (0.5 * tv - 2.0 * mixed + 0.5 * tg)
         return var_d, q * k * (0.5 * tv - mixed), 0.5 * q * tv
+
+
+def _part(horizon: float, before: float, after: float) -> float:
+    if before == 0:
+        return horizon / after
+    return math.log(horizon / before) / math.log(after / before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +230,10 @@ def _signal(where: str, code: str, table: Any) -> SignalModel:
     if not isinstance(table.get("source"), str) or not table["source"]:
         raise ModelError(f"{where}.source", table.get("source"), "where the constants come from")
     for key, value in table.items():
-        if key != "source":
+        if key not in ("source", "calibration"):
             _check_number(f"{where}.{key}", key, value)
-    model = SignalModel(**table)
+    calibration = _calibration(f"{where}.calibration", table.get("calibration", []))
+    model = SignalModel(**{**table, "calibration": calibration})
     _check_stable(where, model)
     return model
 
@@ -220,6 +246,29 @@ def _check_number(where: str, key: str, value: object) -> None:
         raise ModelError(where, value, f"{lower:g} to {upper:g}")
     if key in ("ring", "step_samples", "step_samples_several") and value != int(value):
         raise ModelError(where, value, "a whole number")
+
+
+def _calibration(where: str, rows: object) -> tuple[tuple[float, float, float, float], ...]:
+    """Rows of horizon (s) and three factors, horizons growing, bands in order."""
+    expected = "rows [horizon in s, factor of the 50, 90, 95 % band], horizons growing"
+    if not isinstance(rows, list):
+        raise ModelError(where, rows, expected)
+    read: list[tuple[float, float, float, float]] = []
+    for row in rows:
+        if not (isinstance(row, list) and len(row) == 4 and all(map(_is_number, row))):
+            raise ModelError(where, row, expected)
+        horizon, *factors = map(float, row)
+        if horizon <= (read[-1][0] if read else 0.0):
+            raise ModelError(where, row, expected)
+        widths = [z * factor for z, factor in zip((Z50, Z90, Z95), factors, strict=True)]
+        if not 0.01 <= widths[0] < widths[1] < widths[2] <= 100:
+            raise ModelError(where, row, "factors that keep the 50, 90 and 95 % bands in order")
+        read.append((horizon, factors[0], factors[1], factors[2]))
+    return tuple(read)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _check_stable(where: str, model: SignalModel) -> None:

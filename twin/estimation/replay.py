@@ -182,6 +182,17 @@ class _Columns:
         ]
         return self._table(chosen[shown], _shown(updated, shown), ahead)
 
+    def _scales(
+        self, chosen: NDArray[np.int64], horizons: Sequence[float]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Factors of the 50, 90 and 95 % bands, a row's horizons beside each other."""
+        models, codes = self.bank.model_file.signals, tuple(SIGNALS)
+        table = np.ones((len(codes), len(horizons), 3))
+        for code, model in models.items():
+            table[SIGNAL_ROW[code]] = [model.scales(horizon) for horizon in horizons]
+        scales = table[self.signal[chosen]].reshape(-1, 3)
+        return scales[:, 0], scales[:, 1], scales[:, 2]
+
     def _table(
         self,
         chosen: NDArray[np.int64],
@@ -198,7 +209,7 @@ class _Columns:
         each = 1 + len(ahead)
         mean = np.stack([e[:, E_MEAN], *(m for _, m, _ in ahead)], axis=1).reshape(-1)
         std = np.stack([np.sqrt(e[:, E_VAR]), *(s for _, _, s in ahead)], axis=1).reshape(-1)
-        band = bands(mean, std)
+        band = bands(mean, std, *self._scales(chosen, [0.0, *(h for h, _, _ in ahead)]))
         now_only = np.arange(each) > 0
         blank = np.tile(now_only, len(chosen))
         belated = updated.verdict == Verdict.BELATED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ingest.instant import DAY
 from ingest.journal.sqlite import SqliteJournal
@@ -18,10 +19,13 @@ from twin.runtime.clock import Clock
 from twin.runtime.shared_store import SharedStore
 from twin.snapshot import SnapshotFolder
 from twin.store.embedded import EmbeddedStore
-from twin.store.influx import InfluxSettings, InfluxSink
-from twin.store.influx_reading import InfluxHistory
 from twin.store.writer import StoreWriter
 from twin.worker import TwinWorker
+
+if TYPE_CHECKING:
+    from twin.store.influx import InfluxSettings, InfluxSink
+
+# InfluxDB's client is imported only where it is used: it takes a quarter of a second to load.
 
 ROLES = frozenset({"ingest", "worker", "store", "care"})
 
@@ -37,7 +41,6 @@ class Parts:
     worker: TwinWorker | None = None
     writers: dict[str, StoreWriter] = field(default_factory=dict)
     history: History | None = None
-    influx: InfluxSink | None = None
 
 
 def make_parts(
@@ -51,7 +54,7 @@ def make_parts(
     settings = config.ingest_settings(speed)
     embedded = _embedded(config, roles, opened)
     influx = _influx(config, roles, opened)
-    known = min((sink.position for sink in (embedded, influx) if sink is not None), default=0)
+    known = max((sink.position for sink in (embedded, influx) if sink is not None), default=0)
     journal = SqliteJournal(
         paths.journal,
         config.journal.partitions,
@@ -64,7 +67,7 @@ def make_parts(
     opened.callback(registry.close)
     quarantine = Quarantine(paths.quarantine, settings.quarantine)
     opened.callback(quarantine.close)
-    parts = Parts(journal, registry, quarantine, influx=influx)
+    parts = Parts(journal, registry, quarantine)
     _add_flow(parts, config, roles, clock, settings)
     if embedded is not None:
         parts.writers["embedded"] = StoreWriter(journal, embedded, "embedded")
@@ -103,6 +106,8 @@ def _embedded(config: Config, roles: frozenset[str], opened: ExitStack) -> Embed
 
 def influx_settings(config: Config) -> InfluxSettings:
     """What the store package wants to know of InfluxDB."""
+    from twin.store.influx import InfluxSettings
+
     influx = config.store.influx
     if influx is None:
         raise ValueError("store.influx is not configured")
@@ -120,6 +125,8 @@ def influx_settings(config: Config) -> InfluxSettings:
 def _influx(config: Config, roles: frozenset[str], opened: ExitStack) -> InfluxSink | None:
     if "store" not in roles or "influx" not in config.store.kinds:
         return None
+    from twin.store.influx import InfluxSink
+
     sink = InfluxSink(influx_settings(config), config.paths.influx_progress)
     opened.callback(sink.close)
     return sink
@@ -127,6 +134,8 @@ def _influx(config: Config, roles: frozenset[str], opened: ExitStack) -> InfluxS
 
 def _history(config: Config, embedded: EmbeddedStore | None, opened: ExitStack) -> History:
     if config.store.kinds[0] == "influx":
+        from twin.store.influx_reading import InfluxHistory
+
         return InfluxHistory(influx_settings(config))
     if embedded is not None:
         return embedded

@@ -38,6 +38,9 @@ _WHY = {
 }
 
 
+_NOT_FOUND = 404
+
+
 @dataclass(frozen=True, slots=True)
 class InfluxSettings:
     """Where the database is. fields "full": all that an estimate has (30 instead of 12 µs of
@@ -102,7 +105,8 @@ class _Outcome:
 
 
 class InfluxSink:
-    """Sink that writes to a bucket. progress: its own small file (position, rejected points).
+    """Sink that writes to a bucket, which it makes if it is missing. progress: its own small file
+    (position, rejected points).
 
     Not to be used from several threads at once. Nothing is ever dropped: what the database will
     never take is in the progress file's `rejected`, all else is tried again by the caller.
@@ -197,6 +201,8 @@ class InfluxSink:
         except ApiException as error:
             if error.status in _SPLIT:
                 return error.status, str(error.message)
+            if error.status == _NOT_FOUND and self.prepare():
+                raise StoreUnavailable("the bucket was missing and is made", 0.0) from error
             raise _unavailable(error) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise StoreUnavailable(f"no answer: {type(error).__name__}") from error

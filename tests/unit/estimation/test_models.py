@@ -67,7 +67,7 @@ REFUSED = [
     ('name = "x"\nversion = "1"\nsignal = 3', "base.toml: signal", "a table for each signal"),
     ('name = "x"\nversion = "1"\n[signal]\nspo2 = 3', "signal.spo2", "a table of constants"),
     (model_text("pulse", **HEART_RATE), "signal.pulse", "one of heart_rate"),
-    (table(ringg=3), "signal.heart_rate.ringg", "one of deviation_noise"),
+    (table(ringg=3), "signal.heart_rate.ringg", "one of calibration, deviation_noise"),
     (table(mean=True), "signal.heart_rate.mean", "a number"),
     (table(mean="high"), "signal.heart_rate.mean", "a number"),
     (table(mean=float("nan")), "signal.heart_rate.mean", "a number"),
@@ -111,3 +111,32 @@ def test_a_model_file_that_cannot_be_used_is_refused_with_place_and_expectation(
 def test_a_refusal_names_the_file_that_was_given() -> None:
     with pytest.raises(ModelError, match=r"^mine\.toml: signal\.heart_rate\.ring: got 1, "):
         parse_model(table(ring=1), "mine.toml")
+
+
+def test_calibration_factors_are_interpolated_in_the_logarithm_of_the_horizon() -> None:
+    rows = [[10, 0.8, 0.9, 1.0], [1000, 0.4, 0.7, 1.2]]
+    model = parse_model(model_text(**HEART_RATE, calibration=rows)).signals["heart_rate"]
+    assert model.scales(0.0) == (1.0, 1.0, 1.0)
+    assert model.scales(5.0) == pytest.approx((0.9, 0.95, 1.0))
+    assert model.scales(10.0) == pytest.approx((0.8, 0.9, 1.0))
+    assert model.scales(100.0) == pytest.approx((0.6, 0.8, 1.1))
+    assert model.scales(1e6) == pytest.approx((0.4, 0.7, 1.2))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        5,
+        [[60, 1.0, 1.0]],
+        [[60, 1.0, 1.0, "1"]],
+        [[60, 1.0, 1.0, 1.0], [60, 1.0, 1.0, 1.0]],
+        [[0, 1.0, 1.0, 1.0]],
+        [[60, 5.0, 1.0, 1.0]],
+        [[60, 1.0, 1.0, 0.5]],
+        [[60, 0.0, 1.0, 1.0]],
+    ],
+)
+def test_a_calibration_that_cannot_be_is_refused_with_its_place(rows: object) -> None:
+    with pytest.raises(ModelError) as refused:
+        parse_model(model_text(**HEART_RATE, calibration=rows))
+    assert refused.value.where.endswith("signal.heart_rate.calibration")
