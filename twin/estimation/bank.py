@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from ingest.catalogue import SIGNALS
 from ingest.instant import SECOND
 from ingest.journal.protocol import partition_of
-from twin.estimation.forecast import project
-from twin.estimation.kalman import DISCRETE, ESTIMATE, NEVER, STATE, process
+from twin.estimation.kalman import DISCRETE, ESTIMATE, NEVER, STATE, process, project
 from twin.estimation.models import PARAMETERS, ModelFile, base_model
 from twin.estimation.names import Names
 from twin.estimation.slots import Slots

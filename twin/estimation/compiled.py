@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
-from numba import njit
+import numba
+from platformdirs import user_cache_path
 
-# _nrt=False: no array is made inside, so none is counted. With counting, every call that takes
-# arrays costs atomic increments that are dearer than a whole Kalman update (a factor of two).
+# _nrt=False: no array is made inside, so none needs to be counted.
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
+_SOURCES = ("compiled.py", "kalman.py", "models.py")
+
+
+def _keep_apart() -> None:
+    """Cache compiled code under the hash of its sources, in the user's cache folder.
+
+    The compiler itself looks only at the file of the function that is called: a constant changed in
+    another file would go on acting with its old value.
+    """
+    digest = blake2b(digest_size=8)
+    for name in _SOURCES:
+        digest.update(Path(__file__).with_name(name).read_bytes())
+    folder = user_cache_path("wearable-twin") / "kernel" / digest.hexdigest()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return  # nowhere to keep it: beside the source, if that is possible, else in memory
+    numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
+
+
+_keep_apart()
 
 #: Decorator; the plain function stays at `.py_func`, which unit tests step through.
-compiled: Any = njit(**_OPTIONS)
+compiled: Any = numba.njit(**_OPTIONS)

@@ -4,6 +4,8 @@ predict → robust update → re-acquisition → ring. Called by `bank.py` with 
 uncompiled function (`.py_func`) is what unit tests step through. + − × / sqrt and this module's own
 exp are the only arithmetic, one implementation of each, no fastmath, nothing in parallel: replay is
 bit for bit. Letters as in docs/models.md: state (m, d, v), covariance P, H = (1, 1, 0).
+
+One file on purpose, though a long one: it is one algorithm, read from top to bottom.
 """
 
 from __future__ import annotations
@@ -484,3 +486,23 @@ def process(  # type: ignore[no-untyped-def]
         estimate(state, k, params, row, out, n, own_nis, own_weight)
         keep(states, n, state, k)
     return order.shape[0], revisions
+
+
+@compiled
+def project(state, slot, params, model, seconds, x, cache, cache_dt, mean, var):  # type: ignore[no-untyped-def]
+    """Mean and variance of each listed slot, so many seconds after its state's time.
+
+    state (slots, STATE), slot (n,), params (signals, PARAMETERS), model (slots,), seconds (n,);
+    x (1, STATE), cache (signals, DISCRETE) and cache_dt (signals,) are scratch; mean, var (n,) are
+    written. The states stay as they are.
+    """
+    for n in range(slot.shape[0]):
+        k = slot[n]
+        row = model[k]
+        for j in range(STATE):
+            x[0, j] = state[k, j]
+        step = np.int64(seconds[n] * 1e9)
+        if step > 0:
+            predict(x, 0, step, params, row, cache, cache_dt)
+        mean[n] = x[0, M] + x[0, D]
+        var[n] = max(x[0, PMM] + 2.0 * x[0, PMD] + x[0, PDD], 0.0)
