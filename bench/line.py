@@ -62,7 +62,7 @@ WHOLE = ("ingest", "worker", "store")
 LOADS = {
     "flood": Load(),
     "flood_stock": Load(reader="stock", share=0.3),
-    "flood_columns": Load(samples=10, share=0.3),
+    "flood_columns": Load(samples=10),
     "line": Load(WHOLE),
     "steady": Load(WHOLE, rate=2_000.0),
 }

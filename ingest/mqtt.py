@@ -2,7 +2,9 @@
 
 Hand-over queue, of lists of messages: each is what one read of the socket brought
   bound   `queue_messages`. With MQTT 5 the Receive Maximum, with 3.1.1 the broker's own window,
-          keeps QoS 1 messages far below it.
+          keeps QoS 1 messages far below it; not so mosquitto 2.0.11, which sends all that it
+          has queued as soon as one of a full window is acknowledged.
+  half    the bulk reader reads no more for a while, and TCP holds the broker back.
   full    QoS 0: dropped, counted in `dropped`. QoS 1: left unacknowledged, and so is all that
           follows on this connection (counted in `left`); once the queue is half empty the
           connection is made anew and the broker sends them again. Nothing acknowledged is lost.
@@ -194,6 +196,7 @@ class Subscriber:
                 self._now,
                 lambda: self.generation,
                 self._on_messages,
+                self._has_room,
                 self._largest,
             )
         else:
@@ -264,6 +267,11 @@ class Subscriber:
         if messages:
             self._put += len(messages)
             self._queue.put((messages, size))
+
+    def _has_room(self) -> bool:
+        """Whether to read on. What is only left for another connection takes no room."""
+        leaves = not self._taking or self._overflowed == self.generation
+        return leaves or self.waiting < self._bound // 2
 
     def _fitting(self, messages: list[Delivery], room: int) -> list[Delivery]:
         """Those for which there is room. QoS 0: the others are dropped; QoS 1: from the first

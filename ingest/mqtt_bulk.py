@@ -28,6 +28,8 @@ LARGEST = 16 * 1024 * 1024
 #: Least time between two reads, seconds: each costs about as much as 50 messages, so at a high
 #: rate they are left to gather; the delay is small beside a commit.
 _BREATH_S = 0.001
+#: While the receiver has no room, it is asked again so often, seconds.
+_PAUSE_S = 0.005
 
 
 class BulkClient(Client):
@@ -35,7 +37,9 @@ class BulkClient(Client):
 
     hand_over(messages, bytes) is called in the loop thread, in order of receipt, with what one
     read brought; it must not raise, and `on_message` is not called. now: ns UTC. generation: of the
-    present connection. malformed: connections given up because what came was no MQTT.
+    present connection. has_room: whether more can be taken just now; while not, nothing is read and
+    the broker's own sending stands still (but for half the keep-alive time at most: the answer to
+    our ping is behind what is not read). malformed: connections given up because of such bytes.
     """
 
     def __init__(
@@ -45,6 +49,7 @@ class BulkClient(Client):
         now: Callable[[], int],
         generation: Callable[[], int],
         hand_over: Callable[[list[Delivery], int], None],
+        has_room: Callable[[], bool] = lambda: True,
         largest: int = LARGEST,
     ) -> None:
         super().__init__(
@@ -57,8 +62,9 @@ class BulkClient(Client):
         self._now = now
         self._connection = generation
         self._hand_over = hand_over
+        self._has_room = has_room
         self._frames = FrameReader(five, largest)
-        self._read_at = 0.0
+        self._read_at = time.monotonic()
         self.malformed = 0
 
     def reconnect(self) -> MQTTErrorCode:
@@ -83,9 +89,12 @@ class BulkClient(Client):
         """Called by paho's loop when there is something to read."""
         if self._sock is None:
             return MQTTErrorCode.MQTT_ERR_NO_CONN
-        pause = self._read_at + _BREATH_S - time.monotonic()
-        if pause > 0:
-            time.sleep(pause)
+        since = time.monotonic() - self._read_at
+        if since < self._keepalive / 2 and not self._has_room():
+            time.sleep(_PAUSE_S)
+            return MQTTErrorCode.MQTT_ERR_SUCCESS
+        if since < _BREATH_S:
+            time.sleep(_BREATH_S - since)
         result = self._read()
         self._read_at = time.monotonic()
         return self._loop_rc_handle(result) if result else MQTTErrorCode.MQTT_ERR_SUCCESS

@@ -166,7 +166,7 @@ def test_a_full_hand_over_queue_leaves_the_rest_for_another_connection(
     tmp_path: Path, reader: Reader
 ) -> None:
     journal = HeldJournal(tmp_path)
-    narrow = settings(queue_messages=4)
+    narrow = settings(queue_messages=4, keepalive_s=2)  # half of it is waited for room
     with (
         FakeBroker() as broker,
         IngestLine(broker.port, tmp_path, "3.1.1", journal, narrow, reader=reader) as line,

@@ -56,7 +56,7 @@ def bulk(five: bool, events: Events, largest: int = 1 << 20) -> BulkClient:
     def arrived(messages: list[Delivery], _size: int) -> None:
         events.extend(("message", m.topic, m.payload, m.mid) for m in messages)
 
-    client = BulkClient("ingest", five, lambda: 1, lambda: 1, arrived, largest)
+    client = BulkClient("ingest", five, lambda: 1, lambda: 1, arrived, largest=largest)
     listen(client, events)
     return client
 
@@ -243,3 +243,19 @@ def test_acknowledgements_of_a_lost_connection_are_never_written() -> None:
         client.reconnect()
         client.loop_write()
         assert theirs.recv(4_096)[0] & 0xF0 == 0x10  # CONNECT, and nothing before it
+
+
+def test_nothing_is_read_while_there_is_no_room_but_not_for_ever() -> None:
+    events: Events = []
+    client = bulk(False, events)
+    client._keepalive = 1_000
+    with connected(client) as broker:
+        broker.sendall(connack())
+        read_all(client)
+        client._has_room = lambda: False
+        broker.sendall(publish(TOPIC, b"a", 1))
+        client.loop_read()
+        assert [event[0] for event in events] == ["connect"]
+        client._read_at -= 500  # half the keep-alive time ago
+        client.loop_read()
+        assert [event[0] for event in events] == ["connect", "message"]
