@@ -179,10 +179,15 @@ def test_raw_history_comes_in_pages_that_next_leads_through() -> None:
         ("from=yesterday", "from"),
         ("to=2026-11-25T08:00:00", "to"),
         ("to=99999999999999999999", "to"),
+        ("to=-9223372036854", "to"),
         (f"from={T0_MS}&to={T0_MS}", "from"),
         ("points=0", "points"),
         ("points=many", "points"),
         ("points=100000", "points"),
+        ("after=zzz", "after"),
+        ("after=9e99", "after"),
+        ("after=9999999999999999999", "after"),
+        ("after=%00", "after"),
     ],
 )
 def test_a_wrong_parameter_is_named_with_what_came_and_what_was_expected(

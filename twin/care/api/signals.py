@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote, urlencode
 
 import numpy as np
@@ -26,7 +27,12 @@ router = APIRouter(prefix="/api/v1")
 MOST_POINTS = 10_000
 _WHEN = "ISO-8601 with zone, or epoch milliseconds"
 #: Epoch ms that still fit int64 ns (years 1678–2262).
-_MOST_MS = (2**63 - 1) // MILLISECOND
+#: A year less than int64 holds, so that an hour before it is still a time.
+_MOST_MS = (2**63 - 1) // MILLISECOND - 366 * 86_400_000
+
+
+#: What a store gives as the cursor of the next page; anything else never came from one.
+_CURSOR = re.compile(r"-?[0-8]?\d{1,18}", re.ASCII)
 
 
 @router.get("/patients/{patient}/signals/{code}", responses=answers(SignalBody))
@@ -50,6 +56,9 @@ def signal_history(
     since = to - HOUR if start is None else instant_of("from", start)
     if since >= to:
         raise Problem(422, "an empty interval", name="from", got=str(start), expected="before to")
+    if after is not None and _CURSOR.fullmatch(after) is None:
+        expected = "`next` of the page before"
+        raise Problem(422, "not a cursor", name="after", got=after[:32], expected=expected)
     if points is not None and not 1 <= points <= MOST_POINTS:
         expected = f"1 to {MOST_POINTS}"
         raise Problem(422, "points", name="points", got=str(points), expected=expected)
