@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from ingest.instant import SECOND
 from ingest.journal.protocol import Entry, Progress
 from twin.snapshot import Captured, SnapshotFolder, capture
 from twin.step import TwinState
+
+log = logging.getLogger(__name__)
 
 #: A partition's turn comes after this long or this many journal entries, whichever is first.
 EVERY = 60 * SECOND
@@ -70,12 +73,17 @@ class Rotation:
             return {}
         partition, future = self._flight
         self._flight = None
-        return {partition: future.result()}
+        try:
+            return {partition: future.result()}
+        except OSError as error:  # a full disk: the journal keeps what this would have spared it
+            log.error("snapshot of partition %d cannot be written: %s", partition, error)
+            return {}
 
     def _abandon_flight(self) -> None:
         if self._flight is not None:
-            self.folder.delete(self._flight[1].result())
-            self._flight = None
+            wait([self._flight[1]])
+            for name in self._landed().values():
+                self.folder.delete(name)
 
     def _write(self, captured: Captured) -> str:
         self.folder.write(captured.name, captured.encode())

@@ -154,11 +154,15 @@ class SnapshotFolder:
         """Blocks on the disk (fsync of file and folder)."""
         self.folder.mkdir(parents=True, exist_ok=True)
         draft = self.folder / f"{name}.draft"
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(self.folder / name)
+        try:
+            with draft.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.rename(self.folder / name)
+        except OSError:
+            draft.unlink(missing_ok=True)  # on a full disk half a snapshot is in the way
+            raise
         folder = os.open(self.folder, os.O_RDONLY)
         try:
             os.fsync(folder)

@@ -167,7 +167,7 @@ class TwinWorker:
                 if entries:
                     self._take(entries)
             if self._committed:
-                membership.commit(self._rotation.everything(self.state, self._committed))
+                self._snapshot_everything(membership)
         except Stopped:
             log.warning("stopped while the estimates journal was full; the last step is not in it")
         except BaseException as error:
@@ -176,6 +176,13 @@ class TwinWorker:
         finally:
             membership.close()
             self._rotation.close()
+
+    def _snapshot_everything(self, membership: Worker) -> None:
+        """So that the next start is quick. On a full disk it is slower: those before are there."""
+        try:
+            membership.commit(self._rotation.everything(self.state, self._committed))
+        except (OSError, JournalFull) as error:
+            log.warning("stopped without snapshots: %s", error)
 
     def _take(self, entries: Sequence[Entry]) -> None:
         placed = [one for entry in entries if (one := self._decode(entry)) is not None]
@@ -197,15 +204,15 @@ class TwinWorker:
 
     def _commit(self, progress: Mapping[int, Progress]) -> None:
         """Commit, waiting while the estimates journal is full: nothing is thrown away."""
-        while not self._stopping.is_set():
+        while True:
             try:
                 self._joined().commit(progress)
             except JournalFull:
                 self.counts.stalls += 1
-                self._stopping.wait(FULL_RETRY)
-                continue
-            return
-        raise Stopped
+                if self._stopping.wait(FULL_RETRY):
+                    raise Stopped from None
+            else:
+                return
 
     def _decode(self, entry: Entry) -> Placed | None:
         try:

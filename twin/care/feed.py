@@ -284,5 +284,9 @@ class Feed:
         if self._saved is not None:
             with self._lock:
                 dumped, position = self._latest.dump(), self._latest.position
-            save_fold(self._saved, dumped)
-            self.saved_position = position
+            try:
+                save_fold(self._saved, dumped)
+            except OSError as error:  # a full disk stops no page; the journal is kept meanwhile
+                _log.error("what pages show cannot be saved: %s", error)
+            else:
+                self.saved_position = position

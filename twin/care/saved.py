@@ -24,11 +24,15 @@ def load_fold(path: Path) -> Latest:
 
 
 def save_fold(path: Path, dumped: bytes) -> None:
-    """Replace the saved fold, whole or not at all."""
+    """Replace the saved fold, whole or not at all. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
-    with fresh.open("wb") as file:
-        file.write(dumped)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    try:
+        with fresh.open("wb") as file:
+            file.write(dumped)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise

@@ -94,10 +94,14 @@ class Housekeeping:
                 _log.exception("housekeeping failed; tried again in %s s", EVERY_S)
 
     def turn(self) -> None:
-        """Do everything once."""
-        for name, position in self.readers.items():
-            self.files.remember(name, position())
-        self.each_time()
+        """Do everything once. On a full disk nothing can be remembered, and trimming is what helps:
+        what was remembered before is then an older position, which is safe."""
+        try:
+            for name, position in self.readers.items():
+                self.files.remember(name, position())
+            self.each_time()
+        except OSError as error:
+            _log.error("readers' positions cannot be saved: %s", error)
         if self.trims:
             self._trim("observations", needed_from(self.journal))
             self._trim("estimates", self.files.slowest(self.configured))

@@ -3,9 +3,11 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from ingest.journal.protocol import Entry
-from tests.support.care import feed_of, parts_of, told
+from ingest.journal.sqlite import SqliteJournal
+from tests.support.care import NOW, feed_of, parts_of, told
 from tests.support.ward import MemoryPeople, Said, batch_of
 from twin.care.api.stream import events
 from twin.care.feed import Feed
@@ -221,3 +223,24 @@ def test_a_damaged_record_is_counted_and_its_neighbours_are_folded() -> None:
     feed.take([Entry(0, 1, torn), Entry(0, 2, good)], 2)
     assert feed.damaged == 1
     assert feed.reading().rows["mean"].tolist() == [71.0]
+
+
+def test_a_feed_that_cannot_save_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "care").write_text("in the place of the folder")
+    journal = SqliteJournal(tmp_path / "journal", 1, reserve_bytes=1 << 16)
+    feed = Feed(journal, MemoryPeople(), lambda: NOW, saved=tmp_path / "care" / "latest.bin")
+
+    async def scene() -> None:
+        feed.start()
+        for position in (1, 2):  # the first is saved, or not, before the second is read
+            journal.append("estimates", [(0, encode_output(batch_of(Said())))])
+            async with asyncio.timeout(5):
+                while feed.position < position:
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+        assert feed.alive
+        feed.stop()
+
+    asyncio.run(scene())
+    journal.close()
+    assert feed.saved_position == 0  # the journal must keep what is nowhere else

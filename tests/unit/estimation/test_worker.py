@@ -126,6 +126,42 @@ def test_a_stop_after_records_of_one_partition_only_is_graceful(tmp_path: Path) 
     journal.close()
 
 
+def test_a_stop_in_the_middle_of_a_step_finishes_it_and_snapshots(tmp_path: Path) -> None:
+    journal = opened(tmp_path / "j")
+    append(journal, RECORDS)
+
+    def stopping_once_stepped() -> int:
+        if worker.counts.observations:
+            worker._stopping.set()
+        return T0
+
+    worker = TwinWorker(journal, SnapshotFolder(tmp_path / "s"), stopping_once_stepped)
+    worker.start()
+    worker._thread.join(20)  # type: ignore[union-attr]
+    assert not worker.alive
+    assert worker.fault is None
+    end = journal.committed()[0]
+    assert end > 0
+    assert all(journal.snapshots(p) for p in range(PARTITIONS))
+    assert set(journal.committed().values()) == {end}
+    with working(journal, tmp_path / "s") as second:
+        wait_for(second, journal)
+    assert said(journal) == expected(RECORDS)
+    journal.close()
+
+
+def test_where_no_snapshot_can_be_written_the_twin_goes_on(tmp_path: Path) -> None:
+    journal = opened(tmp_path / "j")
+    (tmp_path / "s").write_text("in the place of the folder")
+    with working(journal, tmp_path / "s") as worker:
+        for n in range(0, len(RECORDS), 20):
+            append(journal, RECORDS[n : n + 20])
+            wait_for(worker, journal)
+    assert worker.fault is None
+    assert said(journal) == expected(RECORDS)
+    journal.close()
+
+
 def test_a_damaged_record_is_counted_and_skipped(tmp_path: Path) -> None:
     journal = opened(tmp_path / "j")
     append(journal, RECORDS[:20])

@@ -109,6 +109,19 @@ def test_a_configured_reader_that_never_said_where_it_is_holds_everything(
     assert journal.oldest("estimates") == 1
 
 
+def test_where_positions_cannot_be_saved_the_journal_is_trimmed_all_the_same(
+    journal: SqliteJournal, worker: Worker, clock: Clock, tmp_path: Path
+) -> None:
+    filled(journal, worker)
+    clock.at += 2 * DAY
+    keeper(journal, clock, tmp_path, embedded=4, care=4).files.remember("care", 4)
+    (tmp_path / "readers" / "embedded").write_text("4")
+    (tmp_path / "readers" / "embedded.draft").mkdir()  # stands in the way, like a full disk
+    keeper(journal, clock, tmp_path, embedded=20, care=20).turn()
+    assert journal.oldest("observations") == 4
+    assert journal.oldest("estimates") == 5  # as remembered before
+
+
 def test_a_reader_of_another_process_is_heard_through_its_file(tmp_path: Path) -> None:
     files = ReaderFiles(tmp_path)
     files.remember("embedded", 7)
