@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from twin.commands.failure import failing, wrong_input
+from twin.commands.failure import WrongInput, failing, wrong_input
 from twin.commands.options import Json, columns, durations, one_of
 from twin.commands.printing import counted, print_json, say
 
@@ -66,6 +66,8 @@ def replay_recording(
     from twin.estimation.replay import replay, write_estimates
 
     one_of(out, (".csv", ".parquet"), "--out")
+    if out.exists() and observations.exists() and out.samefile(observations):
+        raise WrongInput(f"--out: {out} is the recording itself")
     horizons, named = durations(forecast, "--forecast"), columns(wide)
     with wrong_input(RecordingError, OSError):
         recording = read_recording(observations, named, time_column, patient, device)

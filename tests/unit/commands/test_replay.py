@@ -91,6 +91,17 @@ def test_other_model_file_gives_other_estimates(tmp_path: Path, recording: Path)
     assert (tmp_path / "other.csv").read_bytes() != (tmp_path / "shipped.csv").read_bytes()
 
 
+def test_the_recording_itself_is_never_overwritten(tmp_path: Path, recording: Path) -> None:
+    before = recording.read_bytes()
+    (tmp_path / "link.csv").symlink_to(recording)
+
+    for out in (recording, tmp_path / "link.csv"):
+        ended = twin("replay", recording, "--out", out)
+        assert ended.code == 2
+        assert "is the recording itself" in ended.err
+    assert recording.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("content", "options", "why"),
     [
