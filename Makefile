@@ -5,7 +5,7 @@ ARGS ?=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo check lint format test servers fault soak bench lock clean
+.PHONY: help venv demo check lint format test servers fault soak bench credibility lock clean
 
 help:
 	@echo "make demo     the whole product on this machine (ARGS='--patients 40')"
@@ -14,6 +14,7 @@ help:
 	@echo "make servers  find, install or build the servers that the tests start"
 	@echo "make fault    every fault, 100 kills      make soak   the long form of it"
 	@echo "make bench    throughput and latency on this machine"
+	@echo "make credibility  the reports of docs/credibility, from recordings in ../shared/data"
 	@echo "make format   format the code             make lock   renew requirements.lock"
 	@echo "make clean    remove .venv and caches (not the servers in your cache folder)"
 
@@ -47,6 +48,9 @@ soak: venv servers
 
 bench: venv
 	$(BIN)/twin bench $(ARGS)
+
+credibility: venv
+	$(BIN)/python scripts/credibility.py $(ARGS)
 
 format: venv
 	$(BIN)/ruff check --fix --select I .

@@ -19,6 +19,7 @@ from twin.commands.fleet import run_devices
 from twin.commands.printing import print_line, say
 from twin.commands.replay import replay_recording
 from twin.commands.run import run_service
+from twin.commands.validate import validate_model
 
 app = typer.Typer(
     name="twin",
@@ -57,6 +58,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("run", run_service, "The pipeline against a real broker and database"),
     ("fleet", run_devices, "Simulated or recorded devices over real MQTT"),
     ("replay", replay_recording, "A recording through the twin, offline"),
+    ("validate", validate_model, "A credibility report of a model on recordings"),
     ("decode", decode_payloads, "What the decoder makes of payloads"),
     ("check", check_configuration, "Whether a configuration can be used"),
     ("export", export_record, "Observations or estimates as a file"),

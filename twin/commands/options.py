@@ -49,14 +49,14 @@ def durations(text: str | None, option: str) -> list[float]:
     return found
 
 
-def columns(text: str | None) -> dict[str, str] | None:
+def columns(text: str | None, option: str = "--columns") -> dict[str, str] | None:
     """Column → signal of "HR=heart_rate,SpO2=spo2"."""
     from ingest.recording import parse_columns
 
     try:
         return None if text is None else parse_columns(text)
     except ValueError as error:
-        raise WrongInput(f"--columns: {error}") from None
+        raise WrongInput(f"{option}: {error}") from None
 
 
 def one_of(path: Path, endings: tuple[str, ...], option: str) -> Path:
