@@ -3,9 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.support.programs import chromium_path as find_chromium
 from tests.support.servers import InfluxServer, MosquittoServer, NatsServer
+
+# How long an example takes says how busy the machine is, nothing about the code.
+settings.register_profile("shared machine", deadline=None)
+settings.load_profile("shared machine")
 
 _RAN = pytest.StashKey[str]()
 
