@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,19 +10,33 @@ from typing import Any
 import apsw
 
 
+class DatabaseUnusable(OSError):
+    """A file that cannot be opened, or is no sound database (any more); its text names it."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(errno.EIO, f"cannot be used as a database: {why}", str(path))
+
+
 def open_database(path: Path, tables: str, durable: bool = True) -> apsw.Connection:
     """A connection on which ``with connection:`` is one immediate transaction.
 
     Several processes may have the file open; a writer waits up to 5 s for another. durable: a
-    transaction that returned is on disk. Raises apsw.Error.
+    transaction that returned is on disk. Raises DatabaseUnusable.
     """
-    connection = apsw.Connection(str(path))
-    connection.set_busy_timeout(5_000)
-    connection.transaction_mode = "IMMEDIATE"
-    connection.execute("PRAGMA journal_mode=WAL").fetchall()
-    connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}").fetchall()
-    connection.execute("PRAGMA journal_size_limit=4194304").fetchall()
-    connection.execute(tables).fetchall()
+    try:
+        connection = apsw.Connection(str(path))
+    except apsw.Error as error:
+        raise DatabaseUnusable(path, str(error)) from error
+    try:
+        connection.set_busy_timeout(5_000)
+        connection.transaction_mode = "IMMEDIATE"
+        connection.execute("PRAGMA journal_mode=WAL").fetchall()
+        connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}").fetchall()
+        connection.execute("PRAGMA journal_size_limit=4194304").fetchall()
+        connection.execute(tables).fetchall()
+    except apsw.Error as error:
+        connection.close()
+        raise DatabaseUnusable(path, str(error)) from error
     return connection
 
 

@@ -27,7 +27,8 @@ KEPT_OF_LARGER = 64 * 1024
 #: Rejections of one message that are listed one by one; the rest is summed by reason.
 _LISTED = 100
 _HASH_BYTES = 16
-_OVERHEAD = 200  # bytes of a message besides its payload, about
+_OVERHEAD = 200  # bytes of a message besides its payload and its reasons, about
+_ITEM_OVERHEAD = 80  # bytes of a reason besides its texts, about
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS message(
@@ -212,13 +213,23 @@ class Quarantine:
         self._write_items(key, message.rejections)
 
     def _write_items(self, key: bytes, rejections: Sequence[Rejection]) -> None:
-        self._connection.execute("DELETE FROM item WHERE message = ?", (key,))
-        self._connection.executemany(
-            "INSERT INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (key, n, str(r.reason), r.path, r.expected, r.got, shortened(r.signal), r.samples)
-                for n, r in enumerate(_listed(rejections))
-            ],
+        items = [
+            (key, n, str(r.reason), r.path, r.expected, r.got, shortened(r.signal), r.samples)
+            for n, r in enumerate(_listed(rejections))
+        ]
+        freed = self._delete_items(key)
+        self._connection.executemany("INSERT INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?)", items)
+        self._add("bytes", sum(_item_bytes(*item[2:7]) for item in items) - freed)
+
+    def _delete_items(self, key: bytes) -> int:
+        """Bytes that this frees."""
+        return sum(
+            _item_bytes(*texts)
+            for texts in rows(
+                self._connection,
+                "DELETE FROM item WHERE message = ? RETURNING reason, path, expected, got, signal",
+                (key,),
+            )
         )
 
     def _expire(self, now: int) -> None:
@@ -249,7 +260,7 @@ class Quarantine:
                 (key,),
             )
         )
-        self._connection.execute("DELETE FROM item WHERE message = ?", (key,))
+        freed += self._delete_items(key)
         self._add("bytes", -freed)
         return freed
 
@@ -272,6 +283,11 @@ class Quarantine:
         self._connection.execute(
             "UPDATE total SET value = value + ? WHERE name = ?", (amount, name)
         )
+
+
+def _item_bytes(*texts: str) -> int:
+    """Of a reason on disk, about: a message of many faults may have more of these than payload."""
+    return _ITEM_OVERHEAD + sum(map(len, texts))
 
 
 def _listed(rejections: Sequence[Rejection]) -> Sequence[Rejection]:

@@ -11,9 +11,10 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import apsw
 import msgspec
 
-from ingest.database import open_database, rows
+from ingest.database import DatabaseUnusable, open_database, rows
 
 _LEASE_S = 5.0
 _POLL_S = 0.2
@@ -44,7 +45,7 @@ class TailWriter:
 
     def __init__(self, folder: Path) -> None:
         self._lease = folder / "tail.lease"
-        self._connection = open_database(folder / "tail.db", _TABLES, durable=False)
+        self._connection = _opened(folder)
         self.watched = False
 
     def look(self) -> bool:
@@ -68,6 +69,16 @@ class TailWriter:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _opened(folder: Path) -> apsw.Connection:
+    """The ring; a new one in the place of a damaged one, since it holds nothing of worth."""
+    try:
+        return open_database(folder / "tail.db", _TABLES, durable=False)
+    except DatabaseUnusable:
+        for name in ("tail.db", "tail.db-wal", "tail.db-shm"):
+            (folder / name).unlink(missing_ok=True)
+        return open_database(folder / "tail.db", _TABLES, durable=False)
 
 
 def follow(folder: Path, device: str | None = None) -> Iterator[TailEvent]:

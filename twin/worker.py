@@ -139,7 +139,7 @@ class TwinWorker:
             try:
                 restore(self.state, kept.name, self.snapshots.read(kept.name))
             except SnapshotUnreadable as error:
-                log.error("snapshot unreadable", extra={"snapshot": kept.name, "why": error.why})
+                log.error("%s", error)
                 why = str(error)
                 continue
             membership.seek(given.partition, position_in(kept.name))
@@ -221,7 +221,7 @@ class TwinWorker:
                 self.counts.observations += len(record.table())
         except RecordDamaged as error:
             self.counts.damaged += 1
-            log.error("record damaged", extra={"position": entry.position, "why": error.why})
+            log.error("record at position %d is damaged: %s", entry.position, error.why)
             return None
         return Placed(entry.partition, entry.position, record)
 

@@ -32,12 +32,14 @@ def opened_registry(config: ConfigFile, data_dir: DataDir) -> Iterator[Registry]
     """The registry of a data folder; what it refuses is wrong input."""
     import apsw
 
+    from ingest.database import DatabaseUnusable
     from ingest.registry import RegistryRefused
     from twin.commands.place import config_at
 
     place = config_at(config, data_dir)
-    with failing(apsw.Error), wrong_input(RegistryRefused), closing(registry_of(place)) as registry:
-        yield registry
+    with failing(apsw.Error, DatabaseUnusable), wrong_input(RegistryRefused):
+        with closing(registry_of(place)) as registry:
+            yield registry
 
 
 @app.command("list")

@@ -31,12 +31,13 @@ _SHORT = 12  # characters of an id: enough for millions of messages
 def _opened(config: ConfigFile, data_dir: DataDir) -> Iterator[tuple[Config, Quarantine]]:
     import apsw
 
+    from ingest.database import DatabaseUnusable
     from ingest.quarantine import Quarantine
     from twin.commands.place import config_at, present
 
     place = config_at(config, data_dir)
     path = present(place.paths.quarantine, "quarantine")
-    with failing(apsw.Error):
+    with failing(apsw.Error, DatabaseUnusable):
         quarantine = Quarantine(path, place.ingest_settings().quarantine)
         try:
             yield place, quarantine

@@ -82,8 +82,27 @@ def test_over_its_size_the_oldest_go_and_stay_counted(quarantine: Quarantine) ->
     kept = [quarantine.find(each)[0].payload[0] for each in quarantine.messages()]
     assert kept == [2, 3, 4]
     assert quarantine.expired() == 2
-    assert quarantine.fill() == (9_600, 10_000)
+    assert quarantine.fill() == (3 * (3000 + 332), 10_000)  # 332: topic, reason and so on
     assert quarantine.summary() == {"value_not_a_number": 5}
+
+
+def test_the_reasons_count_for_its_size_too(tmp_path: Path) -> None:
+    many = [
+        Rejection(Reason.VALUE_NOT_A_NUMBER, f"values.spo2[{n}]", "a finite number", '"97"')
+        for n in range(100)
+    ]
+    allowed = 1 << 20
+    settings = QuarantineSettings(max_bytes=allowed, max_age_ns=7 * DAY)
+    quarantine = Quarantine(tmp_path / "quarantine.db", settings)
+    quarantine.put([refused(f"{n}".encode(), *many, at=NOW + n) for n in range(300)], NOW + 300)
+    assert allowed / 2 < quarantine.fill()[0] <= allowed
+    assert quarantine.expired() > 100
+    assert quarantine.summary() == {"value_not_a_number": 300 * 100}
+    for message in quarantine.messages():
+        quarantine.replace(message, [UNKNOWN])
+        assert quarantine.remove(message)
+    assert quarantine.fill()[0] == 0
+    quarantine.close()
 
 
 def test_over_their_age_they_go(quarantine: Quarantine) -> None:
@@ -108,11 +127,14 @@ def test_a_very_large_payload_is_kept_by_its_beginning(tmp_path: Path) -> None:
 
 
 def test_a_message_of_a_thousand_faults_is_listed_briefly_and_counted_fully(
-    quarantine: Quarantine,
+    tmp_path: Path,
 ) -> None:
+    settings = QuarantineSettings(max_bytes=20_000, max_age_ns=7 * DAY)
+    quarantine = Quarantine(tmp_path / "quarantine.db", settings)
     quarantine.put([refused(b"{}", *[NO_NUMBER] * 1000)], NOW)
     assert len(quarantine.items(2000)) == 101
     assert quarantine.summary() == {"value_not_a_number": 1000}
+    quarantine.close()
 
 
 def test_what_is_removed_is_no_longer_refused(quarantine: Quarantine) -> None:
