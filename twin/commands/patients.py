@@ -37,9 +37,12 @@ def opened_registry(config: ConfigFile, data_dir: DataDir) -> Iterator[Registry]
     from twin.commands.place import config_at
 
     place = config_at(config, data_dir)
-    with failing(apsw.Error, DatabaseUnusable), wrong_input(RegistryRefused):
-        with closing(registry_of(place)) as registry:
-            yield registry
+    with (
+        failing(apsw.Error, DatabaseUnusable),
+        wrong_input(RegistryRefused),
+        closing(registry_of(place)) as registry,
+    ):
+        yield registry
 
 
 @app.command("list")
