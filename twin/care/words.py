@@ -50,9 +50,9 @@ class Words:
         return text.replace(".", ",") if self.language == "fr" else text
 
     def age(self, seconds: float) -> str:
-        """Whole seconds to 90, then minutes to 90, hours to 48, days."""
+        """Whole seconds to 120, minutes to 120, hours to 48, days: never said half as old."""
         s = max(0, int(seconds))
-        for unit, length, up_to in (("s", 1, 90), ("min", 60, 5_400), ("h", 3_600, 172_800)):
+        for unit, length, up_to in (("s", 1, 120), ("min", 60, 7_200), ("h", 3_600, 172_800)):
             if s < up_to:
                 return self(f"age.{unit}", n=s // length)
         return self("age.d", n=s // 86_400)

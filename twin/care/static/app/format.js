@@ -15,8 +15,8 @@ export function number(value, decimals) {
 
 export function age(seconds) {
   const s = Math.max(0, Math.floor(seconds));
-  if (s < 90) return t("age.s", { n: s });
-  if (s < 5400) return t("age.min", { n: Math.floor(s / 60) });
+  if (s < 120) return t("age.s", { n: s });
+  if (s < 7200) return t("age.min", { n: Math.floor(s / 60) });
   if (s < 172800) return t("age.h", { n: Math.floor(s / 3600) });
   return t("age.d", { n: Math.floor(s / 86400) });
 }
