@@ -12,7 +12,7 @@ from twin.commands.failure import failing
 from twin.commands.ledger import print_ledger
 from twin.commands.options import ConfigFile, DataDir, Json, instant
 from twin.commands.patients import opened_registry
-from twin.commands.printing import print_columns, print_json, print_line
+from twin.commands.printing import print_columns, print_json, print_line, say
 
 if TYPE_CHECKING:
     from ingest.binding import Binding
@@ -70,9 +70,12 @@ def bind_device(
     began = None if start == "beginning" else instant(start, "--from")
     ended = instant(end, "--to")
     with opened_registry(config, data_dir) as registry:
-        if start is None and registry.bindings(device):
+        before = registry.bindings(device)
+        if start is None and before:
             began = time.time_ns()
         _print(registry.bind(device, patient, began, ended, "command"), as_json)
+    if any(each.patient != patient for each in before):
+        say("stamps within devices.ambiguous_minutes of the change are refused: binding_ambiguous")
 
 
 @app.command("unbind")
@@ -145,7 +148,8 @@ def _print_event(event: TailEvent, as_json: bool) -> None:
         print_json(told)
     elif event.reason:
         where = f" at {event.path}" if event.path else ""
-        why = f"refused {event.reason}{where}: expected {event.expected}, got {event.got}"
+        got = event.got or "nothing"
+        why = f"refused {event.reason}{where}: expected {event.expected}, got {got}"
         print_line(f"{at[11:23]}  {event.device or '–'}  {why}")
     else:
         print_line(f"{at[11:23]}  {event.device}  accepted {event.accepted}")

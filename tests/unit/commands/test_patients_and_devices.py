@@ -76,6 +76,17 @@ def test_first_binding_has_no_beginning_and_a_later_one_begins_now(tmp_path: Pat
     assert parse_instant(second["from"]) >= before
 
 
+def test_change_of_patient_says_which_stamps_will_be_refused(tmp_path: Path) -> None:
+    for patient in ("p-1", "p-2"):
+        twin("patients", "add", "--id", patient, "--data-dir", tmp_path)
+
+    first = twin("devices", "bind", "watch-1", "p-1", "--data-dir", tmp_path)
+    second = twin("devices", "bind", "watch-1", "p-2", "--data-dir", tmp_path)
+
+    assert "binding_ambiguous" not in first.err
+    assert "refused: binding_ambiguous" in second.err
+
+
 def test_device_is_unbound_at_a_time(tmp_path: Path) -> None:
     twin("patients", "add", "--id", "p-1", "--data-dir", tmp_path)
     twin("devices", "bind", "w", "p-1", "--data-dir", tmp_path)
