@@ -151,7 +151,8 @@ class BrokerChild:
         deadline = time.monotonic() + PORT_PATIENCE_S
         while not _is_free(port):
             if time.monotonic() > deadline:
-                raise BrokerFailed(self.kind, port, "the port is in use by another program")
+                why = "the port is in use: by a demo on the same folder, or by another program"
+                raise BrokerFailed(self.kind, port, why)
             time.sleep(0.05)
 
     def _wait_until_it_answers(self, port: int) -> None:

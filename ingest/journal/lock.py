@@ -85,7 +85,7 @@ class Presence:
 
 
 class Ownership:
-    """Held by the one worker for its life."""
+    """Held for its life by the one worker, or by the one ingest process."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -89,7 +89,7 @@ class PartitionLost(Exception):
 
 
 class AlreadyOwned(Exception):
-    """Another worker holds the embedded journal."""
+    """Another worker, or another ingest process, holds the embedded journal."""
 
 
 class Listener(Protocol):

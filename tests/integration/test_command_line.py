@@ -201,6 +201,21 @@ def test_second_service_on_one_folder_is_refused_with_exit_code_1(run: TwinRun) 
     assert str(run.data_dir) in done.stderr
 
 
+def test_second_ingest_on_one_folder_is_refused(run: TwinRun) -> None:
+    done = twin("run", "-c", run.config, "--role", "ingest")
+
+    assert done.returncode == 1
+    assert "has an ingest process" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_log_says_when_the_broker_is_away(run: TwinRun, mosquitto_server: MosquittoServer) -> None:
+    mosquitto_server.stop()
+    eventually(lambda: "degraded: broker" in run.log(), "said to be away")
+    mosquitto_server.start()
+    eventually(lambda: "well again: broker" in run.log(), "said to be back", 60.0)
+
+
 def test_address_in_use_and_other_partitions_are_said(run: TwinRun, tmp_path: Path) -> None:
     used, other = tmp_path / "used.toml", tmp_path / "other.toml"
     used.write_text(f'data_dir = "fresh"\n[care]\nport = {run.port}\n')

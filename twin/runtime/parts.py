@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ingest.instant import DAY
+from ingest.journal.lock import Ownership
+from ingest.journal.protocol import AlreadyOwned
 from ingest.journal.sqlite import SqliteJournal
 from ingest.quarantine import Quarantine
 from ingest.registry import Registry
@@ -52,6 +54,8 @@ def make_parts(
     for folder in (paths.journal, paths.snapshots, paths.tail, *parents):
         folder.mkdir(parents=True, exist_ok=True)
     settings = config.ingest_settings(speed)
+    if "ingest" in roles:
+        opened.callback(_only_ingest(config).close)
     embedded = _embedded(config, roles, opened)
     influx = _influx(config, roles, opened)
     known = max((sink.position for sink in (embedded, influx) if sink is not None), default=0)
@@ -76,6 +80,14 @@ def make_parts(
     if "care" in roles:
         parts.history = _history(config, embedded, opened)
     return parts
+
+
+def _only_ingest(config: Config) -> Ownership:
+    """Two under one client id would throw each other out of the broker. Raises AlreadyOwned."""
+    try:
+        return Ownership(config.paths.journal / "ingest.lock")
+    except BlockingIOError as error:
+        raise AlreadyOwned(f"{config.paths.journal} has an ingest process") from error
 
 
 def _add_flow(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import signal
 import sys
 from threading import Event
@@ -11,6 +12,9 @@ from types import FrameType
 from twin.config import Config
 from twin.runtime.clock import Clock
 from twin.runtime.pipeline import Pipeline
+from twin.runtime.watch import health
+
+_log = logging.getLogger(__name__)
 
 WATCH_S = 0.5
 #: New objects after which the collector looks for cycles (Python: 700), and how often it goes on to
@@ -42,14 +46,24 @@ def spare_collector() -> None:
 def watch(pipeline: Pipeline, stop: Event, seconds: float | None = None) -> bool:
     """Wait for `stop`, the time, or a fault; True if the pipeline is still well."""
     spare_collector()
-    waited = 0.0
+    waited, away = 0.0, frozenset[str]()
     while not stop.wait(WATCH_S):
         waited += WATCH_S
+        away = _log_changes(away, frozenset(health(pipeline.parts, True).degraded))
         if pipeline.fault or (seconds is not None and waited >= seconds):
             break
     if pipeline.fault:
         sys.stderr.write(f"twin: {pipeline.fault}\n")
     return not pipeline.fault
+
+
+def _log_changes(before: frozenset[str], now: frozenset[str]) -> frozenset[str]:
+    """What is degraded outside, as /healthz names it: a process without a page says it here."""
+    for name in sorted(now - before):
+        _log.warning("degraded: %s", name)
+    for name in sorted(before - now):
+        _log.info("well again: %s", name)
+    return now
 
 
 def run_pipeline(config: Config, roles: frozenset[str]) -> int:
@@ -59,6 +73,7 @@ def run_pipeline(config: Config, roles: frozenset[str]) -> int:
     pipeline = Pipeline(config, roles, Clock())
     pipeline.start()
     try:
+        sys.stderr.write(f"twin: running: {', '.join(sorted(roles))}\n")
         if pipeline.address:
             sys.stderr.write(f"twin: the page is at {pipeline.address}\n")
         well = watch(pipeline, stop)
