@@ -144,8 +144,8 @@ def encode(rows: Rows, layout: Layout, per_unit: int) -> tuple[bytes, bytes]:
         packed = dict(zip((n for n, _ in ready), pack([c for _, c in ready]), strict=True))
     blobs = {name: column for name, column in made.items() if isinstance(column, bytes)} | packed
     return (
-        _sealed([blobs[c.name] for c in layout.first]),
-        _sealed([blobs[c.name] for c in layout.second]),
+        with_checksum([blobs[c.name] for c in layout.first]),
+        with_checksum([blobs[c.name] for c in layout.second]),
     )
 
 
@@ -176,15 +176,22 @@ def _constant(rows: Rows, column: Column) -> bool:
     return bool((values == first).all()) or (first != first and bool(np.isnan(values).all()))
 
 
-def _sealed(columns: list[bytes]) -> bytes:
-    body = b"".join(columns)
+def with_checksum(parts: Sequence[bytes]) -> bytes:
+    """The parts behind their checksum: what `checked` gives back, or refuses."""
+    body = b"".join(parts)
     return _CRC.pack(crc32(body)) + body
 
 
-def _decode_into(rows: Rows, blob: bytes, columns: tuple[Column, ...], per_unit: int) -> None:
+def checked(blob: bytes) -> memoryview:
+    """Raises BlockDamaged."""
     body = memoryview(blob)[_CRC.size :]
-    if _CRC.unpack_from(blob)[0] != crc32(body):
+    if len(blob) < _CRC.size or _CRC.unpack_from(blob)[0] != crc32(body):
         raise BlockDamaged("checksum does not match")
+    return body
+
+
+def _decode_into(rows: Rows, blob: bytes, columns: tuple[Column, ...], per_unit: int) -> None:
+    body = checked(blob)
     place = 0
     for column in columns:
         place = _decode_column(rows, body, place, column, per_unit)

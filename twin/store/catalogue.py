@@ -9,7 +9,7 @@ import apsw
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.store.blocks import Rows, steps_per_unit
+from twin.store.blocks import Rows, checked, steps_per_unit
 from twin.store.merged import Merged
 from twin.store.sealing import SEAL_AT
 from twin.store.sqlite_file import BUCKETS, LAYOUTS, RECENT, SeriesKey, Stored, slice_at
@@ -51,7 +51,7 @@ class SeriesTable:
     def _load_hot(self) -> None:
         for place, blob in self._connection.execute("SELECT place, rows FROM hot"):
             stored, bucket, sequence = slice_at(place)
-            rows = np.frombuffer(blob, LAYOUTS[stored].rows)
+            rows = np.frombuffer(checked(blob), LAYOUTS[stored].rows)
             self._sequence = max(self._sequence, sequence)
             np.maximum.at(self.newest, rows["series"], rows["time"])
             if bucket == RECENT:

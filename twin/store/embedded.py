@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ingest.journal.lock import Ownership
 from twin.estimate import EstimateBatch, Series, Written
-from twin.store.blocks import PLAIN_PER_UNIT, Rows, joined, rounded_to, taken
+from twin.store.blocks import PLAIN_PER_UNIT, Rows, joined, rounded_to, taken, with_checksum
 from twin.store.catalogue import SeriesTable
 from twin.store.merged import Kept, Merged, kept, merged
 from twin.store.reading import Reading, RecordedRows
@@ -212,7 +212,9 @@ class _Writer:
     def _append(self, stored: Stored, rows: Rows) -> None:
         if self._series.recent(stored, len(rows)):
             place = places(stored, RECENT)[0] + self._series.next_sequence()
-            self._connection.execute("INSERT INTO hot VALUES(?, ?)", (place, rows.tobytes()))
+            self._connection.execute(
+                "INSERT INTO hot VALUES(?, ?)", (place, with_checksum([rows.tobytes()]))
+            )
             return
         recent = bucket_rows(self._connection, stored, RECENT)
         self._connection.execute(
@@ -230,7 +232,7 @@ class _Writer:
         self._connection.executemany(
             "INSERT INTO hot VALUES(?, ?)",
             [
-                (places(stored, int(bucket[a]))[0] + sequence, rows[a:b].tobytes())
+                (places(stored, int(bucket[a]))[0] + sequence, with_checksum([rows[a:b].tobytes()]))
                 for a, b in zip(starts, ends, strict=True)
             ],
         )

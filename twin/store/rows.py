@@ -7,7 +7,7 @@ from typing import Any
 import apsw
 import numpy as np
 
-from twin.store.blocks import BlockDamaged, Layout, Rows, decode, joined, taken
+from twin.store.blocks import BlockDamaged, Layout, Rows, checked, decode, joined, taken
 from twin.store.sqlite_file import BUCKETS, LAYOUTS, RECENT, SeriesKey, Stored, places
 
 EXTENTS = """
@@ -90,7 +90,7 @@ def bucket_rows(connection: apsw.Connection, stored: Stored, bucket: int) -> Row
         "SELECT rows FROM hot WHERE place BETWEEN ? AND ? ORDER BY place",
         places(stored, bucket),
     )
-    return np.frombuffer(b"".join(blob for (blob,) in found), LAYOUTS[stored].rows)
+    return np.frombuffer(b"".join(checked(blob) for (blob,) in found), LAYOUTS[stored].rows)
 
 
 def charted(rows: Rows, layout: Layout) -> Rows:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import apsw
 import numpy as np
 
-from twin.store.blocks import Rows, encode, joined, taken
+from twin.store.blocks import Rows, encode, joined, taken, with_checksum
 from twin.store.rows import EXTENTS, bucket_rows, newest_versions, sealed_between
 from twin.store.sqlite_file import BUCKETS, LAYOUTS, SeriesKey, places
 
@@ -62,7 +62,7 @@ def _replace(connection: apsw.Connection, any_key: SeriesKey, rows: Rows) -> Non
     """The bucket's slices become one, at the place of the first possible: all newer ones win."""
     first, last = places(any_key.stored, any_key.id % BUCKETS)
     connection.execute("DELETE FROM hot WHERE place BETWEEN ? AND ?", (first, last))
-    connection.execute("INSERT INTO hot VALUES(?, ?)", (first, rows.tobytes()))
+    connection.execute("INSERT INTO hot VALUES(?, ?)", (first, with_checksum([rows.tobytes()])))
 
 
 def _seal(connection: apsw.Connection, key: SeriesKey, rows: Rows) -> None:

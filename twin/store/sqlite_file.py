@@ -20,7 +20,7 @@ import apsw
 from twin.store import blocks
 from twin.store.blocks import Layout
 
-FORMAT = 1
+FORMAT = 2
 #: Series share slices by their number modulo this: dealing out one row for each of 20 000 series
 #: writes a thousand slices and not 20 000 (0.2 instead of 3.5 µs a row).
 BUCKETS = 1024

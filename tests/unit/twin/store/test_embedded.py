@@ -255,6 +255,23 @@ def test_a_flipped_byte_in_a_block_is_named_and_never_shown(path: Path) -> None:
         store.series("p1", "heart_rate", T0, END)
 
 
+def test_a_flipped_byte_in_rows_that_are_in_no_block_yet_is_named_and_never_shown(
+    path: Path,
+) -> None:
+    with EmbeddedStore(path) as store:
+        store.write(batch(*long_run(3)))
+    connection = apsw.Connection(str(path))
+    place, blob = connection.execute("SELECT place, rows FROM hot LIMIT 1").fetchone()
+    broken = bytearray(blob)
+    broken[len(blob) // 2] ^= 4
+    connection.execute("UPDATE hot SET rows = ? WHERE place = ?", (bytes(broken), place))
+    connection.close()
+    with EmbeddedStore(path, readonly=True) as store, pytest.raises(StoreDamaged, match="checksum"):
+        store.series("p1", "heart_rate", T0, END)
+    with pytest.raises(StoreDamaged, match="checksum"):
+        EmbeddedStore(path)
+
+
 def test_a_failed_transaction_leaves_the_store_as_it_was(path: Path) -> None:
     with EmbeddedStore(path) as store:
         store.write_all([batch(observed(T0, 70))], 1)
