@@ -133,7 +133,12 @@ def test_a_message_that_was_refused_is_used_once_its_device_is_bound(run: TwinRu
 
 
 @pytest.mark.parametrize(
-    ("role", "why"), [("all", "another process writes"), ("worker", "has a worker")]
+    ("role", "why"),
+    [
+        ("all", "has an ingest process named"),
+        ("worker", "has a worker"),
+        ("store", "another process writes"),
+    ],
 )
 def test_a_second_one_on_the_same_folder_is_refused(run: TwinRun, role: str, why: str) -> None:
     second = twin("run", "-c", other_port(run), "--role", role)

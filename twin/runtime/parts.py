@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from ingest.instant import DAY
 from ingest.journal.lock import Ownership
@@ -83,11 +84,15 @@ def make_parts(
 
 
 def _only_ingest(config: Config) -> Ownership:
-    """Two under one client id would throw each other out of the broker. Raises AlreadyOwned."""
+    """Two under one client id would throw each other out of the broker. Raises AlreadyOwned.
+
+    Several ingest processes may share a folder, each under a client id of its own.
+    """
+    name = config.mqtt.client_id
     try:
-        return Ownership(config.paths.journal / "ingest.lock")
+        return Ownership(config.paths.journal / f"ingest-{quote(name, safe='')}.lock")
     except BlockingIOError as error:
-        raise AlreadyOwned(f"{config.paths.journal} has an ingest process") from error
+        raise AlreadyOwned(f"{config.paths.journal} has an ingest process named {name}") from error
 
 
 def _add_flow(
