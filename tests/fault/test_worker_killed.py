@@ -11,19 +11,18 @@ from time import sleep
 import pytest
 
 from ingest.journal.sqlite import SqliteJournal
-from ingest.observation import Record, encode_record
+from ingest.observation import Record, decode_record, encode_record
 from tests.support.journals import child, kept, kill
 from tests.support.twin_journals import (
     PARTITIONS,
     Line,
     by_patient,
     model_command,
-    placed,
     ward_records,
 )
 from tests.support.twins import HEART_RATE, model_text
 from twin.estimate import decode_output
-from twin.step import Output, new_state, step
+from twin.step import Output, Placed, new_state, step
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
 
@@ -42,7 +41,7 @@ journal = SqliteJournal(folder / "j", {partitions}, linger=0.0, reserve_bytes=1 
 worker = twin.worker.TwinWorker(journal, SnapshotFolder(folder / "s"), time.time_ns)
 worker.start()
 reached = -1
-while worker.alive and reached < int(sys.argv[2]):
+while worker.alive and reached < journal.end("observations"):
     if (now := min(journal.committed().values(), default=0)) != reached:
         reached = now
         print(reached, flush=True)
@@ -69,10 +68,30 @@ def said(folder: Path) -> dict[object, list[Line]]:
     return by_patient(outputs)
 
 
+def undisturbed(folder: Path) -> dict[object, list[Line]]:
+    """What one step makes of all that is in the journal.
+
+    A worker started after the change of model tells its configured model anew: that is in the
+    journal too, at its own position.
+    """
+    journal = SqliteJournal(folder / "j", PARTITIONS, linger=0.0, reserve_bytes=1 << 20)
+    told = [Placed(e.partition, e.position, decode_record(e.record)) for e in kept(journal)]
+    journal.close()
+    return by_patient(step(new_state(PARTITIONS), told)[1])
+
+
 def fill(folder: Path, told: Sequence[tuple[int, Record]]) -> None:
     journal = SqliteJournal(folder / "j", PARTITIONS, linger=0.0, reserve_bytes=1 << 20)
     journal.append("observations", [(p, encode_record(record)) for p, record in told])
     journal.close()
+
+
+def end(folder: Path) -> int:
+    """Position of the last entry that the worker has to read."""
+    journal = SqliteJournal(folder / "j", PARTITIONS, linger=0.0, reserve_bytes=1 << 20)
+    position = journal.end("observations")
+    journal.close()
+    return position
 
 
 def committed(folder: Path) -> int:
@@ -90,22 +109,19 @@ def test_a_worker_killed_at_random_moments_loses_and_doubles_nothing(tmp_path: P
     program = WORKER.replace("{partitions}", str(PARTITIONS))
     reached = [0]
     for _ in range(KILLS):
-        worker = child(program, tmp_path, len(told))
+        worker = child(program, tmp_path)
         assert worker.stdout is not None
-        target = reached[-1] + rng.randrange(1, 60)
-        while int(worker.stdout.readline()) < min(target, len(told)):
+        target = min(reached[-1] + rng.randrange(1, 60), end(tmp_path))
+        while int(worker.stdout.readline()) < target:
             pass
         sleep(rng.uniform(0, 0.02))
         kill(worker)
         reached.append(committed(tmp_path))
-        if reached[-1] == len(told):  # finished before it was killed: give it more to do
-            more = [(p, record) for p, record in told if p >= 0]
-            told += more
-            fill(tmp_path, more)
+        if reached[-1] >= end(tmp_path):  # finished before it was killed: give it more to do
+            fill(tmp_path, [(p, record) for p, record in told if p >= 0])
     assert sorted(set(reached)) == reached
-    last = child(program, tmp_path, len(told))
+    last = child(program, tmp_path)
     out, _ = last.communicate(timeout=120)
     assert last.returncode == 0
     assert "done" in out
-    undisturbed = by_patient(step(new_state(PARTITIONS), placed(told))[1])
-    assert said(tmp_path) == undisturbed
+    assert said(tmp_path) == undisturbed(tmp_path)
