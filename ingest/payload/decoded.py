@@ -41,6 +41,8 @@ class Reason(StrEnum):
     DEMO_FULL = "demo_full"
     PAYLOAD_TOO_LARGE = "payload_too_large"
     STATUS_UNREADABLE = "status_unreadable"
+    ALIAS_UNKNOWN = "alias_unknown"
+    NOT_SUPPORTED = "not_supported"
 
 
 class Sample(msgspec.Struct, frozen=True, gc=False):
