@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ingest.batch import RecordBuilder, rows_by_patient
+from ingest.device_state import StateTeller
 from ingest.journal.protocol import Journal, partition_of
 from ingest.judge import Reading, bind, read
-from ingest.observation import Observation
+from ingest.observation import DeviceState, Observation
 from ingest.payload.decoded import Reason, Rejection
+from ingest.payload.native import NOTHING_SAID
 from ingest.plain import Message, Plain, PlainPath
 from ingest.quarantine import Quarantine
 from ingest.registry import Registry
@@ -76,7 +78,8 @@ _partition = lru_cache(maxsize=1 << 17)(partition_of)
 class Decided:
     """What became of a group of messages, ready to be written.
 
-    records: (partition, record) pairs for the journal, with `accepted` samples. plain: for each
+    records: (partition, record) pairs for the journal: `accepted` samples, and what devices said of
+    themselves. plain: for each
     message what it gives, or None where `explained` has the decision, in the same order.
     """
 
@@ -94,6 +97,7 @@ class Decider:
         self._settings = settings
         self._partitions = partitions
         self._path = PlainPath(registry, settings, partitions)
+        self._teller = StateTeller()
 
     def decide(self, messages: Sequence[Message]) -> Decided:
         """As `decide`; the records hold the observations in order of receipt."""
@@ -104,15 +108,45 @@ class Decider:
         builder = RecordBuilder()
         accepted = 0
         nexts = iter(decisions)
-        for found in plain:
+        for message, found in zip(messages, plain, strict=True):
             if found is None:
-                observations = next(nexts).observations
-                accepted += _gather(observations, builder, self._partitions)
-            elif found[2]:
-                route, entries, rows = found
-                builder.add(route.partition, route.patient, entries, rows)
-                accepted += rows
-        return Decided(builder.take(), accepted, plain, list(zip(left, decisions, strict=True)))
+                decision = next(nexts)
+                accepted += _gather(decision.observations, builder, self._partitions)
+                if decision.reading.state_said:
+                    self._tell(decision, message.received_at)
+                continue
+            if found.rows:
+                builder.add(found.route.partition, found.route.patient, found.entries, found.rows)
+                accepted += found.rows
+            if found.said is not NOTHING_SAID:
+                self._tell_plain(found, message.received_at)
+        records = builder.take() + self._teller.take()
+        return Decided(records, accepted, plain, list(zip(left, decisions, strict=True)))
+
+    def _tell(self, decision: Decision, received_at: int) -> None:
+        reading = decision.reading
+        at = max((sample.stamp for sample, _ in reading.measured), default=received_at)
+        patient = self._registry.patient_at(reading.device, at)
+        if isinstance(patient, Reason):
+            return
+        self._teller.say(
+            _partition(patient, self._partitions),
+            DeviceState(
+                reading.device,
+                patient,
+                at,
+                received_at,
+                reading.battery,
+                reading.contact,
+                reading.online,
+            ),
+        )
+
+    def _tell_plain(self, found: Plain, received_at: int) -> None:
+        route = found.route
+        battery, contact = found.said
+        state = DeviceState(route.device, route.patient, found.stamp, received_at, battery, contact)
+        self._teller.say(route.partition, state)
 
 
 @dataclass(frozen=True, slots=True)

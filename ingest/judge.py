@@ -23,7 +23,10 @@ from ingest.topic import EXPECTED, Address, Kind, is_declared, parse_topic
 #: Format name → decoder.
 FORMATS: Mapping[str, Callable[[bytes], Decoded]] = MappingProxyType({"native": native.decode})
 
-_STATUSES = (b"online", b"offline", b"")  # empty: a retained status was cleared
+#: Payload → online; empty: a retained status was cleared.
+_STATUSES: Mapping[bytes, bool | None] = MappingProxyType(
+    {b"online": True, b"offline": False, b"": None}
+)
 
 
 class Bindings(Protocol):
@@ -37,7 +40,8 @@ class Reading:
     """What a message holds, whoever's it is.
 
     device: "" where the topic names none. measured: samples with their canonical values.
-    telemetry: the message is one (a status or one of our own refusals is not).
+    telemetry: the message is one (a status or one of our own refusals is not). battery, contact,
+    online: what the device said of itself, None where nothing.
     """
 
     device: DeviceId
@@ -47,6 +51,14 @@ class Reading:
     surplus: int = 0
     sequence: int = -1
     boot: int = 0
+    battery: float | None = None
+    contact: bool | None = None
+    online: bool | None = None
+
+    @property
+    def state_said(self) -> bool:
+        """Whether the device said something of itself."""
+        return not (self.battery is self.contact is self.online is None)
 
 
 def read(topic: str, payload: bytes, received_at: int, settings: IngestSettings) -> Reading:
@@ -138,7 +150,7 @@ def _address_fault(address: Address, payload: bytes, settings: IngestSettings) -
 
 def _read_status(device: DeviceId, payload: bytes) -> Reading:
     if payload in _STATUSES:
-        return Reading(device, False)
+        return Reading(device, False, online=_STATUSES[payload])
     got = shortened(payload[:65].decode("utf-8", "replace"))
     fault = Rejection(Reason.STATUS_UNREADABLE, "", "online or offline", got)
     return Reading(device, True, [fault])
@@ -164,6 +176,8 @@ def _screened(
         surplus=decoded.surplus,
         sequence=decoded.sequence,
         boot=decoded.boot,
+        battery=decoded.battery,
+        contact=decoded.contact,
     )
     for sample in decoded.samples:
         value = screen(sample, received_at, settings)

@@ -1,6 +1,7 @@
-"""The words that ingest and twin share: observation, batch of observations, tick, command.
+"""The words that ingest and twin share: observation, batch of observations, tick, command, what
+devices say of themselves.
 
-A journal record is one of the last three, encoded by `encode_record` in an envelope that carries
+A journal record is one of the last four, encoded by `encode_record` in an envelope that carries
 format version, key id and CRC-32, so that a flipped byte is reported and never decoded.
 """
 
@@ -44,6 +45,7 @@ FORMAT_VERSION = 1
 _ENVELOPE = struct.Struct("<2sBBII")  # magic, version, kind, key id, crc32 of the body
 _MAGIC = b"TW"
 KIND_BATCH, KIND_TICK, KIND_COMMAND, KIND_ESTIMATES, KIND_OUTCOME = 1, 2, 3, 4, 5
+KIND_DEVICES = 6
 
 
 class RecordDamaged(Exception):
@@ -124,7 +126,33 @@ class Command(msgspec.Struct, frozen=True):
     patient: str | None = None
 
 
-Record = ObservationBatch | Tick | Command
+class DeviceState(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a device said of itself in one message; None: not said.
+
+    patient: whose it was at that time. at: the device's own newest stamp in the message (of a
+    status, its receipt), received_at: its receipt; both int64 ns UTC. battery 0–1; contact: the
+    sensor touches the body; online: its last status (offline is the broker's word, by last will).
+    """
+
+    device: str
+    patient: str
+    at: int
+    received_at: int
+    battery: float | None = None
+    contact: bool | None = None
+    online: bool | None = None
+
+
+class DeviceStates(msgspec.Struct, frozen=True, array_like=True):
+    """States of devices of one partition's patients, in order of receipt.
+
+    A device's is said when it changed, and now and then again: the newest word of each field holds.
+    """
+
+    states: tuple[DeviceState, ...]
+
+
+Record = ObservationBatch | Tick | Command | DeviceStates
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +186,14 @@ _decoders: Mapping[int, msgspec.msgpack.Decoder[Any]] = {
     KIND_BATCH: msgspec.msgpack.Decoder(ObservationBatch),
     KIND_TICK: msgspec.msgpack.Decoder(Tick),
     KIND_COMMAND: msgspec.msgpack.Decoder(Command),
+    KIND_DEVICES: msgspec.msgpack.Decoder(DeviceStates),
 }
-_kinds = {ObservationBatch: KIND_BATCH, Tick: KIND_TICK, Command: KIND_COMMAND}
+_kinds = {
+    ObservationBatch: KIND_BATCH,
+    Tick: KIND_TICK,
+    Command: KIND_COMMAND,
+    DeviceStates: KIND_DEVICES,
+}
 
 
 def seal(kind: int, body: bytes, key_id: int = 0) -> bytes:
@@ -183,7 +217,7 @@ def unseal(record: bytes) -> tuple[int, bytes]:
 
 
 def encode_record(record: Record) -> bytes:
-    """A batch, tick or command as journal bytes."""
+    """A batch, tick, command or states of devices as journal bytes."""
     return seal(_kinds[type(record)], _encoder.encode(record))
 
 

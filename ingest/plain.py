@@ -16,7 +16,7 @@ from ingest.batch import COLUMNS_ROWS, Columns, Entry
 from ingest.catalogue import SIGNALS
 from ingest.journal.protocol import partition_of
 from ingest.observation import DeviceId, PatientId
-from ingest.payload.native import decode_plain
+from ingest.payload.native import NOTHING_SAID, Said, decode_plain
 from ingest.registry import Registry
 from ingest.settings import IngestSettings
 from ingest.topic import Kind, is_declared, parse_topic
@@ -44,8 +44,15 @@ class Route(NamedTuple):
     partition: int
 
 
-#: What a plain message gives: entries for its route's patient, and how many rows they are.
-Plain = tuple[Route, list[Entry], int]
+class Plain(NamedTuple):
+    """What a plain message gives: entries for its route's patient, how many rows they are, and what
+    the device said of itself; stamp: its newest, if it said something."""
+
+    route: Route
+    entries: list[Entry]
+    rows: int
+    said: Said
+    stamp: int
 
 
 class PlainPath:
@@ -95,7 +102,7 @@ class PlainPath:
         decoded = decode_plain(payload)
         if decoded is None:
             return None
-        stamps, values, sequence, boot = decoded
+        stamps, values, sequence, boot, said = decoded
         screen, device = self._settings.screen, route.device
         first, last = received_at - screen.ancient_ns, received_at + screen.future_ns
         entries: list[Entry] = []
@@ -111,7 +118,7 @@ class PlainPath:
                 entries.append(
                     (device, signal, value, nan, nan, stamps, received_at, stamps, sequence, boot)
                 )
-            return route, entries, len(entries)
+            return Plain(route, entries, len(entries), said, stamps)
         if not (first <= min(stamps) and max(stamps) <= last):
             return None
         rows = 0
@@ -128,7 +135,8 @@ class PlainPath:
                 entries.append(
                     Columns(device, signal, numbers[part], at[part], received_at, sequence, boot)
                 )
-        return route, entries, rows
+        newest = 0 if said is NOTHING_SAID else max(stamps)
+        return Plain(route, entries, rows, said, newest)
 
 
 def _said(stamps: list[int], column: list[float | None]) -> tuple[list[int], list[float]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ingest.instant import SECOND
 from ingest.journal.protocol import ALL_PARTITIONS
-from ingest.observation import Command, ObservationBatch, Record, Tick
+from ingest.observation import Command, DeviceStates, ObservationBatch, Record, Tick
 from twin.estimate import EstimateBatch, Outcome
 from twin.estimation.bank import Bank, Events
 from twin.estimation.kalman import NEVER
@@ -85,7 +85,7 @@ def step(
             continue
         if isinstance(record, ObservationBatch):
             waiting.append(record)
-        else:
+        elif not isinstance(record, DeviceStates):
             _observe(state, waiting, outputs)
             waiting = []
             if isinstance(record, Tick):

@@ -52,8 +52,11 @@ class _NotPlain(Exception):
     """Correct or not, this message is for the patient decoder."""
 
 
-#: stamp(s), ns UTC; value(s) by signal; sequence (−1: none); boot (0: none).
-Plain = tuple[int | list[int], _Values, int, int]
+#: battery 0–1, contact; None: not said.
+Said = tuple[float | None, bool | None]
+NOTHING_SAID: Said = (None, None)
+#: stamp(s), ns UTC; value(s) by signal; sequence (−1: none); boot (0: none); state of the device.
+Plain = tuple[int | list[int], _Values, int, int, Said]
 
 
 def decode_plain(payload: bytes) -> Plain | None:
@@ -87,7 +90,7 @@ def decode_plain(payload: bytes) -> Plain | None:
         else:
             return None
         if payload.count(b'"') == 2 * tokens:
-            return stamps, values, -1, 0
+            return stamps, values, -1, 0, NOTHING_SAID
         return _plain_with_state(message, stamps, values, tokens, payload)
     except (msgspec.DecodeError, ValueError, RecursionError, _NotPlain):
         return None
@@ -113,7 +116,11 @@ def _plain_with_state(
         tokens += 1
     if message.contact is not None:
         tokens += 1
-    return (stamps, values, sequence, mark) if payload.count(b'"') == 2 * tokens else None
+    if payload.count(b'"') != 2 * tokens:
+        return None
+    silent = battery is message.contact is None
+    said = NOTHING_SAID if silent else (battery, message.contact)
+    return stamps, values, sequence, mark, said
 
 
 def decode(payload: bytes) -> Decoded:

@@ -15,13 +15,12 @@ from ingest.journal.protocol import Journal, Topic
 from ingest.journal.sqlite import SqliteJournal
 from ingest.observation import (
     KIND_BATCH,
-    Command,
     DeviceId,
     Observation,
     ObservationBatch,
     PatientId,
+    Record,
     SignalCode,
-    Tick,
     decode_record,
     unseal,
 )
@@ -76,10 +75,10 @@ class IngestLine:
     def wait_until_connected(self) -> None:
         eventually(lambda: self.service.subscriber.connected, "connected")
 
-    def records(self) -> list[ObservationBatch | Tick | Command]:
+    def records(self) -> list[Record]:
         """All that was journalled."""
         reader = self.journal.reader("observations", 0)
-        records = []
+        records: list[Record] = []
         while entries := reader.read(10_000, 0):
             records += [decode_record(entry.record) for entry in entries]
         reader.close()

@@ -14,9 +14,12 @@ from ingest.observation import (
     KIND_ESTIMATES,
     Command,
     DeviceId,
+    DeviceState,
+    DeviceStates,
     Observation,
     ObservationBatch,
     PatientId,
+    Record,
     RecordDamaged,
     SignalCode,
     Tick,
@@ -58,19 +61,32 @@ records = st.one_of(
         st.dictionaries(names, st.one_of(names, st.integers(0, 99), st.none()), max_size=3),
         st.one_of(st.none(), names),
     ),
+    st.lists(
+        st.builds(
+            DeviceState,
+            names,
+            names,
+            stamps,
+            stamps,
+            st.one_of(st.none(), st.floats(0, 1)),
+            st.one_of(st.none(), st.booleans()),
+            st.one_of(st.none(), st.booleans()),
+        ),
+        max_size=4,
+    ).map(lambda states: DeviceStates(tuple(states))),
 )
 
 
 @given(record=records)
 @settings(max_examples=100, deadline=None)
-def test_a_record_comes_back_as_it_was(record: ObservationBatch | Tick | Command) -> None:
+def test_a_record_comes_back_as_it_was(record: Record) -> None:
     assert decode_record(encode_record(record)) == record
 
 
 @given(record=records, where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 @settings(max_examples=300, deadline=None)
 def test_a_flipped_bit_anywhere_is_damage_or_the_key_id(
-    record: ObservationBatch | Tick | Command, where: float, bit: int
+    record: Record, where: float, bit: int
 ) -> None:
     sealed = bytearray(encode_record(record))
     at = int(where * len(sealed))
@@ -87,7 +103,7 @@ def test_a_flipped_bit_anywhere_is_damage_or_the_key_id(
 
 @given(record=records, cut=st.floats(0, 1, exclude_max=True))
 @settings(max_examples=100, deadline=None)
-def test_a_cut_record_is_damage(record: ObservationBatch | Tick | Command, cut: float) -> None:
+def test_a_cut_record_is_damage(record: Record, cut: float) -> None:
     sealed = encode_record(record)
     with pytest.raises(RecordDamaged):
         decode_record(sealed[: int(cut * len(sealed))])

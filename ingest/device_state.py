@@ -1,0 +1,60 @@
+"""What devices say of themselves, on its way to the journal: battery, contact, online."""
+
+from __future__ import annotations
+
+from ingest.instant import MINUTE
+from ingest.observation import DeviceState, DeviceStates, encode_record
+
+#: An unchanged state is told again after so long (ns): whoever started later learns it too.
+AGAIN_NS = 5 * MINUTE
+_REMEMBERED = 1 << 17
+
+#: battery, contact, online
+_Said = tuple[float | None, bool | None, bool | None]
+
+
+class StateTeller:
+    """Lets a state pass when it changed or is due again; gathers those that passed, for records.
+
+    What it remembers only spares the journal: a second process, or one that was started anew, tells
+    a state once more, and that changes nothing. Not safe for several threads.
+    """
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, str], tuple[_Said, int]] = {}
+        self._waiting: dict[int, list[DeviceState]] = {}
+
+    def say(self, partition: int, state: DeviceState) -> None:
+        """Take in one message's word. battery counts in hundredths."""
+        battery = None if state.battery is None else round(state.battery, 2)
+        key = (state.device, state.patient)
+        known, told_at = self._told.get(key, ((None, None, None), 0))
+        now: _Said = (
+            known[0] if battery is None else battery,
+            known[1] if state.contact is None else state.contact,
+            known[2] if state.online is None else state.online,
+        )
+        if now == known and abs(state.received_at - told_at) < AGAIN_NS:
+            return
+        if len(self._told) >= _REMEMBERED:
+            self._told.clear()
+        self._told[key] = now, state.received_at
+        self._waiting.setdefault(partition, []).append(
+            DeviceState(
+                state.device,
+                state.patient,
+                state.at,
+                state.received_at,
+                battery,
+                state.contact,
+                state.online,
+            )
+        )
+
+    def take(self) -> list[tuple[int, bytes]]:
+        """(partition, record) pairs of what passed since the last time."""
+        waiting, self._waiting = self._waiting, {}
+        return [
+            (partition, encode_record(DeviceStates(tuple(states))))
+            for partition, states in waiting.items()
+        ]
