@@ -234,7 +234,7 @@ class Subscriber:
             return
         self.refused = ""
         self._set_connected(True)
-        client.subscribe([(each, 1) for each in self._settings.filters])
+        client.subscribe([(each, 1) for each in self._settings.subscriptions])
 
     def _on_disconnect(
         self,

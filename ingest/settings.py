@@ -50,6 +50,21 @@ class MqttSettings:
     #: How the socket is read: bulk (ingest/mqtt_bulk.py), or stock, paho's own way, at a multiple
     #: of its cost.
     reader: Literal["bulk", "stock"] = "bulk"
+    #: Name under which several ingest processes share the filters (MQTT 5); None: this one alone.
+    shared_group: str | None = None
+
+    @property
+    def subscriptions(self) -> tuple[str, ...]:
+        """What is asked of the broker. Sparkplug is never shared: its births and its data must come
+        to the same process, in order."""
+        if self.shared_group is None:
+            return self.filters
+        return tuple(
+            each
+            if each.startswith(("$share/", "spBv1.0/"))
+            else f"$share/{self.shared_group}/{each}"
+            for each in self.filters
+        )
 
 
 @dataclass(frozen=True, slots=True)

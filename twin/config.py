@@ -28,6 +28,7 @@ from twin.config_values import (
     FileName,
     Name,
     Port,
+    ShareName,
     TopicFilter,
     Url,
     Zone,
@@ -97,12 +98,21 @@ class MqttTable(_Table):
     divided by the time of a commit."""
     filters: Annotated[list[TopicFilter], Field(min_length=1)] = ["twin/v1/#"]
     """Topic filters that we subscribe to, QoS 1."""
+    shared_group: Annotated[ShareName | None, Field(examples=["ingest"])] = None
+    """Several ingest processes, each under a `client_id` of its own, share the filters under this
+    name (MQTT 5): each message comes to one of them. Without it, all messages come to this one."""
     reconnect_max_s: Annotated[float, Field(ge=1, le=3_600)] = 30.0
     """Longest pause between two attempts to connect."""
     reader: Literal["bulk", "stock"] = "bulk"
     """How messages are read from the broker's socket: many at once, or one by one as paho-mqtt
     does it, at a multiple of the cost."""
     tls: TlsTable | None = None
+
+    @model_validator(mode="after")
+    def _shared(self) -> Self:
+        if self.shared_group is not None and self.protocol != "5":
+            raise refusal('protocol "5", which has shared subscriptions', "protocol", '"3.1.1"')
+        return self
 
 
 class DevicesTable(_Table):
@@ -250,6 +260,16 @@ class CareTable(_Table):
         return self
 
 
+class MonitorTable(_Table):
+    """/healthz, /readyz and /metrics of a process, whatever its roles: nothing about patients."""
+
+    host: Name = "127.0.0.1"
+    """Address that is served."""
+    port: Annotated[int | None, Field(ge=0, le=65_535, examples=[9_464])] = None
+    """Port; without it nothing is served (the page has these three too). Of several processes with
+    one configuration, `twin run --monitor-port` says it for each."""
+
+
 @dataclass(frozen=True, slots=True)
 class Paths:
     """Where everything lies: journal, snapshots and tail are folders, the others files.
@@ -298,6 +318,7 @@ class Config(_Table):
     model: ModelTable = ModelTable()
     store: StoreTable = StoreTable()
     care: CareTable = CareTable()
+    monitor: MonitorTable = MonitorTable()
 
     @property
     def paths(self) -> Paths:
@@ -344,5 +365,6 @@ class Config(_Table):
             mqtt.receive_maximum,
             tuple(mqtt.filters),
             mqtt.reconnect_max_s,
+            shared_group=mqtt.shared_group,
             reader=mqtt.reader,
         )

@@ -57,6 +57,12 @@ def _filter(topic: str) -> str:
     return topic
 
 
+def _share(name: str) -> str:
+    if not name or set(name) & set("/+#\0"):
+        raise refusal("a name without / + #, like ingest")
+    return name
+
+
 def _gateway(name: str) -> str:
     if not _DEVICE.fullmatch(name):
         raise refusal("a device id: 1–64 of A–Z a–z 0–9 . _ -")
@@ -75,5 +81,6 @@ Name = Annotated[str, Field(min_length=1)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Zone = Annotated[str, AfterValidator(_zone)]
 TopicFilter = Annotated[str, AfterValidator(_filter)]
+ShareName = Annotated[str, AfterValidator(_share)]
 DeviceName = Annotated[str, AfterValidator(_gateway)]
 Url = Annotated[str, AfterValidator(_url)]

@@ -97,17 +97,26 @@ def wait_for(count: Callable[[], int], expected: int, patience: float = 30.0) ->
 class TwinRun:
     """`twin run` on a folder and a page port of its own; started on entry, stopped on exit.
 
-    tables: the configuration's tables beside `[care]`.
+    tables: the configuration's tables beside `[care]`. roles: only these, of a process that shares
+    data_dir with others; then its port is that of its monitor.
     """
 
-    def __init__(self, folder: Path, tables: Tables) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        tables: Tables,
+        roles: Sequence[str] = (),
+        data_dir: Path | None = None,
+    ) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.data_dir = folder / "data"
+        self.data_dir = data_dir or folder / "data"
         self.port = free_port()
         self.config = folder / "config.toml"
-        self.config.write_text(_toml(self.data_dir, {"care": {"port": self.port}, **tables}))
+        served = {"monitor" if roles and "care" not in roles else "care": {"port": self.port}}
+        self.config.write_text(_toml(self.data_dir, {**served, **tables}))
         command = [*TWIN, "run", "-c", str(self.config)]
+        command += [word for role in roles for word in ("--role", role)]
         self._process = ServerProcess(command, port=self.port, directory=folder)
 
     @property

@@ -199,9 +199,8 @@ def test_example_with_every_key_uncommented_is_accepted(tmp_path: Path) -> None:
 
     names = {".".join(map(str, key)) for key in key_lines(uncommented)}
     assert set(KEYS) <= names
-    assert config.mqtt == Config().mqtt.model_copy(
-        update={"username": "twin", "password": "secret", "tls": config.mqtt.tls}
-    )
+    told = {"username": "twin", "password": "secret", "shared_group": "ingest"}
+    assert config.mqtt == Config().mqtt.model_copy(update=told | {"tls": config.mqtt.tls})
 
 
 def test_every_key_is_described() -> None:
@@ -211,3 +210,24 @@ def test_every_key_is_described() -> None:
 
 def test_every_secret_is_a_key() -> None:
     assert {".".join(map(str, key)) for key in SECRETS.values()} <= set(KEYS)
+
+
+def test_shared_group_is_put_before_each_filter_but_those_of_sparkplug(tmp_path: Path) -> None:
+    table = '[mqtt]\nshared_group = "ward"\nfilters = ["twin/v1/#", "spBv1.0/#", "$share/x/a"]\n'
+
+    asked = accepted(tmp_path, table).ingest_settings().mqtt.subscriptions
+
+    assert asked == ("$share/ward/twin/v1/#", "spBv1.0/#", "$share/x/a")
+
+
+def test_shared_group_needs_mqtt_5(tmp_path: Path) -> None:
+    (said,) = refused(tmp_path, '[mqtt]\nprotocol = "3.1.1"\nshared_group = "ward"\n')
+
+    assert "config.toml:2: mqtt.protocol" in said
+    assert "shared subscriptions" in said
+
+
+def test_shared_group_is_one_level_of_a_topic(tmp_path: Path) -> None:
+    (said,) = refused(tmp_path, '[mqtt]\nshared_group = "a/b"\n')
+
+    assert "expected a name without / + #" in said

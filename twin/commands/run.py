@@ -33,11 +33,18 @@ def run_service(
         list[Role] | None,
         typer.Option(help="Only this part of the pipeline; may be given several times."),
     ] = None,
+    monitor_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65_535, metavar="PORT", help="Instead of monitor.port."),
+    ] = None,
 ) -> None:
     """Run the pipeline, or some roles of it, until SIGTERM or Ctrl-C."""
     from twin.commands.place import checked_config
 
     checked = checked_config(config)
+    if monitor_port is not None:
+        monitor = checked.monitor.model_copy(update={"port": monitor_port})
+        checked = checked.model_copy(update={"monitor": monitor})
     asked = {*(role or [Role.all])}
     roles = asked if Role.all not in asked else {*Role} - {Role.all}
     set_up_log()

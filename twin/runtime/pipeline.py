@@ -11,10 +11,11 @@ from ingest.instant import DAY
 from twin.care.app import create_app
 from twin.care.feed import Feed
 from twin.care.server import PageServer
-from twin.care.settings import CareSettings
+from twin.care.settings import CareSettings, Health
 from twin.config import Config
 from twin.runtime.clock import Clock
 from twin.runtime.housekeeping import Housekeeping, ReaderFiles
+from twin.runtime.monitor import MonitorServer
 from twin.runtime.parts import ROLES, Parts, make_parts
 from twin.runtime.watch import health, metrics
 from twin.store.writer import StoreWriter
@@ -66,6 +67,20 @@ class Pipeline:
         if self.parts.ingest is not None:
             self.parts.ingest.start()
             self._opened.callback(self.parts.ingest.stop)
+        self._monitor()
+
+    def _monitor(self) -> None:
+        monitor = self.config.monitor
+        if monitor.port is None:
+            return
+        server = MonitorServer(
+            monitor.host, monitor.port, self._health, lambda: metrics(self.parts)
+        )
+        server.start()
+        self._opened.callback(server.stop)
+
+    def _health(self) -> Health:
+        return health(self.parts, self._feed is None or self._feed.alive)
 
     def _serve(self) -> None:
         care, parts = self.config.care, self.parts
