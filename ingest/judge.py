@@ -15,8 +15,8 @@ from ingest.catalogue import SIGNALS
 from ingest.instant import format_instant
 from ingest.observation import DeviceId, Observation, PatientId, SignalCode
 from ingest.payload import native
-from ingest.payload.decoded import Decoded, Reason, Rejection, Sample, shortened
-from ingest.screen import screen
+from ingest.payload.decoded import Decoded, Kept, Reason, Rejection, Sample, shortened
+from ingest.screen import screen, screen_kept
 from ingest.settings import IngestSettings, ScreenSettings
 from ingest.topic import EXPECTED, Address, Kind, is_declared, parse_topic
 
@@ -39,15 +39,16 @@ class Bindings(Protocol):
 class Reading:
     """What a message holds, whoever's it is.
 
-    device: "" where the topic names none. measured: samples with their canonical values.
-    telemetry: the message is one (a status or one of our own refusals is not). battery, contact,
-    online: what the device said of itself, None where nothing.
+    device: "" where the topic names none. measured: samples with their canonical values. kept:
+    values of dates and intervals, likewise. telemetry: the message is one (a status or one of our
+    own refusals is not). battery, contact, online: what the device said of itself, None: nothing.
     """
 
     device: DeviceId
     telemetry: bool
     rejections: list[Rejection] = field(default_factory=list)
     measured: list[tuple[Sample, float]] = field(default_factory=list)
+    kept: list[tuple[Kept, float]] = field(default_factory=list)
     surplus: int = 0
     sequence: int = -1
     boot: int = 0
@@ -85,7 +86,7 @@ def bind(
     unknown: what to say of a device that nobody registered.
     """
     observations: list[Observation] = []
-    rejections = list(reading.rejections)
+    rejections = [*reading.rejections, *map(_no_instant, reading.kept)]
     nobody: dict[Reason, list[Sample]] = {}
     device = reading.device
     for sample, value in reading.measured:
@@ -134,6 +135,7 @@ def judge(
     reading = _screened(device, decode(payload), now, ScreenSettings())
     return [
         *(_observation_line(sample, value) for sample, value in reading.measured),
+        *(_kept_line(kept, value) for kept, value in reading.kept),
         *(_refusal_line(each) for each in reading.rejections),
     ]
 
@@ -166,7 +168,7 @@ def _screened(
             "device",
             "the device of the topic, or none",
             shortened(named),
-            samples=max(1, len(decoded.samples)),
+            samples=max(1, len(decoded.samples) + len(decoded.kept)),
         )
         return Reading(device, True, [fault], surplus=decoded.surplus)
     reading = Reading(
@@ -185,7 +187,24 @@ def _screened(
             reading.rejections.append(value)
         else:
             reading.measured.append((sample, value))
+    for kept in decoded.kept:
+        value = screen_kept(kept, received_at, settings)
+        if isinstance(value, Rejection):
+            reading.rejections.append(value)
+        else:
+            reading.kept.append((kept, value))
     return reading
+
+
+def _no_instant(kept_value: tuple[Kept, float]) -> Rejection:
+    """A live message's value that belongs to no instant: quarantine keeps it, no filter sees it."""
+    kept, _ = kept_value
+    if kept.precision:
+        expected, got = "a date and time", shortened(kept.measured_at)
+        return Rejection(Reason.TIME_IMPRECISE, kept.at.time, expected, got, kept.signal)
+    expected = "a value at an instant"
+    got = shortened(f"{kept.statistic or 'a value'} over {kept.start or '?'}/{kept.end or '?'}")
+    return Rejection(Reason.STATISTIC, kept.at.time, expected, got, kept.signal)
 
 
 _UNBOUND = {
@@ -200,9 +219,8 @@ def _unbound(reason: Reason, unknown: Reason, samples: list[Sample], device: str
     first = samples[0]
     if reason is Reason.DEVICE_UNKNOWN:
         return Rejection(unknown, "topic", _UNBOUND[unknown], device, samples=len(samples))
-    path = "time" if first.index < 0 else f"times[{first.index}]"
     stamp = format_instant(first.stamp)
-    return Rejection(reason, path, _UNBOUND[reason], stamp, first.signal, len(samples))
+    return Rejection(reason, first.time_path, _UNBOUND[reason], stamp, first.signal, len(samples))
 
 
 def _observation_line(sample: Sample, value: float) -> dict[str, object]:
@@ -215,6 +233,26 @@ def _observation_line(sample: Sample, value: float) -> dict[str, object]:
     if sample.quality == sample.quality:
         line["quality"] = sample.quality
     return line | {"path": sample.path}
+
+
+def _kept_line(kept: Kept, value: float) -> dict[str, object]:
+    line: dict[str, object] = {
+        "signal": kept.signal,
+        "value": value,
+        "unit": "1" if kept.statistic == "count" else SIGNALS[kept.signal].unit,
+        "measured_at": kept.measured_at,
+    }
+    if kept.precision:
+        line["precision"] = kept.precision
+    if kept.start or kept.end or kept.statistic:
+        line |= {
+            "statistic": kept.statistic,
+            "start": kept.start or None,
+            "end": kept.end or None,
+        }
+    if kept.denominator:
+        line["denominator"] = kept.denominator
+    return line | {"path": kept.at.value}
 
 
 def _refusal_line(rejection: Rejection) -> dict[str, object]:

@@ -10,7 +10,7 @@ from math import isfinite
 
 from ingest.catalogue import SIGNALS, Signal, to_canonical
 from ingest.instant import DAY, SECOND, format_instant
-from ingest.payload.decoded import Reason, Rejection, Sample, shortened, value_path
+from ingest.payload.decoded import Kept, Reason, Rejection, Sample, shortened
 from ingest.settings import ScreenSettings
 
 _SIGNALS = dict(SIGNALS)
@@ -34,6 +34,42 @@ def screen(sample: Sample, received_at: int | None, settings: ScreenSettings) ->
     return _stamp_fault(sample, received_at, settings)
 
 
+def screen_kept(kept: Kept, received_at: int | None, settings: ScreenSettings) -> float | Rejection:
+    """As `screen`, for a value that belongs to no instant.
+
+    The plausible range holds for what has a value's own scale; not for a spread, a count, or steps
+    that were added up over an interval. The age is that of the interval's end, where that is an
+    instant.
+    """
+    sample = Sample(kept.signal, kept.value, kept.unit, kept.stamp or 0, at=kept.at)
+    signal = _SIGNALS.get(kept.signal)
+    if kept.statistic == "count":  # of the measurements: it has no unit
+        value: float | Rejection = kept.value
+    elif signal is not None and kept.statistic in _SPREADS:
+        value = _spread(signal, sample, _SPREADS[kept.statistic])
+    elif signal is not None and signal.unit == "{steps}" and kept.start:
+        total = to_canonical(signal, kept.value, kept.unit)
+        value = _canonical(sample) if total is None or total < 0 else total
+    else:
+        value = _canonical(sample)
+    if received_at is None or kept.stamp is None or isinstance(value, Rejection):
+        return value
+    if -settings.future_ns <= received_at - kept.stamp <= settings.ancient_ns:
+        return value
+    return _stamp_fault(sample, received_at, settings)
+
+
+#: Statistics that say how wide values lie, and the power of the unit that they have.
+_SPREADS = {"standard deviation": 1, "quartile deviation": 1, "variance": 2}
+
+
+def _spread(signal: Signal, sample: Sample, power: int) -> float | Rejection:
+    zero, one = (to_canonical(signal, value, sample.unit) for value in (0.0, 1.0))
+    if zero is None or one is None or sample.value < 0:
+        return _canonical(sample)
+    return float(sample.value * (one - zero) ** power)
+
+
 def _canonical(sample: Sample) -> float | Rejection:
     signal = _SIGNALS.get(sample.signal)
     if signal is None:
@@ -42,9 +78,9 @@ def _canonical(sample: Sample) -> float | Rejection:
         return _rejection(Reason.SIGNAL_UNKNOWN, sample, sample.path, expected, got)
     value = to_canonical(signal, sample.value, sample.unit)
     if value is None:
-        path = value_path(sample.signal, field="units")
         expected = " or ".join((signal.unit, *signal.accepted))
-        return _rejection(Reason.UNIT_UNKNOWN, sample, path, expected, shortened(str(sample.unit)))
+        got = shortened(str(sample.unit))
+        return _rejection(Reason.UNIT_UNKNOWN, sample, sample.unit_path, expected, got)
     if signal.lower <= value <= signal.upper:
         return value
     if not isfinite(sample.value):
@@ -56,7 +92,7 @@ def _canonical(sample: Sample) -> float | Rejection:
 
 
 def _stamp_fault(sample: Sample, received_at: int, settings: ScreenSettings) -> Rejection:
-    path = "time" if sample.index < 0 else f"times[{sample.index}]"
+    path = sample.time_path
     said = format_instant(sample.stamp)
     if sample.stamp > received_at:
         expected = f"at most {settings.future_ns // SECOND} s ahead of its receipt"

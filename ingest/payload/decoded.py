@@ -27,6 +27,17 @@ class Reason(StrEnum):
     VALUE_NOT_A_NUMBER = "value_not_a_number"
     LENGTH_MISMATCH = "length_mismatch"
     QUALITY_OUT_OF_RANGE = "quality_out_of_range"
+    FIELD_VALUE = "field_value"
+    FIELD_NOT_UNDERSTOOD = "field_not_understood"
+    VERSION_UNSUPPORTED = "version_unsupported"
+    SCHEMA_UNKNOWN = "schema_unknown"
+    NAME_INVALID = "name_invalid"
+    TIME_RELATIVE = "time_relative"
+    TIME_IMPRECISE = "time_imprecise"
+    STATISTIC = "statistic"
+    VALUE_ABSENT = "value_absent"
+    VALUE_BOUND_ONLY = "value_bound_only"
+    RESULT_NOT_VALID = "result_not_valid"
     SIGNAL_UNKNOWN = "signal_unknown"
     UNIT_UNKNOWN = "unit_unknown"
     VALUE_OUT_OF_RANGE = "value_out_of_range"
@@ -45,12 +56,21 @@ class Reason(StrEnum):
     NOT_SUPPORTED = "not_supported"
 
 
+class Paths(msgspec.Struct, frozen=True, gc=False):
+    """Where in the payload a value, its unit and its time stand."""
+
+    value: str
+    unit: str
+    time: str
+
+
 class Sample(msgspec.Struct, frozen=True, gc=False):
     """One value as the device said it, not yet judged by the catalogue.
 
     unit: what the payload named, None if nothing (then the canonical one is meant). stamp: the
     device's own, int64 ns UTC. quality 0–1, NaN where the device said nothing. index: place in a
-    columnar batch, −1 in a single message.
+    columnar batch, −1 in a single message. at: None in the native format, where signal and index
+    say it.
     """
 
     signal: str
@@ -59,11 +79,46 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
     stamp: int
     quality: float = float("nan")
     index: int = -1
+    at: Paths | None = None
 
     @property
     def path(self) -> str:
         """Where in the payload the value stands, e.g. ``values.spo2[3]``."""
-        return value_path(self.signal, self.index)
+        return value_path(self.signal, self.index) if self.at is None else self.at.value
+
+    @property
+    def unit_path(self) -> str:
+        """Where its unit stands, or would stand."""
+        return value_path(self.signal, field="units") if self.at is None else self.at.unit
+
+    @property
+    def time_path(self) -> str:
+        """Where its time stands."""
+        if self.at is not None:
+            return self.at.time
+        return "time" if self.index < 0 else f"times[{self.index}]"
+
+
+class Kept(msgspec.Struct, frozen=True, gc=False):
+    """A value that belongs to no instant: it is kept in the record, and never filtered.
+
+    Either a value of a date (precision `day`, `month`, `year` or `part_of_day`; measured_at is the
+    date as said), or one over an interval from `start` to `end` (ISO-8601; "" where not said), of
+    which `statistic` is what the payload names (None: it names none) and `denominator` per what
+    (`d`, `session`, …). stamp: the end of the interval, ns UTC, if it is an instant.
+    """
+
+    signal: str
+    value: float
+    unit: str | None
+    at: Paths
+    measured_at: str
+    precision: str = ""
+    start: str = ""
+    end: str = ""
+    statistic: str | None = None
+    denominator: str = ""
+    stamp: int | None = None
 
 
 class Rejection(msgspec.Struct, frozen=True):
@@ -84,7 +139,8 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
     """What a payload holds. A payload that holds nothing usable has only rejections.
 
     surplus: fields that are not stored. sequence −1 and boot 0: not said. device: the device that
-    the payload itself names, None if it names none. battery 0–1 and contact None: not said.
+    the payload itself names, None if it names none. battery 0–1 and contact None: not said. kept:
+    values of dates and intervals, which are no samples.
     """
 
     samples: Sequence[Sample]
@@ -95,6 +151,7 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
     battery: float | None = None
     contact: bool | None = None
     device: str | None = None
+    kept: Sequence[Kept] = ()
 
 
 def refused(rejection: Rejection) -> Decoded:
