@@ -1,5 +1,6 @@
 """Fixtures of all tests, and the last line of every run."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,11 @@ settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
 
 _RAN = pytest.StashKey[str]()
+
+
+def pytest_configure() -> None:
+    # A shell's background job ignores Ctrl-C, and so would every program that a test starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
