@@ -46,6 +46,7 @@ _ENVELOPE = struct.Struct("<2sBBII")  # magic, version, kind, key id, crc32 of t
 _MAGIC = b"TW"
 KIND_BATCH, KIND_TICK, KIND_COMMAND, KIND_ESTIMATES, KIND_OUTCOME = 1, 2, 3, 4, 5
 KIND_DEVICES = 6
+KIND_JUDGEMENTS = 7
 
 
 class RecordDamaged(Exception):

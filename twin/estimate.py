@@ -2,7 +2,8 @@
 
 One record of the estimates journal is an `EstimateBatch`: a row for each input observation with its
 verdict (and the estimate, if accepted), revisions of earlier estimates, status changes and coasting
-rows. Store writer, live feed and ledger read nothing else.
+rows. Others are an `Outcome` (the answer to a command) and `Judgements` (alarms and scores, see
+`twin.judgement`). Store writer, live feed and ledger read nothing else.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from ingest.observation import (
     KIND_ESTIMATES,
+    KIND_JUDGEMENTS,
     KIND_OUTCOME,
     Bound,
     RecordDamaged,
@@ -25,6 +27,7 @@ from ingest.observation import (
     seal,
     unseal,
 )
+from twin.judgement import Judgements
 
 #: Standard normal quantiles of two-sided 50, 90 and 95 % bands.
 Z50, Z90, Z95 = 0.6744897501960817, 1.6448536269514722, 1.959963984540054
@@ -139,13 +142,19 @@ class _OutcomeWire(msgspec.Struct, frozen=True, array_like=True):
     at: int
 
 
+#: What a record of the estimates journal holds.
+Output = EstimateBatch | Outcome | Judgements
+
 _encoder = msgspec.msgpack.Encoder()
+_judgements = msgspec.msgpack.Decoder(Judgements)
 _wire = msgspec.msgpack.Decoder(_Wire)
 _outcome = msgspec.msgpack.Decoder(_OutcomeWire)
 
 
-def encode_output(output: EstimateBatch | Outcome) -> bytes:
+def encode_output(output: Output) -> bytes:
     """A record of the estimates journal."""
+    if isinstance(output, Judgements):
+        return seal(KIND_JUDGEMENTS, _encoder.encode(output))
     if isinstance(output, Outcome):
         body = _OutcomeWire(output.id, output.done, output.reason, output.at)
         return seal(KIND_OUTCOME, _encoder.encode(body))
@@ -163,13 +172,15 @@ def encode_output(output: EstimateBatch | Outcome) -> bytes:
     return seal(KIND_ESTIMATES, _encoder.encode(wire))
 
 
-def decode_output(record: bytes) -> EstimateBatch | Outcome:
+def decode_output(record: bytes) -> Output:
     """The inverse of `encode_output`. Raises RecordDamaged."""
     kind, body = unseal(record)
     try:
         if kind == KIND_OUTCOME:
             said = _outcome.decode(body)
             return Outcome(said.id, said.done, said.reason, said.at)
+        if kind == KIND_JUDGEMENTS:
+            return _judgements.decode(body)
         if kind != KIND_ESTIMATES:
             raise RecordDamaged(f"kind {kind} is not one of the estimates journal")
         wire = _wire.decode(body)

@@ -22,7 +22,7 @@ from twin.estimation.kalman import DEVICE
 from twin.estimation.models import parse_model
 from twin.step import TwinState
 
-LAYOUT = 1
+LAYOUT = 2
 _DIGEST = 16
 _encoder = msgspec.msgpack.Encoder()
 
@@ -53,7 +53,8 @@ class _Snapshot(msgspec.Struct, frozen=True):
     position: int
     tick_at: int
     elapsed: int
-    commands: tuple[str, ...]
+    commands: dict[str, str]
+    parts: dict[str, bytes]
     patients: tuple[str, ...]
     devices: tuple[str, ...]
     arrays: dict[str, _Array]
@@ -108,7 +109,8 @@ def capture(state: TwinState, partition: int) -> Captured:
         int(state.position[partition]),
         int(state.tick_at[partition]),
         int(state.elapsed[partition]),
-        tuple(state.commands),
+        dict(state.commands[partition]),
+        {part.name: part.capture(partition) for part in state.parts},
         tuple(bank.patients.text[n] for n in part["patient"]),
         tuple(state.devices.text[n] for n in numbers),
         {},
@@ -116,9 +118,12 @@ def capture(state: TwinState, partition: int) -> Captured:
     return Captured(partition, snapshot.position, snapshot, part)
 
 
-def restore(state: TwinState, name: str, content: bytes) -> None:
-    """Put the snapshot's partition into `state`. Raises SnapshotUnreadable."""
-    digest, body = content[:_DIGEST], content[_DIGEST:]
+def restore(state: TwinState, name: str, file: bytes) -> None:
+    """Put the snapshot's partition into `state`, which has the parts that captured it.
+
+    Raises SnapshotUnreadable; after that the partition must be restored from another one.
+    """
+    digest, body = file[:_DIGEST], file[_DIGEST:]
     if blake2b(body, digest_size=_DIGEST).digest() != digest:
         raise SnapshotUnreadable(name, "damaged: its hash does not match")
     try:
@@ -127,6 +132,14 @@ def restore(state: TwinState, name: str, content: bytes) -> None:
         raise SnapshotUnreadable(name, f"another layout: {error}") from error
     if snapshot.layout != LAYOUT:
         raise SnapshotUnreadable(name, f"layout {snapshot.layout}, this code reads {LAYOUT}")
+    parts = {part.name: part for part in state.parts}
+    if snapshot.parts.keys() != parts.keys():
+        raise SnapshotUnreadable(name, f"of {sorted(snapshot.parts)}, this twin is {sorted(parts)}")
+    for named, content in snapshot.parts.items():
+        try:
+            parts[named].restore(snapshot.partition, content)
+        except ValueError as error:
+            raise SnapshotUnreadable(name, f"another layout of {named}: {error}") from error
     bank = state.bank
     if snapshot.model != bank.model_file.content:
         bank.adopt(parse_model(snapshot.model, f"snapshot {name}"))
@@ -141,7 +154,7 @@ def restore(state: TwinState, name: str, content: bytes) -> None:
     state.position[snapshot.partition] = snapshot.position
     state.tick_at[snapshot.partition] = snapshot.tick_at
     state.elapsed[snapshot.partition] = snapshot.elapsed
-    state.commands.update(dict.fromkeys(snapshot.commands))
+    state.commands[snapshot.partition] = snapshot.commands
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The pure step: records of the observations journal → the state moved on, rows for `estimates`.
 
-intake → estimation → (assessment). No clock, no thread, no file: every time comes from the records,
-so replaying the same journal gives the same rows, wherever batches were cut.
+intake → estimation → the other parts of the state. No clock, no thread, no file: every time comes
+from the records, so replaying the same journal gives the same rows, wherever batches were cut.
 """
 
 from __future__ import annotations
@@ -15,42 +15,53 @@ from numpy.typing import NDArray
 from ingest.instant import SECOND
 from ingest.journal.protocol import ALL_PARTITIONS
 from ingest.observation import Command, DeviceStates, ObservationBatch, Record, Tick
-from twin.estimate import EstimateBatch, Outcome
-from twin.estimation.bank import Bank, Events
+from twin.estimate import Outcome, Output
+from twin.estimation.bank import Bank, Events, Updated
 from twin.estimation.kalman import NEVER
 from twin.estimation.models import ModelError, ModelFile, base_model, parse_model
 from twin.estimation.names import Names
 from twin.intake.arrivals import Arrivals, arrivals
+from twin.part import Moment, Part, Said, Seen
 from twin.rows import RowBuilder
 
 #: A tick nearer to the last one than this (several ingest processes tick) changes nothing.
 TICK_MINIMUM = SECOND // 2
 #: At most this much journal time passes between two ticks for delays and dwell.
 TICK_LONGEST = 3 * SECOND
+#: So many ids of commands are remembered, in each partition.
 REMEMBERED_COMMANDS = 10_000
-
-Output = EstimateBatch | Outcome
 
 
 @dataclass(slots=True)
 class TwinState:
     """Everything that has a memory. One worker's partitions; moved on only by `step`.
 
+    parts: what remembers besides the bank, in the order in which they are told of a record.
+    commands: of each partition the ids of the commands that it was told, the newest last, and why
+    each was refused ("": it acted).
     position, tick_at, elapsed: (partitions,) int64. The journal position taken in last, the last
     tick (ns, NEVER: none yet), the journal time that has passed for delays and dwell (ns).
     """
 
     bank: Bank
     devices: Names = field(default_factory=Names)
-    commands: dict[str, None] = field(default_factory=dict)
+    parts: Sequence[Part] = ()
+    commands: list[dict[str, str]] = field(init=False)
     position: NDArray[np.int64] = field(init=False)
     tick_at: NDArray[np.int64] = field(init=False)
     elapsed: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.commands = [{} for _ in range(self.bank.partitions)]
         self.position = np.zeros(self.bank.partitions, np.int64)
         self.tick_at = np.full(self.bank.partitions, NEVER, np.int64)
         self.elapsed = np.zeros(self.bank.partitions, np.int64)
+
+    def forget(self, partition: int) -> None:
+        """Drop everything of a partition (it now belongs to another worker)."""
+        self.bank.forget(partition)
+        for part in self.parts:
+            part.forget(partition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +73,11 @@ class Placed:
     record: Record
 
 
-def new_state(partitions: int, model: ModelFile | None = None) -> TwinState:
-    """A twin that knows nobody yet."""
-    return TwinState(Bank(model or base_model(), partitions))
+def new_state(
+    partitions: int, model: ModelFile | None = None, parts: Sequence[Part] = ()
+) -> TwinState:
+    """A twin that knows nobody yet; `parts` are as new."""
+    return TwinState(Bank(model or base_model(), partitions), parts=parts)
 
 
 def step(
@@ -85,14 +98,16 @@ def step(
             continue
         if isinstance(record, ObservationBatch):
             waiting.append(record)
-        elif not isinstance(record, DeviceStates):
+        else:
             _observe(state, waiting, outputs)
             waiting = []
             if isinstance(record, Tick):
                 _tick(state, record, due, outputs)
+            elif isinstance(record, DeviceStates):
+                for part in state.parts:
+                    _add(outputs, part.hear(record, Moment(due, state.elapsed)))
             else:
-                answered_in = int(np.flatnonzero(due)[0])
-                outputs.setdefault(answered_in, []).append(_obey(state, record))
+                _obey(state, record, due, outputs)
         state.position[due] = placed.position
     _observe(state, waiting, outputs)
     return state, outputs
@@ -124,9 +139,32 @@ def _observe(
     rows.refuse(arrived, np.flatnonzero(~number), "value_not_a_number")
     rows.refuse(arrived, np.flatnonzero((slot < 0) & number), "no_model")
     events = _events(arrived, used, slot[used])
-    rows.add(arrived, used, events.slot, state.bank.update(events))
-    for partition, batch in rows.batches():
-        outputs.setdefault(partition, []).append(batch)
+    updated = state.bank.update(events)
+    rows.add(arrived, used, events.slot, updated)
+    _add(outputs, rows.batches())
+    if state.parts and len(used):
+        seen = _seen(arrived, used, events, updated)
+        for part in state.parts:
+            _add(outputs, part.observe(seen))
+
+
+def _add(outputs: dict[int, list[Output]], said: Iterable[tuple[int, Output]]) -> None:
+    for partition, output in said:
+        outputs.setdefault(partition, []).append(output)
+
+
+def _seen(arrived: Arrivals, chosen: NDArray[np.int64], events: Events, updated: Updated) -> Seen:
+    return Seen(
+        arrived.patient[chosen],
+        arrived.signal[chosen],
+        events.slot,
+        arrived.device[chosen],
+        events.value,
+        events.quality,
+        events.stamp,
+        np.ascontiguousarray(arrived.rows["received_at"][chosen]),
+        updated,
+    )
 
 
 def _events(arrived: Arrivals, chosen: NDArray[np.int64], slot: NDArray[np.int64]) -> Events:
@@ -152,22 +190,48 @@ def _tick(
     state.tick_at[counts] = tick.at
     rows = RowBuilder(state.bank, state.devices)
     rows.age(tick.at, counts)
-    for partition, batch in rows.batches():
-        outputs.setdefault(partition, []).append(batch)
+    _add(outputs, rows.batches())
+    heard: Said = ()
+    for part in state.parts:
+        said = part.tick(tick, Moment(counts, state.elapsed), heard)
+        _add(outputs, said)
+        heard = (*heard, *said)
 
 
-def _obey(state: TwinState, command: Command) -> Outcome:
-    if command.id in state.commands:
-        return Outcome(command.id, True, "already done", command.issued_at)
-    state.commands[command.id] = None
-    while len(state.commands) > REMEMBERED_COMMANDS:
-        del state.commands[next(iter(state.commands))]
+def _obey(
+    state: TwinState, command: Command, due: NDArray[np.bool_], outputs: dict[int, list[Output]]
+) -> None:
+    """Act where it is due and has not acted yet, and answer in the first partition it is due in."""
+    partitions = np.flatnonzero(due).tolist()
+    fresh = due.copy()
+    fresh[partitions] = [command.id not in state.commands[p] for p in partitions]
+    if not fresh.any():
+        before = state.commands[partitions[0]][command.id]
+        answer = Outcome(command.id, not before, before or "already done", command.issued_at)
+        _add(outputs, [(partitions[0], answer)])
+        return
+    refused, said = _act(state, command, Moment(fresh, state.elapsed))
+    for partition in np.flatnonzero(fresh).tolist():
+        remembered = state.commands[partition]
+        remembered[command.id] = refused
+        while len(remembered) > REMEMBERED_COMMANDS:
+            del remembered[next(iter(remembered))]
+    _add(outputs, said)
+    answer = Outcome(command.id, not refused, refused, command.issued_at)
+    _add(outputs, [(partitions[0], answer)])
+
+
+def _act(state: TwinState, command: Command, moment: Moment) -> tuple[str, Said]:
+    """(Why it is refused, "" if done; what the parts say)."""
     if command.kind == "model":
         try:
             state.bank.adopt(parse_model(str(command.body.get("content")), "command model"))
         except ModelError as error:
-            return Outcome(command.id, False, str(error), command.issued_at)
-        return Outcome(command.id, True, "", command.issued_at)
+            return str(error), ()
+        return "", ()
     if command.kind in ("binding", "patient"):
-        return Outcome(command.id, True, "", command.issued_at)
-    return Outcome(command.id, False, f"unknown kind {command.kind!r}", command.issued_at)
+        return "", ()
+    for part in state.parts:
+        if command.kind in part.kinds:
+            return part.obey(command, moment)
+    return f"unknown kind {command.kind!r}", ()

@@ -31,12 +31,12 @@ from ingest.observation import (
     decode_record,
     encode_record,
 )
-from twin.estimate import encode_output
+from twin.estimate import Output, encode_output
 from twin.estimation.bank import warm_up
 from twin.estimation.models import ModelFile, base_model
 from twin.rotation import Rotation
 from twin.snapshot import SnapshotFolder, SnapshotUnreadable, position_in, restore
-from twin.step import Output, Placed, TwinState, new_state, step
+from twin.step import Placed, TwinState, new_state, step
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class TwinWorker:
     def revoked(self, partitions: Sequence[int]) -> None:
         """Drop the state of partitions that another worker now owns."""
         for partition in partitions:
-            self.state.bank.forget(partition)
+            self.state.forget(partition)
             self._committed.pop(partition, None)
 
     def _restore(self, given: Assignment) -> None:

@@ -21,8 +21,8 @@ from tests.support.twin_journals import (
     ward_records,
 )
 from tests.support.twins import HEART_RATE, model_text
-from twin.estimate import decode_output
-from twin.step import Output, Placed, new_state, step
+from twin.estimate import Output, decode_output
+from twin.step import Placed, new_state, step
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
 

@@ -10,8 +10,9 @@ from ingest.instant import SECOND
 from ingest.journal.protocol import ALL_PARTITIONS, partition_of
 from ingest.observation import Command, Observation, Record, Tick, batch_of
 from tests.support.twins import T0, observation
-from twin.estimate import EstimateBatch, Outcome
-from twin.step import Output, Placed
+from twin.estimate import EstimateBatch, Outcome, Output
+from twin.judgement import Alarm, Judgements, Score
+from twin.step import Placed
 
 PARTITIONS = 4
 _USUAL = {"heart_rate": 75.0, "spo2": 97.0, "glucose": 120.0}
@@ -72,9 +73,16 @@ def lines(outputs: Iterable[Output]) -> list[Line]:
     for output in outputs:
         if isinstance(output, Outcome):
             found.append((output.id, output.done, output.reason, output.at))
+        elif isinstance(output, Judgements):
+            found += [("alarm", one.patient, *_plain(one)) for one in output.alarms]
+            found += [("score", one.patient, *_plain(one)) for one in output.scores]
         else:
             found += _lines(output)
     return found
+
+
+def _plain(one: Alarm | Score) -> Iterable[str]:
+    return (f"{name}={getattr(one, name)!r}" for name in one.__struct_fields__)
 
 
 def _lines(batch: EstimateBatch) -> list[Line]:

@@ -29,11 +29,12 @@ from twin.estimate import (
     EstimateBatch,
     Kind,
     Outcome,
+    Output,
     Status,
     Verdict,
     encode_output,
 )
-from twin.step import Output, Placed, TwinState, new_state, step
+from twin.step import Placed, TwinState, new_state, step
 
 
 def encoded(outputs: dict[int, list[Output]]) -> dict[int, list[bytes]]:

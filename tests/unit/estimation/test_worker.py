@@ -21,10 +21,10 @@ from tests.support.twin_journals import (
     ward_records,
 )
 from tests.support.twins import HEART_RATE, T0, model_of, observation
-from twin.estimate import Outcome, decode_output
+from twin.estimate import Outcome, Output, decode_output
 from twin.estimation.models import ModelFile, base_model
 from twin.snapshot import SnapshotFolder, position_in
-from twin.step import Output, new_state, step
+from twin.step import new_state, step
 from twin.worker import TwinWorker
 
 RECORDS = ward_records(30, patients=4, seed=5)
