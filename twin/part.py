@@ -1,10 +1,10 @@
 """A part of the twin's memory besides the bank: what `step` and the snapshot ask of it.
 
 A part is told, in journal order: observations after the bank took them in, ticks after the bank
-aged its keys, states of devices, and the commands whose kinds it knows. What it says goes to the estimates journal. It
-is pure: its times are in what it is told, and whatever it says depends on the order of the records
-only, never on where batches were cut. Its memory is kept by partition: each is captured, restored
-and forgotten alone, and a record acts only on the partitions that it is due in.
+aged its keys, states of devices, and the commands whose kinds it knows. What it says goes to the
+estimates journal. It is pure: its times are in what it is told, and whatever it says depends on the
+order of the records only, never on where batches were cut. Its memory is kept by partition: each is
+captured, restored and forgotten alone, and a record acts only on the partitions that it is due in.
 """
 
 from __future__ import annotations
@@ -46,8 +46,9 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A tick that counts, a command, states of devices. partitions: (partitions,) mask, where it is due.
+    """Where a record acts, and when.
 
+    partitions: (partitions,) mask of those it is due in.
     elapsed: (partitions,) int64 ns of journal time that has passed for delays, dwell and pauses.
     """
 
