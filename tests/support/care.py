@@ -12,6 +12,7 @@ from tests.support.ward import T0, MemoryHistory, MemoryPeople, MemoryQuarantine
 from twin.care.access import Access
 from twin.care.feed import Feed
 from twin.care.hub import Client
+from twin.care.names import Names
 from twin.care.parts import Parts
 from twin.care.settings import CareSettings, Health
 from twin.estimate import encode_output
@@ -44,6 +45,8 @@ def parts_of(feed: Feed, settings: CareSettings = SIMULATED) -> Parts:
         Health,
         tuple,
         Access(settings.token),
+        Names(),
+        feed.commands,
     )
 
 

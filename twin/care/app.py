@@ -14,6 +14,7 @@ from twin.care import problem, sign_in, views
 from twin.care.access import Access, Guard
 from twin.care.api import bodies, devices, operations, patients, signals, stream
 from twin.care.feed import Feed
+from twin.care.names import Names
 from twin.care.parts import Parts
 from twin.care.settings import CareSettings, Health, Metrics
 from twin.care.words import STATIC
@@ -62,7 +63,18 @@ def create_app(
         lifespan=life,
         middleware=[Middleware(Guard, access=access)],
     )
-    app.state.parts = Parts(settings, feed, history, people, quarantine, health, metrics, access)
+    app.state.parts = Parts(
+        settings,
+        feed,
+        history,
+        people,
+        quarantine,
+        health,
+        metrics,
+        access,
+        Names(),
+        feed.commands,
+    )
     app.mount("/static", _Static(directory=STATIC), name="static")
     problem.install(app)
     bodies.describe(app)

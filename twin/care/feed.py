@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ingest.journal.protocol import Entry, Journal, JournalDamaged, Reader
 from ingest.observation import RecordDamaged
+from twin.care.commands import Commands, Outcomes
 from twin.care.frames import Frame, Framer
 from twin.care.hub import Hub
 from twin.care.latest import Latest
@@ -28,7 +29,7 @@ from twin.care.ledger import Account
 from twin.care.points import Points
 from twin.care.pulse import LIVE, Pulses
 from twin.care.saved import load_fold, save_fold
-from twin.estimate import EstimateBatch, People, decode_output
+from twin.estimate import EstimateBatch, Outcome, People, decode_output
 
 HEARTBEAT_S, LABELS_S, SAVE_S = 2.0, 2.0, 10.0
 #: A frame at most this often; large wards, whose frames cost more, once a second.
@@ -75,6 +76,9 @@ class Feed:
     ) -> None:
         self.hub = Hub()
         self.now = now
+        self._outcomes = Outcomes()
+        #: People's commands; their outcomes come by this feed.
+        self.commands = Commands(journal, self._outcomes, now)
         self._journal = journal
         self._people = people
         self._saved = saved
@@ -211,6 +215,8 @@ class Feed:
             self.damaged += 1
             _log.error("estimates record at position %d damaged: %s", entry.position, damage.why)
             return
+        if isinstance(output, Outcome):
+            self._outcomes.tell(output)
         if isinstance(output, EstimateBatch):
             self._latest.fold(output)
             for patient in self.hub.watched.intersection(output.patients):

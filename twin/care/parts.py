@@ -9,7 +9,9 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from twin.care.access import Access
+from twin.care.commands import Commands
 from twin.care.feed import Feed
+from twin.care.names import Names
 from twin.care.settings import CareSettings, Health, Metrics
 from twin.estimate import History, People, Quarantine
 
@@ -26,6 +28,8 @@ class Parts:
     health: Callable[[], Health]
     metrics: Metrics
     access: Access
+    names: Names
+    commands: Commands
 
 
 def _parts(request: Request) -> Parts:

@@ -1,4 +1,7 @@
-"""The sign-in page: exchanges the token for a cookie, since pages and streams send no header."""
+"""The sign-in page: exchanges the token for a cookie, since pages and streams send no header.
+
+It asks for a name too; where no token is needed, the page asks at the first act (POST /name).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse
 
 from twin.care.access import SESSION_COOKIE, SESSION_S, session_of
+from twin.care.names import LONGEST, NAME_COOKIE, name_of
 from twin.care.parts import PartsOf
 from twin.care.problem import Problem
 from twin.care.reader import reader_of
@@ -42,8 +46,11 @@ async def sign_in(request: Request, parts: PartsOf) -> Response:
             max_age=SESSION_S,
             httponly=True,
             samesite="strict",
-            secure=request.url.scheme == "https",
+            secure=_is_secure(request),
         )
+        name = name_of(form.get("name", ""))
+        if name is not None:
+            parts.names.remember(response, name, secure=_is_secure(request))
         return response
     if wait == 0:
         access.attempts.fail(address, access.clock())
@@ -67,8 +74,25 @@ def sign_out(request: Request, parts: PartsOf) -> Response:
     """Ends the session and forgets the cookie."""
     parts.access.close_session(session_of(request.headers))
     response = RedirectResponse("/sign-in", 303)
-    response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
+    for cookie in (SESSION_COOKIE, NAME_COOKIE):
+        response.delete_cookie(cookie, httponly=True, samesite="strict")
     return response
+
+
+@router.post("/name")
+async def give_name(request: Request, parts: PartsOf) -> Response:
+    """Who acts from now on in this browser. Raises Problem 422 for what is no name."""
+    form = await _form(request)
+    name = name_of(form.get("name", ""))
+    if name is None:
+        raise Problem(422, "no name", name="name", expected=f"2 to {LONGEST} characters, one line")
+    response = Response(status_code=204)
+    parts.names.remember(response, name, secure=_is_secure(request))
+    return response
+
+
+def _is_secure(request: Request) -> bool:
+    return request.url.scheme == "https"
 
 
 async def _form(request: Request) -> dict[str, str]:

@@ -204,3 +204,33 @@ def test_neither_token_nor_patient_stands_in_the_log(caplog: pytest.LogCaptureFi
         visit(steps)
     assert TOKEN not in caplog.text
     assert "p1-secret" not in caplog.text
+
+
+def test_signing_in_keeps_the_name_and_signing_out_forgets_it() -> None:
+    async def steps(client: httpx.AsyncClient) -> None:
+        form = {"token": TOKEN, "name": " I.  Roux "}
+        answer = await client.post("/sign-in", data=form)
+        assert answer.status_code == 303
+        assert "twin_name" in client.cookies
+        await client.post("/sign-out")
+        assert "twin_name" not in client.cookies
+
+    visit(steps)
+
+
+def test_a_name_can_be_given_later_and_what_is_none_is_refused() -> None:
+    async def steps(client: httpx.AsyncClient) -> None:
+        answer = await client.post("/name", data={"name": "x"})
+        assert (answer.status_code, answer.json()["name"]) == (422, "name")
+        assert (await client.post("/name", data={"name": "I. Roux"})).status_code == 204
+        assert "twin_name" in client.cookies
+
+    visit(steps, OPEN, "http://localhost")
+
+
+def test_nobody_names_himself_without_the_token() -> None:
+    async def steps(client: httpx.AsyncClient) -> None:
+        answer = await client.post("/name", data={"name": "I. Roux"})
+        assert answer.status_code == 303
+
+    visit(steps)
