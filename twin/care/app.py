@@ -12,7 +12,7 @@ from starlette.types import Scope
 
 from twin.care import problem, sign_in, views
 from twin.care.access import Access, Guard
-from twin.care.api import bodies, devices, operations, patients, signals, stream
+from twin.care.api import alarms, bodies, devices, operations, patients, signals, stream
 from twin.care.feed import Feed
 from twin.care.names import Names
 from twin.care.parts import Parts
@@ -77,7 +77,7 @@ def create_app(
     )
     app.mount("/static", _Static(directory=STATIC), name="static")
     problem.install(app)
-    bodies.describe(app)
-    for part in (operations, patients, signals, devices, stream, views, sign_in):
+    bodies.describe(app, (*bodies.BODIES, *alarms.BODIES))
+    for part in (operations, patients, signals, devices, alarms, stream, views, sign_in):
         app.include_router(part.router)
     return app

@@ -22,14 +22,15 @@ from numpy.typing import NDArray
 from ingest.journal.protocol import Entry, Journal, JournalDamaged, Reader
 from ingest.observation import RecordDamaged
 from twin.care.commands import Commands, Outcomes
-from twin.care.frames import Frame, Framer
+from twin.care.frames import Frame, Framer, alarms_event
 from twin.care.hub import Hub
 from twin.care.latest import Latest
 from twin.care.ledger import Account
 from twin.care.points import Points
 from twin.care.pulse import LIVE, Pulses
 from twin.care.saved import load_fold, save_fold
-from twin.estimate import EstimateBatch, Outcome, People, decode_output
+from twin.estimate import Outcome, People, decode_output
+from twin.judgement import Alarm, Judgements, Score
 
 HEARTBEAT_S, LABELS_S, SAVE_S = 2.0, 2.0, 10.0
 #: A frame at most this often; large wards, whose frames cost more, once a second.
@@ -46,6 +47,7 @@ class Reading:
     """A copy of what is known now. rows: dtype LATEST_ROW, patient indexes `patients`.
 
     labels: every known patient → label ("" where nobody gave one), registered or estimated.
+    scores: patient → newest score; alarms: those that are not over (of one patient: its own).
     time: int64 ns UTC of the pipeline's clock; state: "live", or which part is down.
     """
 
@@ -54,6 +56,8 @@ class Reading:
     rows: NDArray[Any]
     patients: tuple[str, ...]
     labels: Mapping[str, str]
+    scores: Mapping[str, Score]
+    alarms: Sequence[Alarm]
 
 
 class Feed:
@@ -91,6 +95,7 @@ class Feed:
         self._state = LIVE
         self._lock = threading.Lock()
         self._points: dict[str, Points] = {}
+        self._answered: list[Outcome] = []
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -132,19 +137,38 @@ class Feed:
         with self._lock:
             rows = self._latest.rows.copy()
             patients = tuple(self._latest.patients)
-        return Reading(self.now(), self._state, rows, patients, self._labels)
+            scores, alarms = self._latest.board.scores(), self._latest.board.open_alarms()
+        return Reading(self.now(), self._state, rows, patients, self._labels, scores, alarms)
 
     def reading_of(self, patient: str) -> Reading:
         """The same of one patient; labels are everybody's."""
         with self._lock:
             rows = self._latest.rows[self._latest.places_of(patient)]
             patients = tuple(self._latest.patients)
-        return Reading(self.now(), self._state, rows, patients, self._labels)
+            score = self._latest.board.score(patient)
+            alarms = self._latest.board.open_alarms(patient)
+        scores = {} if score is None else {patient: score}
+        return Reading(self.now(), self._state, rows, patients, self._labels, scores, alarms)
 
     def accounts(self) -> list[Account]:
         """The ledger's part that the estimates journal knows."""
         with self._lock:
             return self._latest.ledger.accounts()
+
+    def open_alarms(self) -> list[Alarm]:
+        """The newest row of every alarm that is not over."""
+        with self._lock:
+            return self._latest.board.open_alarms()
+
+    def stories(self) -> list[Sequence[Alarm]]:
+        """Every alarm that was raised, as far back as is kept; all rows of each, oldest first."""
+        with self._lock:
+            return self._latest.board.stories()
+
+    def story(self, alarm: str) -> Sequence[Alarm]:
+        """All rows of one alarm, oldest first; () if it is not known."""
+        with self._lock:
+            return self._latest.board.story(alarm)
 
     # --- asked by the stream ---------------------------------------------------------------------
 
@@ -153,13 +177,28 @@ class Feed:
         with self._lock:
             if topic == "":
                 return self._framer.snap(self._latest, self._labels, self.now(), self._state)
-            label = self._labels.get(topic, "")
-            return self._framer.patient_snap(self._latest, topic, label, self.now(), self._state)
+            return self._framer.patient_snap(
+                self._latest, topic, self._labels, self.now(), self._state
+            )
 
     def missed(self, cursor: str) -> list[Frame] | None:
         """Ward frames since a cursor; None: a snap is needed. Called in the event loop."""
         number = self._framer.number_of(cursor)
         return None if number is None else self.hub.missed(number, self._framer.number)
+
+    def alarms_since(self, cursor: str) -> bytes:
+        """`al` with each transition since a cursor, of whatever start; b"" if there is none."""
+        position = self._framer.position_of(cursor)
+        with self._lock:
+            missed = [] if position is None else self._latest.board.missed(position)
+        return self._alarms("al", missed) if missed else b""
+
+    def alarms_now(self) -> bytes:
+        """`alarms`: all that are not over."""
+        return self._alarms("alarms", self.open_alarms())
+
+    def _alarms(self, name: str, alarms: Sequence[Alarm]) -> bytes:
+        return alarms_event(name, alarms, self._labels, self.now(), self._state)
 
     def cursor(self) -> str:
         return self._framer.cursor(self._framer.number, self._latest.position)
@@ -207,6 +246,9 @@ class Feed:
             for entry in entries:
                 self._fold(entry)
             self._latest.position = position
+            answered, self._answered = self._answered, []
+        for outcome in answered:  # after the fold: who waited for it sees what it did
+            self._outcomes.tell(outcome)
 
     def _fold(self, entry: Entry) -> None:
         try:
@@ -216,8 +258,10 @@ class Feed:
             _log.error("estimates record at position %d damaged: %s", entry.position, damage.why)
             return
         if isinstance(output, Outcome):
-            self._outcomes.tell(output)
-        if isinstance(output, EstimateBatch):
+            self._answered.append(output)
+        elif isinstance(output, Judgements):
+            self._latest.board.fold(output, entry.position)
+        else:
             self._latest.fold(output)
             for patient in self.hub.watched.intersection(output.patients):
                 self._points.setdefault(patient, Points()).take(output, patient)
@@ -248,15 +292,20 @@ class Feed:
         """
         now = self.now()
         with self._lock:
+            transitions = self._latest.board.take_transitions()
             if not self.hub.clients:
                 self._framer.skip(self._latest, self._labels)
                 return [], 0
+            watched = self.hub.watched & self._latest.board.changed
             frame, places = self._framer.delta(self._latest, self._labels, now, self._state)
             frames = [] if frame is None else [frame]
+            if transitions:
+                told = alarms_event("al", transitions, self._labels, now, self._state)
+                frames.insert(0, Frame(None, self._framer.number, told, kept=True))
             for patient in self.hub.watched:
                 points = self._points.pop(patient, None)
                 changed = np.isin(self._latest.places_of(patient), places).any()
-                if points is not None or changed:
+                if points is not None or changed or patient in watched:
                     label = self._labels.get(patient, "")
                     points = points or Points()
                     frames.append(

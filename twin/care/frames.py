@@ -7,7 +7,7 @@ docs/architecture.md and the body of `hello` say what the columns are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,19 @@ from numpy.typing import NDArray
 
 from ingest.instant import MILLISECOND
 from twin.care.display import STATUS_WORDS, shown
+from twin.care.judged import (
+    AlarmBody,
+    ScoreBody,
+    StandingBody,
+    alarm_body,
+    score_body,
+    standing_body,
+)
 from twin.care.latest import Latest
 from twin.care.points import Points
+from twin.care.rank import standing
 from twin.care.vitals import VITALS
+from twin.judgement import Alarm
 
 #: What the numbers of a cell are; time is in ms after the frame's own time.
 COLUMNS = ("key", "mean", "half95", "arrow", "approximate", "status", "as_of")
@@ -43,6 +53,8 @@ class Hello(msgspec.Struct, frozen=True):
 class Picture(msgspec.Struct, frozen=True, omit_defaults=True):
     """Body of `snap`, `d` and `hb`. keys and labels: those not yet told; estimates and observations
     (one patient's stream only): code → rows, see `Points`; reload: they were too many, ask the API.
+    standings: patient → place in the ward, where it changed; score: of one patient's stream;
+    alarms: of a `snap`, all that are not over, everybody's.
     """
 
     time: int
@@ -53,15 +65,30 @@ class Picture(msgspec.Struct, frozen=True, omit_defaults=True):
     estimates: Mapping[str, Any] = msgspec.field(default_factory=dict)
     observations: Mapping[str, Any] = msgspec.field(default_factory=dict)
     reload: bool = False
+    standings: Mapping[str, StandingBody] = msgspec.field(default_factory=dict)
+    score: ScoreBody | None = None
+    alarms: Sequence[AlarmBody] = ()
+
+
+class AlarmsTold(msgspec.Struct, frozen=True):
+    """Body of `al` (transitions) and of `alarms`, which stands for `snap` where there is none."""
+
+    time: int
+    state: str
+    alarms: Sequence[AlarmBody]
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One event as bytes. topic: "" the ward, a patient's id, or None for everybody."""
+    """One event as bytes. topic: "" the ward, a patient's id, or None for everybody.
+
+    kept: never dropped, however slow its reader is (alarms).
+    """
 
     topic: str | None
     number: int
     payload: bytes
+    kept: bool = False
 
 
 _encoder = msgspec.json.Encoder()
@@ -99,6 +126,14 @@ class Framer:
         except ValueError:
             return None
 
+    def position_of(self, cursor: str) -> int | None:
+        """Journal position of a cursor, of whatever start; None if it is none."""
+        _epoch, _, rest = cursor.partition("-")
+        try:
+            return int(rest.partition("-")[0], 16)
+        except ValueError:
+            return None
+
     def delta(
         self, latest: Latest, labels: Mapping[str, str], time: int, state: str
     ) -> tuple[Frame | None, NDArray[np.int64]]:
@@ -108,7 +143,8 @@ class Framer:
         if labels is not self._labels:
             new_labels = {p: label for p, label in labels.items() if self._labels.get(p) != label}
             self._labels = labels
-        if not len(places) and not new_labels:
+        standings = _standings(latest, latest.board.take_changed())
+        if not len(places) and not new_labels and not standings:
             return None, places
         self.number += 1
         rows = latest.rows
@@ -120,13 +156,15 @@ class Framer:
             new_labels,
             _keys(rows, fresh, latest.patients) if len(fresh) else (),
             _cells(rows, places, time),
+            standings=standings,
         )
         payload = event("d", picture, self.cursor(self.number, latest.position))
         return Frame("", self.number, payload), places
 
     def skip(self, latest: Latest, labels: Mapping[str, str]) -> None:
         """Nobody reads: count the frame that changes would make, and do not make it."""
-        self.number += bool(len(latest.take_changed())) or labels is not self._labels
+        told = bool(latest.board.take_changed()) or labels is not self._labels
+        self.number += bool(len(latest.take_changed())) or told
         self._announced = len(latest.rows)
         self._labels = labels
 
@@ -140,21 +178,26 @@ class Framer:
             labels,
             _keys(rows, places, latest.patients),
             _cells(rows, places, time),
+            standings=_standings(latest, latest.patients),
+            alarms=_alarms(latest.board.open_alarms(), labels),
         )
         cursor = self.cursor(self.number, latest.position)
         return Frame("", self.number, event("snap", picture, cursor))
 
     def patient_snap(
-        self, latest: Latest, patient: str, label: str, time: int, state: str
+        self, latest: Latest, patient: str, labels: Mapping[str, str], time: int, state: str
     ) -> Frame:
         """One patient's whole picture, for a stream of that patient alone."""
         rows, places = latest.rows, latest.places_of(patient)
         picture = Picture(
             time // MILLISECOND,
             state,
-            {patient: label},
+            {patient: labels.get(patient, "")},
             _keys(rows, places, latest.patients),
             _cells(rows, places, time),
+            standings=_standings(latest, [patient]),
+            score=_score(latest, patient, time),
+            alarms=_alarms(latest.board.open_alarms(), labels),
         )
         return Frame(patient, self.number, event("snap", picture))
 
@@ -172,12 +215,43 @@ class Framer:
             points.estimates,
             points.observations,
             points.overflown,
+            _standings(latest, [patient]),
+            _score(latest, patient, time),
         )
         return Frame(patient, self.number, event("d", picture))
 
     def heartbeat(self, time: int, state: str) -> Frame:
         """To everybody, so that silence means a lost link."""
         return Frame(None, self.number, event("hb", Picture(time // MILLISECOND, state)))
+
+
+def alarms_event(
+    name: str, alarms: Sequence[Alarm], labels: Mapping[str, str], time: int, state: str
+) -> bytes:
+    """`alarms` or `al` as bytes."""
+    return event(name, AlarmsTold(time // MILLISECOND, state, _alarms(alarms, labels)))
+
+
+def _alarms(alarms: Sequence[Alarm], labels: Mapping[str, str]) -> list[AlarmBody]:
+    return [alarm_body(alarm, labels.get(alarm.patient, "")) for alarm in alarms]
+
+
+def _standings(latest: Latest, patients: Iterable[str]) -> dict[str, StandingBody]:
+    """Of these patients (the alarms of no patient leave "" out)."""
+    board = latest.board
+    by_patient: dict[str, list[Alarm]] = {}
+    for alarm in board.open_alarms():
+        by_patient.setdefault(alarm.patient, []).append(alarm)
+    return {
+        patient: standing_body(standing(by_patient.get(patient, ()), board.score(patient)))
+        for patient in patients
+        if patient
+    }
+
+
+def _score(latest: Latest, patient: str, time: int) -> ScoreBody | None:
+    score = latest.board.score(patient)
+    return None if score is None else score_body(score, time)
 
 
 def _keys(rows: NDArray[Any], places: NDArray[np.int64], patients: Sequence[str]) -> list[Key]:

@@ -1,7 +1,9 @@
 """Who listens to which frames. Lives in the event loop; the feed's thread hands frames over to it.
 
 Queue of each client: at most `Client.BOUND` frames, in order. When full, it is emptied and the
-client gets a fresh `snap` instead of what it missed. A slow client never delays another.
+client gets a fresh `snap` instead of what it missed. A slow client never delays another. Frames of
+alarms are never dropped: they wait in a queue of their own, and a client that leaves `MOST_KEPT` of
+them unread is closed; when it comes back it gets them by its cursor.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ class Client:
     """One open stream: its topic, and frames not yet sent."""
 
     BOUND = 8
+    MOST_KEPT = 1_000
 
     def __init__(self, topic: str | None) -> None:
         self.topic = topic
@@ -26,10 +29,14 @@ class Client:
         self.behind = False
         self.closed = False
         self._frames: deque[Frame] = deque()
+        self._kept: deque[Frame] = deque()
         self._news = asyncio.Event()
 
     def put(self, frame: Frame) -> None:
-        if len(self._frames) >= self.BOUND:
+        if frame.kept:
+            self._kept.append(frame)
+            self.closed |= len(self._kept) > self.MOST_KEPT
+        elif len(self._frames) >= self.BOUND:
             self._frames.clear()
             self.behind = self.topic is not None
         else:
@@ -41,10 +48,11 @@ class Client:
         self._news.set()
 
     async def take(self) -> list[Frame]:
-        """What came since the last call, oldest first; waits until there is something."""
+        """What came since the last call, alarms first; waits until there is something."""
         await self._news.wait()
         self._news.clear()
-        frames = list(self._frames)
+        frames = [*self._kept, *self._frames]
+        self._kept.clear()
         self._frames.clear()
         return frames
 

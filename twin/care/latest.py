@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.observation import RecordDamaged, seal, unseal
+from twin.care.board import Board, BoardState
 from twin.care.ledger import Ledger, LedgerState
 from twin.care.vitals import ORDER, VITALS
 from twin.estimate import EstimateBatch, Kind, Verdict
@@ -59,6 +60,7 @@ class _State(msgspec.Struct, frozen=True, array_like=True):
     signals: list[str]
     rows: bytes
     ledger: LedgerState
+    board: BoardState = BoardState()
 
 
 class Latest:
@@ -68,6 +70,8 @@ class Latest:
         #: Journal position of the last record that is folded in.
         self.position = 0
         self.ledger = Ledger()
+        #: Alarms and scores.
+        self.board = Board()
         self._patients: dict[str, int] = {}
         self._names: list[str] = []
         self._slots = np.full((0, len(VITALS)), _NONE, np.int64)
@@ -129,6 +133,7 @@ class Latest:
             list(VITALS),
             self.rows.tobytes(),
             self.ledger.state(),
+            self.board.state(),
         )
         return seal(_KIND_LATEST, msgspec.msgpack.encode(state))
 
@@ -143,6 +148,7 @@ class Latest:
             latest = cls()
             latest.position = state.position
             latest.ledger = Ledger.of(state.ledger)
+            latest.board = Board.of(state.board)
             latest._places(state.patients)
             rows = np.frombuffer(state.rows, LATEST_ROW)
             latest._grow(len(rows))

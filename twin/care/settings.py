@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
+from twin.care.purpose import Purpose
+
 LANGUAGES = ("en", "fr")
 
 
@@ -25,6 +27,8 @@ class CareSettings:
     build: str = "0"
     #: How fast the pipeline's clock runs against the wall clock (a demo may run faster).
     speed: float = 1.0
+    #: What this installation is for; only where alarms are really raised it is not wellness.
+    purpose: Purpose = field(default_factory=lambda: Purpose("wellness"))
 
     def __post_init__(self) -> None:
         ZoneInfo(self.zone)

@@ -5,11 +5,13 @@ Times out are epoch milliseconds or ISO-8601; NaN leaves as null. Fields may be 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from fastapi import FastAPI, Response
+
+from twin.care.judged import ScoreBody
 
 Numbers = Sequence[float | None]
 
@@ -52,11 +54,17 @@ class LatestEstimate(msgspec.Struct, frozen=True):
 
 
 class PatientBody(msgspec.Struct, frozen=True):
-    """One patient: pseudonymous id, label for people, code → newest estimate."""
+    """One patient: pseudonymous id, label for people, code → newest estimate, newest NEWS2.
+
+    urgency: place in the ward, the less the sooner (docs/alarms.md); alarms: ids of those not over.
+    """
 
     id: str
     label: str
     estimates: Mapping[str, LatestEstimate]
+    news2: ScoreBody | None
+    urgency: int
+    alarms: Sequence[str]
 
 
 class PatientsBody(msgspec.Struct, frozen=True):
@@ -76,6 +84,9 @@ class OnePatientBody(msgspec.Struct, frozen=True):
     id: str
     label: str
     estimates: Mapping[str, LatestEstimate]
+    news2: ScoreBody | None
+    urgency: int
+    alarms: Sequence[str]
 
 
 class EstimateColumns(msgspec.Struct, frozen=True):
@@ -164,13 +175,6 @@ class QuarantineBody(msgspec.Struct, frozen=True):
     items: Sequence[RefusedBody]
 
 
-class AlarmsBody(msgspec.Struct, frozen=True):
-    """enabled: whether this build raises alarms at all."""
-
-    alarms: Sequence[Mapping[str, str]]
-    enabled: bool
-
-
 class HealthBody(msgspec.Struct, frozen=True):
     """status: ok, degraded (something outside is away), failed; parts: name → word."""
 
@@ -179,13 +183,12 @@ class HealthBody(msgspec.Struct, frozen=True):
     parts: Mapping[str, str]
 
 
-_BODIES = (
+BODIES = (
     PatientsBody,
     OnePatientBody,
     SignalBody,
     DevicesBody,
     QuarantineBody,
-    AlarmsBody,
     HealthBody,
 )
 _encoder = msgspec.json.Encoder()
@@ -205,15 +208,16 @@ def answers(body: type[msgspec.Struct]) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def describe(app: FastAPI) -> None:
-    """Add the schemas of the bodies to the app's OpenAPI document."""
+def describe(app: FastAPI, kinds: Iterable[type[msgspec.Struct]]) -> None:
+    """Add the schemas of these bodies to the app's OpenAPI document."""
+    described = tuple(kinds)
     made = app.openapi
 
     def openapi() -> dict[str, Any]:
         if not app.openapi_schema:
             document = made()
             _schemas, components = msgspec.json.schema_components(
-                _BODIES, ref_template="#/components/schemas/{name}"
+                described, ref_template="#/components/schemas/{name}"
             )
             document.setdefault("components", {}).setdefault("schemas", {}).update(components)
         return app.openapi_schema or made()

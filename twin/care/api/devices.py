@@ -8,7 +8,6 @@ from fastapi import APIRouter, Query, Response
 
 from ingest.instant import format_instant
 from twin.care.api.bodies import (
-    AlarmsBody,
     DeviceBody,
     DevicesBody,
     LedgerBody,
@@ -42,12 +41,6 @@ def quarantine(
     if not 0 <= limit <= MOST_ITEMS:
         raise Problem(422, "limit", name="limit", got=str(limit), expected=f"0 to {MOST_ITEMS}")
     return answer(refusals(parts, limit, reason))
-
-
-@router.get("/alarms", responses=answers(AlarmsBody))
-def alarms() -> Response:
-    """There are no alarms yet, and the answer says so."""
-    return answer(AlarmsBody((), enabled=False))
 
 
 def ledgers(parts: Parts) -> list[DeviceBody]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -22,10 +22,13 @@ from twin.care.api.bodies import (
 )
 from twin.care.display import STATUS_WORDS, Shown, shown
 from twin.care.feed import Reading
+from twin.care.judged import score_body
 from twin.care.parts import PartsOf
 from twin.care.problem import Problem
+from twin.care.rank import by_urgency, standing
 from twin.care.vitals import VITALS
 from twin.estimate import Z50, Z95
+from twin.judgement import Alarm
 
 router = APIRouter(prefix="/api/v1")
 _CODES = tuple(VITALS)
@@ -49,14 +52,18 @@ def one_patient(patient: str, parts: PartsOf) -> Response:
     reading = parts.feed.reading_of(patient)
     if patient not in reading.labels:
         raise Problem(404, "no such patient")
-    found = estimates_of(reading, parts.feed.devices()).get(patient, {})
+    estimates = estimates_of(reading, parts.feed.devices())
+    one = _patient(patient, reading, estimates, reading.alarms)
     return answer(
         OnePatientBody(
             format_instant(reading.time),
             reading.state,
-            patient,
-            reading.labels[patient],
-            found,
+            one.id,
+            one.label,
+            one.estimates,
+            one.news2,
+            one.urgency,
+            one.alarms,
         )
     )
 
@@ -65,7 +72,27 @@ def list_patients(reading: Reading, devices: list[str]) -> list[PatientBody]:
     """Everybody in a reading, by label and id."""
     estimates = estimates_of(reading, devices)
     by_name = sorted(reading.labels.items(), key=_natural)
-    return [PatientBody(p, label, estimates.get(p, {})) for p, label in by_name]
+    alarms: dict[str, list[Alarm]] = {}
+    for alarm in reading.alarms:
+        alarms.setdefault(alarm.patient, []).append(alarm)
+    return [_patient(p, reading, estimates, alarms.get(p, ())) for p, _label in by_name]
+
+
+def _patient(
+    patient: str,
+    reading: Reading,
+    estimates: Mapping[str, Mapping[str, LatestEstimate]],
+    alarms: Sequence[Alarm],
+) -> PatientBody:
+    score = reading.scores.get(patient)
+    return PatientBody(
+        patient,
+        reading.labels[patient],
+        estimates.get(patient, {}),
+        None if score is None else score_body(score, reading.time),
+        standing(alarms, score).urgency,
+        [alarm.id for alarm in sorted(alarms, key=by_urgency)],
+    )
 
 
 def _natural(item: tuple[str, str]) -> tuple[bool, list[tuple[int, str]], str]:

@@ -26,7 +26,9 @@ async def stream(
     quiet: bool = Query(False, description="heartbeats only"),
     after: str | None = Query(None, description="the last event's id, as the header Last-Event-ID"),
 ) -> StreamingResponse:
-    """`hello`, then `snap` (or what was missed since the last event's id), then `d` and `hb`."""
+    """`hello`, each transition of an alarm since the last event's id as `al`, `snap` (or what else
+    was missed since that id), then `d`, `al` and `hb`. Instead of `snap` a quiet one has `alarms`.
+    """
     if patient is not None and patient not in parts.feed.labels:
         raise Problem(404, "no such patient")
     topic = None if quiet else (patient or "")
@@ -42,6 +44,11 @@ async def events(parts: Parts, topic: str | None, cursor: str) -> AsyncIterator[
         time = feed.now() // MILLISECOND
         hello = Hello(time, settings.speed, settings.build, feed.cursor())
         yield RETRY + event("hello", hello)
+        transitions = await asyncio.to_thread(feed.alarms_since, cursor)
+        if transitions:
+            yield transitions
+        if topic is None:
+            yield await asyncio.to_thread(feed.alarms_now)
         seen = -1
         missed = feed.missed(cursor) if topic == "" else None
         if missed is None and topic is not None:
@@ -63,6 +70,8 @@ async def _following(parts: Parts, client: Client, seen: int) -> AsyncIterator[b
             seen = snap.number
             yield snap.payload
         frames = await client.take()
-        payload = b"".join(f.payload for f in frames if f.topic != "" or f.number > seen)
-        if payload and not client.behind:
+        kept = b"".join(f.payload for f in frames if f.kept)
+        news = [f for f in frames if not f.kept and (f.topic != "" or f.number > seen)]
+        payload = kept if client.behind else kept + b"".join(f.payload for f in news)
+        if payload:
             yield payload

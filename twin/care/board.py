@@ -1,0 +1,141 @@
+"""Alarms and scores as they stand: a pure fold of the judgements in the estimates journal.
+
+Kept with the fold of estimates, and saved with its position: a restart loses no transition and
+tells none twice. What is over is kept for its story, the oldest let go first.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from twin.judgement import Alarm, AlarmState, Judgements, Score
+
+#: Alarms that are over, and transitions for streams that come back: so many are remembered.
+MOST_OVER, MOST_RECENT = 2_000, 1_000
+#: Rows of one story; of a longer one the first half and the newest are kept.
+LONGEST_STORY = 400
+#: States of an alarm that somebody must know of.
+OPEN = frozenset({AlarmState.ACTIVE, AlarmState.ACKNOWLEDGED, AlarmState.LATCHED})
+
+
+class BoardState(msgspec.Struct, frozen=True, array_like=True):
+    """A board as it is saved."""
+
+    stories: list[list[Alarm]] = []
+    scores: list[Score] = []
+    recent: list[tuple[int, Alarm]] = []
+
+
+@dataclass(slots=True)
+class Board:
+    """Not safe for several threads; its owner locks."""
+
+    _stories: dict[str, list[Alarm]] = field(default_factory=dict)
+    _open: dict[str, Alarm] = field(default_factory=dict)
+    _over: deque[str] = field(default_factory=deque)
+    _scores: dict[str, Score] = field(default_factory=dict)
+    _recent: deque[tuple[int, Alarm]] = field(default_factory=lambda: deque(maxlen=MOST_RECENT))
+    _changed: set[str] = field(default_factory=set)
+    _fresh: list[Alarm] = field(default_factory=list)
+
+    def fold(self, judgements: Judgements, position: int) -> None:
+        """Take in one record of the journal, in its order."""
+        for alarm in judgements.alarms:
+            self._take(alarm, position)
+        for score in judgements.scores:
+            self._scores[score.patient] = score
+            self._changed.add(score.patient)
+
+    def _take(self, alarm: Alarm, position: int) -> None:
+        story = self._stories.setdefault(alarm.id, [])
+        story.append(alarm)
+        if len(story) > LONGEST_STORY:
+            del story[LONGEST_STORY // 2]
+        self._changed.add(alarm.patient)
+        self._open.pop(alarm.id, None)
+        if alarm.state == AlarmState.CLOSED:
+            self._end(alarm.id, story)
+        elif alarm.state in OPEN:
+            self._open[alarm.id] = alarm
+        if was_raised(story):
+            self._recent.append((position, alarm))
+            self._fresh.append(alarm)
+
+    def _end(self, id: str, story: Sequence[Alarm]) -> None:  # noqa: A002
+        if not was_raised(story):  # a condition that passed before its delay was never an alarm
+            del self._stories[id]
+            return
+        self._over.append(id)
+        while len(self._over) > MOST_OVER:
+            self._stories.pop(self._over.popleft(), None)
+
+    # --- what it answers -------------------------------------------------------------------------
+
+    def story(self, id: str) -> Sequence[Alarm]:  # noqa: A002
+        """All rows of an alarm, oldest first; () if it is not known."""
+        return tuple(self._stories.get(id, ()))
+
+    def stories(self) -> list[Sequence[Alarm]]:
+        """Of every alarm that was ever raised, in order of appearance."""
+        return [tuple(story) for story in self._stories.values() if was_raised(story)]
+
+    def open_alarms(self, patient: str | None = None) -> list[Alarm]:
+        """The newest row of each alarm that is not over; only of this patient if one is given."""
+        return [a for a in self._open.values() if patient is None or a.patient == patient]
+
+    def score(self, patient: str) -> Score | None:
+        return self._scores.get(patient)
+
+    def scores(self) -> Mapping[str, Score]:
+        """patient → newest score; a copy."""
+        return dict(self._scores)
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """Patients whose alarms or score changed since `take_changed` was called."""
+        return frozenset(self._changed)
+
+    def take_changed(self) -> set[str]:
+        """Patients whose alarms or score changed since the last call."""
+        changed, self._changed = self._changed, set()
+        return changed
+
+    def take_transitions(self) -> list[Alarm]:
+        """Transitions since the last call, in order."""
+        fresh, self._fresh = self._fresh, []
+        return fresh
+
+    def missed(self, position: int) -> list[Alarm]:
+        """Transitions in records after `position`, oldest first, as far back as is remembered."""
+        return [alarm for at, alarm in self._recent if at > position]
+
+    # --- saved -----------------------------------------------------------------------------------
+
+    def state(self) -> BoardState:
+        return BoardState(
+            [list(story) for story in self._stories.values()],
+            list(self._scores.values()),
+            list(self._recent),
+        )
+
+    @classmethod
+    def of(cls, state: BoardState) -> Board:
+        """The board that was saved; what it says anew begins now."""
+        board = cls()
+        for story in state.stories:
+            for alarm in story:
+                board._take(alarm, 0)
+        board.fold(Judgements((), tuple(state.scores)), 0)
+        board._recent.clear()
+        board._recent.extend(state.recent)
+        board.take_transitions()
+        return board
+
+
+def was_raised(story: Iterable[Alarm]) -> bool:
+    """Was it ever shown as an alarm, and not only pending?"""
+    return any(alarm.state in OPEN for alarm in story)

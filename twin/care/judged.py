@@ -1,0 +1,211 @@
+"""Alarms and scores as bodies of answers and events: the same words for API, stream and pages.
+
+Times are ISO-8601 or null; numbers in the signal's canonical unit, NaN leaves as null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from ingest.catalogue import SIGNALS
+from ingest.instant import SECOND, format_instant
+from twin.care.rank import Standing, is_unanswered
+from twin.judgement import PARAMETERS, Alarm, Score
+
+
+class AlarmBody(msgspec.Struct, frozen=True):
+    """One alarm as its newest transition says; in a story: one transition (docs/alarms.md).
+
+    state: pending, active, acknowledged, latched, closed; shown: the same with its marks (paused,
+    unverified, escalated). unanswered: it still needs somebody.
+    """
+
+    id: str
+    patient: str
+    label: str
+    signal: str
+    unit: str
+    kind: str
+    rule: str
+    priority: str
+    state: str
+    shown: str
+    event: str
+    unanswered: bool
+    at: str
+    since: str
+    value: float
+    std: float
+    worst: float
+    limit: float
+    side: str
+    probability: float
+    cause: str
+    count: int
+    taken_by: str
+    actor: str
+    reason: str
+    paused_until: str | None
+    unverified: bool
+    escalation: int
+    outcome: str
+    model: str
+    limit_by: str
+    limit_reason: str
+
+
+class ComponentBody(msgspec.Struct, frozen=True):
+    """One parameter of a score; points null where it is missing or too old.
+
+    value: what was scored; of consciousness a letter of ACVPU, of oxygen "air" or "oxygen".
+    """
+
+    parameter: str
+    points: int | None
+    value: float | str | None
+    at: str | None
+    age_s: float | None
+    source: str
+    actor: str
+
+
+class ChancesBody(msgspec.Struct, frozen=True):
+    """Expected score and chances, as the forecast has them."""
+
+    expected: float
+    p5: float
+    p7: float
+    p_any3: float
+
+
+class ScoreBody(msgspec.Struct, frozen=True):
+    """NEWS2: the sum of the known sub-scores, a lower bound where not complete.
+
+    validated_by: "" for the computed, smoothed score; else who validated it as an observation.
+    """
+
+    at: str
+    score: int
+    complete: bool
+    any3: bool
+    spo2_scale: int
+    expected: float
+    p5: float
+    p7: float
+    p_any3: float
+    in_one_hour: ChancesBody
+    components: Sequence[ComponentBody]
+    validated_by: str
+    model: str
+
+
+class StandingBody(msgspec.Struct, frozen=True):
+    """Where a patient stands in the ward; news2 null: no score yet. threes: sub-score 3."""
+
+    urgency: int
+    news2: int | None
+    complete: bool
+    any3: bool
+    threes: Sequence[str]
+
+
+def alarm_body(alarm: Alarm, label: str) -> AlarmBody:
+    """label: the patient's, "" where nobody gave one."""
+    signal = SIGNALS.get(alarm.signal)
+    return AlarmBody(
+        id=alarm.id,
+        patient=alarm.patient,
+        label=label,
+        signal=alarm.signal,
+        unit="" if signal is None else signal.unit,
+        kind=alarm.kind.value,
+        rule=alarm.rule,
+        priority=alarm.priority.value,
+        state=alarm.state.value,
+        shown=alarm.shown,
+        event=alarm.event.value,
+        unanswered=is_unanswered(alarm),
+        at=format_instant(alarm.at),
+        since=format_instant(alarm.since),
+        value=alarm.value,
+        std=alarm.std,
+        worst=alarm.worst,
+        limit=alarm.limit,
+        side=alarm.side,
+        probability=alarm.probability,
+        cause=alarm.cause,
+        count=alarm.count,
+        taken_by=alarm.taken_by,
+        actor=alarm.actor,
+        reason=alarm.reason,
+        paused_until=_time(alarm.paused_until),
+        unverified=alarm.unverified,
+        escalation=alarm.escalation,
+        outcome=alarm.outcome,
+        model=alarm.model,
+        limit_by=alarm.limit_by,
+        limit_reason=alarm.limit_reason,
+    )
+
+
+def score_body(score: Score, now: int) -> ScoreBody:
+    """now: int64 ns UTC, for the ages."""
+    parts = {part.parameter: part for part in score.components}
+    components = []
+    for name in PARAMETERS:
+        part = parts.get(name)
+        if part is None:
+            components.append(ComponentBody(name, None, None, None, None, "", ""))
+            continue
+        known = part.at > 0
+        components.append(
+            ComponentBody(
+                name,
+                part.points if part.points >= 0 else None,
+                _scored(name, part.value) if known else None,
+                _time(part.at),
+                max(0.0, (now - part.at) / SECOND) if known else None,
+                part.source,
+                part.actor,
+            )
+        )
+    later = score.in_one_hour
+    return ScoreBody(
+        format_instant(score.at),
+        score.score,
+        score.complete,
+        score.any3,
+        score.spo2_scale,
+        score.now.expected,
+        score.now.p5,
+        score.now.p7,
+        score.now.p_any3,
+        ChancesBody(later.expected, later.p5, later.p7, later.p_any3),
+        components,
+        score.validated_by,
+        score.model,
+    )
+
+
+def standing_body(standing: Standing) -> StandingBody:
+    """As streams and answers have it."""
+    score = standing.score
+    if score is None:
+        return StandingBody(standing.urgency, None, False, False, standing.threes)
+    return StandingBody(standing.urgency, score.score, score.complete, score.any3, standing.threes)
+
+
+def _time(instant: int) -> str | None:
+    return format_instant(instant) if instant else None
+
+
+def _scored(parameter: str, value: float) -> float | str | None:
+    if value != value:
+        return None
+    if parameter == "consciousness":
+        return "ACVPU"[int(value)]
+    if parameter == "oxygen":
+        return "oxygen" if value else "air"
+    return value
