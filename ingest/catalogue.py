@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from ingest.units import conversion
+
 #: mg/dL of glucose in one mmol/L (molar mass 180.16 g/mol). A molar factor, not a UCUM conversion.
 GLUCOSE_MG_PER_DL = 18.016
 
@@ -40,6 +42,7 @@ class Signal:
 _FAHRENHEIT = {"[degF]": (5 / 9, -32 * 5 / 9), "K": (1.0, -273.15)}
 _PER_MINUTE = {"{beats}/min": (1.0, 0.0), "{breaths}/min": (1.0, 0.0), "1/min": (1.0, 0.0)}
 _MMHG = {"kPa": (7.50061683, 0.0)}
+_GRAVITY = {"[g]": (1.0, 0.0), "m/s2": (1 / 9.80665, 0.0)}
 
 _ALL = (
     Signal("heart_rate", "/min", "8867-4", 15, 320, 1.0, 1.5, 5, accepted=_PER_MINUTE),
@@ -62,7 +65,8 @@ _ALL = (
         accepted={"mmol/L": (GLUCOSE_MG_PER_DL, 0.0)},
     ),
     Signal("step_count", "{steps}", "55423-8", 0, 10_000, 1.0, 1.0, 60, accepted={"1": (1.0, 0.0)}),
-    Signal("activity", "g", None, 0, 16, 0.01, 0.02, 60),
+    # UCUM's g is the gram; here it is the acceleration, which UCUM calls [g].
+    Signal("activity", "g", None, 0, 16, 0.01, 0.02, 60, accepted=_GRAVITY),
     Signal("hrv_rmssd", "ms", None, 0, 1000, 1.0, 5.0, 300, accepted={"s": (1000.0, 0.0)}),
 )
 
@@ -71,8 +75,20 @@ SIGNALS: Mapping[str, Signal] = MappingProxyType({signal.code: signal for signal
 
 
 def to_canonical(signal: Signal, value: float, unit: str | None) -> float | None:
-    """`value` in the signal's canonical unit, or None if `unit` is not one it is measured in."""
+    """`value` in the signal's canonical unit, or None if `unit` is not one it is measured in.
+
+    What the catalogue does not list is converted as UCUM says (`ingest.units`), glucose also from
+    and to amounts of substance.
+    """
     if unit is None or unit == signal.unit:
         return value
-    conversion = signal.accepted.get(unit)
-    return None if conversion is None else value * conversion[0] + conversion[1]
+    factors = signal.accepted.get(unit) or _by_ucum(signal, unit)
+    return None if factors is None else value * factors[0] + factors[1]
+
+
+def _by_ucum(signal: Signal, unit: str) -> tuple[float, float] | None:
+    for known, (factor, offset) in {signal.unit: (1.0, 0.0), **signal.accepted}.items():
+        found = conversion(unit, known)
+        if found is not None:
+            return found[0] * factor, found[1] * factor + offset
+    return None

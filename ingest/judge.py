@@ -14,14 +14,16 @@ from typing import Protocol
 from ingest.catalogue import SIGNALS
 from ingest.instant import format_instant
 from ingest.observation import DeviceId, Observation, PatientId, SignalCode
-from ingest.payload import native
+from ingest.payload import native, senml
 from ingest.payload.decoded import Decoded, Kept, Reason, Rejection, Sample, shortened
 from ingest.screen import screen, screen_kept
 from ingest.settings import IngestSettings, ScreenSettings
 from ingest.topic import EXPECTED, Address, Kind, is_declared, parse_topic
 
 #: Format name → decoder.
-FORMATS: Mapping[str, Callable[[bytes], Decoded]] = MappingProxyType({"native": native.decode})
+FORMATS: Mapping[str, Callable[[bytes], Decoded]] = MappingProxyType(
+    {"native": native.decode, "senml": senml.decode_json, "senml-cbor": senml.decode_cbor}
+)
 
 #: Payload → online; empty: a retained status was cleared.
 _STATUSES: Mapping[bytes, bool | None] = MappingProxyType(

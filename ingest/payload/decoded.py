@@ -172,11 +172,17 @@ def shortened(text: str) -> str:
 
 
 def shown(value: object) -> str:
-    """An offending JSON value as its author would recognise it; of a container only its kind."""
+    """An offending value as its author would recognise it; of a container only its kind."""
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):
         return f"a list of {len(value)}"
     if isinstance(value, str):
         return shortened(json.dumps(value[: _SHOWN + 1], ensure_ascii=False))
-    return shortened(json.dumps(value))
+    if isinstance(value, int) and abs(value) >= 1 << 64:  # thousands of digits cannot be shown
+        return f"a whole number of {value.bit_length()} bits"
+    if value is None or isinstance(value, bool | int | float):
+        return shortened(json.dumps(value))
+    return f"a {type(value).__name__}"

@@ -1,0 +1,158 @@
+"""SenML in JSON and in CBOR (RFC 8428, sections 5 and 6): bytes → records, read by `senml_pack`.
+
+A pack is parsed without types, at once; then the quotes of a JSON payload are counted as in
+`native`: one more than its keys and texts have means a key twice (or an escaped quote), and the
+patient parser tells which.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from math import isfinite, nan
+
+import cbor2
+import msgspec
+
+from ingest.payload.decoded import Decoded, Reason, Rejection, refused, shown
+from ingest.payload.senml_pack import read_pack
+
+#: CBOR label → SenML name (RFC 8428, table 4).
+LABELS = {
+    -6: "bs",
+    -5: "bv",
+    -4: "bu",
+    -3: "bt",
+    -2: "bn",
+    -1: "bver",
+    0: "n",
+    1: "u",
+    2: "v",
+    3: "vs",
+    4: "vb",
+    5: "s",
+    6: "t",
+    7: "ut",
+    8: "vd",
+}
+_DEPTH = 8  # of nesting; a pack needs 2, an extension perhaps a few more
+
+_read = msgspec.json.Decoder().decode
+
+
+def decode_json(payload: bytes) -> Decoded:
+    """What a SenML JSON payload holds. Never raises; pure."""
+    try:
+        records = _read(payload)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return _decode_patiently(payload)
+    if payload.count(b'"') != 2 * _texts(records):
+        return _decode_patiently(payload)
+    return read_pack(records)
+
+
+def _texts(records: object) -> int:
+    """How many keys and texts a flat pack holds; −1 if it is none."""
+    if not isinstance(records, list):
+        return -1
+    count = 0
+    for record in records:
+        if record.__class__ is not dict:
+            return -1
+        count += len(record)
+        for value in record.values():
+            kind = value.__class__
+            if kind is str:
+                count += 1
+            elif kind is dict or kind is list:
+                return -1
+    return count
+
+
+class _Pairs(dict[str, object]):
+    """A JSON object that remembers the keys it held more than once."""
+
+    twice: tuple[str, ...] = ()
+
+
+def _pairs(pairs: list[tuple[str, object]]) -> _Pairs:
+    made = _Pairs(pairs)
+    if len(made) < len(pairs):
+        counts = Counter(key for key, _ in pairs)
+        made.twice = tuple(key for key, count in counts.items() if count > 1)
+    return made
+
+
+def _integer(digits: str) -> int | float:
+    # Longer ones fit no field, and thousands of digits are refused by int().
+    return int(digits) if len(digits) <= 20 else float(digits)
+
+
+_json = json.JSONDecoder(object_pairs_hook=_pairs, parse_int=_integer, parse_constant=float)
+
+
+def _decode_patiently(payload: bytes) -> Decoded:
+    expected = "a SenML pack: a JSON array of records"
+    try:
+        records = _json.decode(payload.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        got = f"byte 0x{payload[error.start]:02x} at {error.start}"
+        return refused(Rejection(Reason.UNDECODABLE, "", "UTF-8", got))
+    except json.JSONDecodeError as error:
+        got = f"{error.msg} at character {error.pos}" if payload else "nothing"
+        return refused(Rejection(Reason.UNDECODABLE, "", expected, got))
+    except RecursionError:
+        return refused(Rejection(Reason.UNDECODABLE, "", expected, "nested too deeply"))
+    if not isinstance(records, list):
+        return refused(Rejection(Reason.UNDECODABLE, "", expected, shown(records)))
+    twice = {i: r.twice for i, r in enumerate(records) if isinstance(r, _Pairs) and r.twice}
+    return read_pack(records, twice)
+
+
+def decode_cbor(payload: bytes) -> Decoded:
+    """What a SenML CBOR payload holds. Never raises; pure."""
+    expected = "a SenML pack: a CBOR array of maps"
+    stream = io.BytesIO(payload)
+    try:
+        records = cbor2.CBORDecoder(
+            stream, max_depth=_DEPTH, allow_duplicate_keys=False, semantic_decoders=_TAGS
+        ).decode()
+    except (cbor2.CBORError, ValueError, TypeError, RecursionError, MemoryError) as error:
+        got = str(error)[:60].partition(" (")[0] if payload else "nothing"
+        return refused(Rejection(Reason.UNDECODABLE, "", expected, got))
+    rest = len(payload) - stream.tell()
+    if rest:
+        return refused(Rejection(Reason.UNDECODABLE, "", expected, f"{rest} bytes behind it"))
+    if isinstance(records, list):
+        records = [_named(each) if isinstance(each, dict) else each for each in records]
+    return read_pack(records)
+
+
+def _named(record: dict[object, object]) -> dict[str, object]:
+    return {_label(key): value for key, value in record.items()}
+
+
+def _label(key: object) -> str:
+    return LABELS[key] if key.__class__ is int and key in LABELS else str(key)
+
+
+def _decimal_fraction(content: object, _: bool) -> float:
+    """Tag 4, the only one that RFC 8428 allows: exponent and mantissa of ten."""
+    if not isinstance(content, list | tuple) or len(content) != 2:
+        return nan
+    exponent, mantissa = content
+    if type(exponent) is not int or type(mantissa) is not int or abs(exponent) > 400:
+        return nan
+    value = float(f"{mantissa}e{exponent}")
+    return value if isfinite(value) else nan
+
+
+def _no_tag(content: object, _: bool) -> object:
+    raise ValueError("a tag that SenML does not have")
+
+
+#: Tags that cbor2 would make something of: no dates, bignums, regular expressions, shared values.
+_TAGS = dict.fromkeys((*range(110), 256, 258, 260, 261, 1004, 43000), _no_tag) | {
+    4: _decimal_fraction
+}

@@ -1,0 +1,349 @@
+"""SenML (RFC 8428): what the records of a pack mean, however they were encoded.
+
+Base fields are resolved as section 4.6 says: base name + name, base time + time, base unit unless
+the record has one, base value + value. A record becomes a sample if its name means a signal of the
+catalogue (`ingest.payload.names`), its value is a number and its time absolute. Every other one is
+refused with its reason, alone; the whole pack only for what makes all of it doubtful: another
+version, a field that must be understood, a base field that nobody can read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from math import nan
+from types import MappingProxyType
+
+from ingest.instant import SECOND
+from ingest.payload.decoded import Decoded, Paths, Reason, Rejection, Sample, refused, shown
+from ingest.payload.fields import MAX_STAMP
+from ingest.payload.names import BATTERY, CONTACT, meaning_of_name
+
+#: The version of SenML that RFC 8428 defines; packs of a higher one must not be processed.
+VERSION = 10
+#: s. A smaller time is relative to the moment of receipt (RFC 8428, 4.5.3).
+ABSOLUTE = 1 << 28
+
+Record = Mapping[str, object]
+
+_BASES = ("bver", "bn", "bt", "bu", "bv", "bs")
+_VALUES = ("v", "vs", "vb", "vd")
+_READ = frozenset({*_BASES, *_VALUES, "n", "u", "t", "s"})
+_NUMBERS = (float, int)
+_STATES = (BATTERY, CONTACT)
+_LAST = MAX_STAMP // SECOND
+_HUGE = 1e300  # two of them have a finite sum; no NaN is less
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:./_-]*", re.ASCII)
+_DEVICE = re.compile(r"[A-Za-z0-9._-]{1,64}(?:/[A-Za-z0-9._-]{1,64})?", re.ASCII)
+_URN = re.compile(r"urn:dev:[a-z]+:[^:/]+", re.ASCII)
+
+#: SenML unit names (RFC 8428 and 8798) of which UCUM has another word. Others are taken as UCUM.
+UNITS: Mapping[str, str] = MappingProxyType(
+    {"beat/min": "/min", "1/min": "/min", "1/s": "/s", "/": "1", "count": "1", "/100": "%"}
+)
+_PERCENT = ("%EL", "%", "/100")
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a resolved name says. fault: why it is no name; device: the part before the last one,
+    as far as it names a device (a URN does, in a space of its own); own: it has the form of our
+    ids; plain: it means a signal."""
+
+    signal: str | None
+    fault: bool = False
+    device: str | None = None
+    own: bool = False
+    plain: bool = False
+
+
+@lru_cache(maxsize=1 << 14)
+def meaning(name: str) -> Meaning:
+    """What a resolved SenML name means."""
+    if _NAME.fullmatch(name) is None:
+        return Meaning(None, True)
+    prefix = name[: max(name.rfind(each) for each in "/:.") + 1]
+    signal = meaning_of_name(name)
+    plain = signal is not None and signal not in _STATES
+    device = prefix.rstrip("/:.") or None
+    urn = _URN.match(device or "")
+    if urn is not None:
+        device = urn[0]
+    own = device is not None and _DEVICE.fullmatch(device) is not None
+    return Meaning(signal, False, device, own, plain)
+
+
+@lru_cache(maxsize=1 << 14)
+def _paths(i: int, timed: bool) -> Paths:
+    where = f"[{i}]"
+    return Paths(where + ".v", where + ".u", where + ".t" if timed else where)
+
+
+def read_pack(
+    records: object, twice: Mapping[int, Sequence[str]] = MappingProxyType({})
+) -> Decoded:
+    """What a pack holds. twice: for the place of a record the keys that it holds twice."""
+    if not isinstance(records, list):
+        expected = "a SenML pack: an array of records"
+        return refused(Rejection(Reason.UNDECODABLE, "", expected, shown(records)))
+    reading = _Reading(twice=twice)
+    i = 0
+    while i < len(records):
+        fault = reading.read(i, records[i])
+        i = i + 1 if twice else reading.read_plain(records, i + 1)
+        if fault is not None:
+            lost = sum(isinstance(each, dict) and "v" in each for each in records)
+            return refused(
+                Rejection(fault.reason, fault.path, fault.expected, fault.got, samples=max(1, lost))
+            )
+    return Decoded(
+        reading.samples,
+        reading.rejections,
+        reading.surplus,
+        battery=reading.battery,
+        contact=reading.contact,
+        device=reading.device if reading.own else None,
+    )
+
+
+class _Unusable(Exception):
+    """The record cannot be used; carries its rejection."""
+
+    def __init__(self, reason: Reason, path: str, expected: str, got: object, signal: str = ""):
+        seen = got if isinstance(got, _Said) else shown(got)
+        self.rejection = Rejection(reason, path, expected, str(seen), signal)
+
+
+class _Said(str):
+    """What was there instead, already in words."""
+
+    __slots__ = ()
+
+
+@dataclass(slots=True)
+class _Reading:
+    """Takes in record by record; keeps the base fields that are in force."""
+
+    twice: Mapping[int, Sequence[str]]
+    samples: list[Sample] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
+    surplus: int = 0
+    battery: float | None = None
+    contact: bool | None = None
+    device: str | None = None  # the first that a name of the pack names
+    own: bool = False
+    name: str = ""
+    time: int | float = 0
+    unit: str | None = None
+    value: int | float | None = None
+    version: int | None = None
+
+    def read_plain(self, records: Sequence[object], first: int) -> int:
+        """Take in records from place `first` on while they are numbers of known signals.
+
+        Returns the place of the first that is not. A third of the cost of `read`, which defines
+        what a record means.
+        """
+        base, base_time, base_unit, base_value = self.name, self.time, self.unit, self.value or 0
+        device, add = self.device, self.samples.append
+        for i in range(first, len(records)):
+            record = records[i]
+            if not isinstance(record, dict):
+                return i
+            get = record.get
+            said, own, time, unit = get("v"), get("n", ""), get("t", 0), get("u", base_unit)
+            if said.__class__ not in _NUMBERS or time.__class__ not in _NUMBERS:
+                return i
+            if own.__class__ is not str or len(record) != 1 + (
+                ("n" in record) + ("u" in record) + ("t" in record)
+            ):
+                return i
+            known = meaning(base + own)
+            if not known.plain or known.device != device:
+                return i
+            moment = base_time + time
+            if not (ABSOLUTE <= moment <= _LAST and -_HUGE < said < _HUGE):
+                return i
+            if unit is not None:
+                if unit.__class__ is not str:
+                    return i
+                unit = UNITS.get(unit, unit)
+            stamp = moment * SECOND if moment.__class__ is int else round(moment * 1e6) * 1000
+            value, at = float(said + base_value), _paths(i, "t" in record)
+            add(Sample(known.signal, value, unit, stamp, nan, -1, at))  # type: ignore[arg-type]  # plain
+        return len(records)
+
+    def read(self, i: int, record: object) -> Rejection | None:
+        """Take in a record; returns what makes the whole pack unusable."""
+        if not isinstance(record, dict):
+            expected = "a SenML record: an object"
+            self.rejections.append(Rejection(Reason.FIELD_TYPE, f"[{i}]", expected, shown(record)))
+            return None
+        if not record.keys() <= _READ:
+            for key in record:
+                if key[-1:] == "_":
+                    expected = "no extension that must be understood"
+                    path = f"[{i}].{key[:40]}"
+                    return Rejection(Reason.FIELD_NOT_UNDERSTOOD, path, expected, shown(key))
+            self.surplus += len(record.keys() - _READ)
+        try:
+            if not record.keys().isdisjoint(_BASES):
+                fault = self._read_base(i, record)
+                if fault is not None:
+                    return fault
+            if i in self.twice:
+                expected = "each key once"
+                got = _Said("twice")
+                raise _Unusable(Reason.FIELD_DUPLICATE, f"[{i}].{self.twice[i][0]}", expected, got)
+            self._read_own(i, record)
+        except _Unusable as error:
+            self.rejections.append(error.rejection)
+        return None
+
+    def _read_base(self, i: int, record: Record) -> Rejection | None:
+        for key in _BASES:
+            if key not in record:
+                continue
+            said, path = record[key], f"[{i}].{key}"
+            if key in self.twice.get(i, ()):
+                return Rejection(Reason.FIELD_DUPLICATE, path, "the key once", "twice")
+            if key in ("bn", "bu"):
+                if not isinstance(said, str):
+                    return Rejection(Reason.FIELD_TYPE, path, "a text", shown(said))
+            elif not _is_number(said):
+                return Rejection(Reason.FIELD_TYPE, path, "a finite number", shown(said))
+            if key == "bver":
+                fault = self._read_version(said, path)
+                if fault is not None:
+                    return fault
+        self.name = record.get("bn", self.name)  # type: ignore[assignment]  # a text, as said above
+        self.unit = record.get("bu", self.unit)  # type: ignore[assignment]
+        self.time = record.get("bt", self.time)  # type: ignore[assignment]  # a number
+        self.value = record.get("bv", self.value)  # type: ignore[assignment]
+        if "bs" in record:
+            expected = "measurements: a sum over time (an integral) is none"
+            self.rejections.append(
+                Rejection(Reason.NOT_SUPPORTED, f"[{i}].bs", expected, shown(record["bs"]))
+            )
+        return None
+
+    def _read_version(self, said: object, path: str) -> Rejection | None:
+        if not isinstance(said, int) or not 0 < said <= VERSION:
+            expected = f"a whole number up to {VERSION}"
+            return Rejection(Reason.VERSION_UNSUPPORTED, path, expected, shown(said))
+        if self.version not in (None, said):
+            expected = f"{self.version}, as in the pack's first record with a version"
+            return Rejection(Reason.VERSION_UNSUPPORTED, path, expected, shown(said))
+        self.version = said
+        return None
+
+    def _read_own(self, i: int, record: Record) -> None:
+        """The record's own fields; raises _Unusable."""
+        own = record.get("n", "")
+        if not isinstance(own, str):
+            raise _Unusable(Reason.FIELD_TYPE, f"[{i}].n", "a text", own)
+        said = [key for key in _VALUES if key in record]
+        if not said and "s" not in record and (self.value is None or "n" not in record):
+            if "n" not in record:
+                return  # sets base fields only
+            raise _Unusable(Reason.FIELD_MISSING, f"[{i}].v", "a value", _Said(""))
+        if len(said) > 1:
+            expected = "one value: v, vs, vb or vd"
+            raise _Unusable(Reason.FIELD_TYPE, f"[{i}]", expected, _Said(" and ".join(said)))
+        name = self.name + own
+        known = meaning(name)
+        path = f"[{i}].n" if own or not self.name else f"[{i}].bn"
+        if known.fault:
+            expected = "a name of A–Z a–z 0–9 - : . / _ that begins with a letter or digit"
+            raise _Unusable(Reason.NAME_INVALID, path, expected, name)
+        if known.signal is None:
+            raise _Unusable(
+                Reason.SIGNAL_UNKNOWN, path, "a name that ends in a signal of the catalogue", name
+            )
+        self._check_device(known, path, name)
+        key = said[0] if said else "v"
+        if known.signal in _STATES:
+            self._read_state(i, known.signal, key, record)
+        elif "s" in record:
+            # The value beside it is good; the sum is refused, not dropped in silence.
+            if said:
+                self._add(i, known.signal, key, record)
+            expected = "a value: a sum over time (an integral) is no measurement"
+            raise _Unusable(Reason.NOT_SUPPORTED, f"[{i}].s", expected, record["s"], known.signal)
+        else:
+            self._add(i, known.signal, key, record)
+
+    def _check_device(self, known: Meaning, path: str, name: str) -> None:
+        if known.device is None:
+            return
+        if self.device is None:
+            self.device, self.own = known.device, known.own
+        elif self.device != known.device:
+            raise _Unusable(
+                Reason.IDENTITY_MISMATCH, path, "the device of the records before it", name
+            )
+
+    def _number(self, i: int, key: str, record: Record, signal: str) -> float:
+        said = record.get(key, 0)
+        if key != "v" or not _is_number(said):
+            raise _Unusable(
+                Reason.VALUE_NOT_A_NUMBER, f"[{i}].{key}", "v: a finite number", said, signal
+            )
+        return float(said + (self.value or 0))  # type: ignore[operator]  # a number, as said above
+
+    def _unit(self, i: int, record: Record) -> str | None:
+        unit = record.get("u", self.unit)
+        if unit is None or isinstance(unit, str):
+            return unit
+        raise _Unusable(Reason.FIELD_TYPE, f"[{i}].u", "a text", unit)
+
+    def _add(self, i: int, signal: str, key: str, record: Record) -> None:
+        value, unit = self._number(i, key, record, signal), self._unit(i, record)
+        time = record.get("t", 0)
+        if not _is_number(time):
+            raise _Unusable(
+                Reason.TIME_UNREADABLE, f"[{i}].t", "a finite number of seconds", time, signal
+            )
+        moment = self.time + time  # type: ignore[operator]  # a number, as said above
+        where = f"[{i}].t" if "t" in record else f"[{i}]"
+        if moment < ABSOLUTE:
+            expected = "an absolute time: bt + t of at least 2**28 s"
+            raise _Unusable(Reason.TIME_RELATIVE, where, expected, moment, signal)
+        stamp = _stamp(moment)
+        if stamp is None:
+            expected = "a time between the years 1970 and 2262"
+            raise _Unusable(Reason.TIME_UNREADABLE, where, expected, moment, signal)
+        if unit is not None:
+            unit = UNITS.get(unit, unit)
+        self.samples.append(Sample(signal, value, unit, stamp, at=_paths(i, "t" in record)))
+
+    def _read_state(self, i: int, which: str, key: str, record: Record) -> None:
+        if which == CONTACT:
+            said = record.get(key)
+            if key != "vb" or not isinstance(said, bool):
+                raise _Unusable(Reason.FIELD_TYPE, f"[{i}].{key}", "vb: true or false", said)
+            self.contact = said
+            return
+        level, unit = self._number(i, key, record, ""), self._unit(i, record)
+        if unit in _PERCENT:
+            level /= 100
+        elif unit not in (None, "/", "1"):
+            raise _Unusable(Reason.UNIT_UNKNOWN, f"[{i}].u", "%EL or /", unit)
+        if not 0 <= level <= 1:
+            raise _Unusable(Reason.VALUE_OUT_OF_RANGE, f"[{i}].v", "0 to 100 %EL", record.get(key))
+        self.battery = level
+
+
+def _is_number(said: object) -> bool:
+    return said.__class__ in _NUMBERS and -_HUGE < said < _HUGE
+
+
+def _stamp(moment: int | float) -> int | None:
+    """ns UTC of seconds; a fraction to the µs, as fine as 64 bits hold it. None: too far."""
+    if moment > _LAST:
+        return None
+    if isinstance(moment, int):
+        return moment * SECOND
+    return round(moment * 1e6) * 1000
