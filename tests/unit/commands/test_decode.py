@@ -53,7 +53,7 @@ def test_topic_is_judged_too() -> None:
 def test_missing_file_unknown_format_and_odd_now_are_wrong_input(tmp_path: Path) -> None:
     for arguments, why in (
         ([tmp_path / "none"], "No such file"),
-        (["-", "--format", "protobuf"], "'senml' is not one of 'native'"),
+        (["-", "--format", "protobuf"], "'protobuf' is not one of 'native'"),
         (["-", "--now", "noon"], "--now: got 'noon'"),
         ([], "Missing argument"),
     ):
