@@ -70,6 +70,37 @@ class SeriesTable:
     def key(self, number: int) -> SeriesKey:
         return self.keys[number]
 
+    def estimates_of(self, number: int) -> int:
+        """The estimate series of the patient and signal of a series, entered in the file if new."""
+        key = self.keys[number]
+        if key.stored == Stored.ESTIMATE:
+            return number
+        return self._number(Stored.ESTIMATE, key.patient, key.signal, "")
+
+    def observations_of(self, number: int) -> Sequence[SeriesKey]:
+        """The observation series of the patient and signal of an estimate series."""
+        key = self.keys[number]
+        found = self._connection.execute(
+            "SELECT id FROM series WHERE patient = ? AND signal = ? AND stored = ?",
+            (key.patient, key.signal, int(Stored.OBSERVATION)),
+        )
+        return [self.keys[each] for (each,) in found]
+
+    def device_number(self, name: str) -> int:
+        """Number of a device that has observations in the file."""
+        return int(self._devices[name])
+
+    def forget_hot(self, stored: Stored, bucket: int, left: Rows) -> None:
+        """Note that of a bucket's hot rows only `left` are there still, as one slice."""
+        if bucket == RECENT:
+            self._recent[stored] = (len(left), 1)
+            return
+        for number, key in self.keys.items():
+            if key.stored == stored and number % BUCKETS == bucket:
+                self._hot[number] = 0
+        np.add.at(self._hot, left["series"], 1)
+        self._slices[stored * BUCKETS + bucket] = 1
+
     def numbers(self, stored: Stored, whole: Merged, chosen: NDArray[Any]) -> NDArray[np.uint32]:
         """The series of each chosen row, (n,); new ones are entered in the file."""
         patient, signal = whole.rows["patient"][chosen], whole.rows["signal"][chosen]

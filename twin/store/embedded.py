@@ -7,11 +7,13 @@ so whatever is killed, the writer goes on exactly where the rows end.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
+import apsw
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,7 +35,9 @@ from twin.store.sqlite_file import (
     open_store,
     places,
 )
+from twin.store.windows import Marks, catch_up, prepare
 
+Turned = TypeVar("Turned")
 #: A transaction seals at most so many rows, or twice what it writes: no long stops of the writer.
 _SEAL_AT_ONCE = 16_384
 _MILLISECOND = 1_000_000
@@ -89,6 +93,10 @@ class EmbeddedStore:
         Raises apsw.Error (disk full, locked) or StoreDamaged; then nothing was written.
         """
         return self._write.write(batches, position)
+
+    def upkeep(self, turn: Callable[[apsw.Connection, SeriesTable, Marks], Turned]) -> Turned:
+        """Let retention do one short turn in a transaction of its own (`twin.store.retention`)."""
+        return self._write.upkeep(turn)
 
     @property
     def _write(self) -> _Writer:
@@ -169,7 +177,11 @@ class _Writer:
 
     def _load(self) -> None:
         with naming_damage(self._path):
+            prepare(self._connection)
             self._series = SeriesTable(self._connection)
+            self._marks = Marks(self._connection, self._series.estimates_of)
+            with self._transaction():
+                catch_up(self._connection, self._marks)
             found = self._connection.execute("SELECT value FROM meta WHERE key = 'position'")
             self._position = int(found.get)
 
@@ -177,22 +189,42 @@ class _Writer:
         whole = merged(batches)
         with self._lock, naming_damage(self._path):
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                self._insert(whole, kept(whole.rows))
-                self._seal(len(whole.rows))
-                if position is not None:
-                    self._connection.execute(
-                        "UPDATE meta SET value = ? WHERE key = 'position'", (position,)
-                    )
-                self._connection.execute("COMMIT")
+                with self._transaction():
+                    self._insert(whole, kept(whole.rows))
+                    self._seal(len(whole.rows))
+                    if position is not None:
+                        self._connection.execute(
+                            "UPDATE meta SET value = ? WHERE key IN ('position', 'marked')",
+                            (position,),
+                        )
             except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
                 self._load()
                 raise
             if position is not None:
                 self._position = position
         return Written(len(whole.rows), (), ())
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All of it or nothing."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def upkeep(self, turn: Callable[[apsw.Connection, SeriesTable, Marks], Turned]) -> Turned:
+        """One turn of upkeep, all of it or nothing; writing waits meanwhile."""
+        with self._lock, naming_damage(self._path):
+            try:
+                with self._transaction():
+                    return turn(self._connection, self._series, self._marks)
+            except BaseException:
+                self._load()
+                raise
 
     def _insert(self, whole: Merged, parts: Kept) -> None:
         for stored, chosen in (
@@ -207,6 +239,8 @@ class _Writer:
                 rows["series"] = series
                 if stored == Stored.OBSERVATION:
                     self._count_new(rows)
+                if stored in (Stored.ESTIMATE, Stored.OBSERVATION):
+                    self._marks.note(rows["series"], rows["time"])
                 self._append(stored, rows)
 
     def _append(self, stored: Stored, rows: Rows) -> None:

@@ -7,17 +7,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import apsw
-import numpy as np
-from numpy.typing import NDArray
 
-from twin.estimate import Bands, Series, bands
+from twin.estimate import Bands, Series
 from twin.store.blocks import Rows
-from twin.store.rows import rows_between
-from twin.store.sqlite_file import SeriesKey, Stored, naming_damage, open_store
-from twin.store.thinning import Observed, bucket_length, bucketed, raw
+from twin.store.long_series import long_series
+from twin.store.series_rows import bands_of, first_rows, read_rows, series_keys
+from twin.store.sqlite_file import Stored, naming_damage, open_store
+from twin.store.thinning import bucket_length, bucketed, raw
 
 _BEGINNING, _END = -(1 << 62), 1 << 62
 _EXPORT_ROWS = 50_000
@@ -66,14 +64,18 @@ class Reading:
         if points is None:
             return self._page(patient, signal, start if after is None else int(after), end, limit)
         with self._moment() as connection:
-            estimates, observed, _ = _read(connection, patient, signal, start, end, None)
+            long = long_series(connection, patient, signal, start, end, points)
+            if long is not None:
+                return long
+            estimates, observed, _ = read_rows(connection, patient, signal, start, end, None)
         length = bucket_length(start, end, points)
         band = bands_of(estimates)
         return bucketed(estimates["time"], estimates["mean"], band, start, length, observed)
 
     def _page(self, patient: str, signal: str, start: int, end: int, limit: int) -> Series:
         with self._moment() as connection:
-            estimates, seen, until = _read(connection, patient, signal, start, end, max(1, limit))
+            read = read_rows(connection, patient, signal, start, end, max(1, limit))
+        estimates, seen, until = read
         cursor = str(until) if until < end else None
         time, mean, band = estimates["time"], estimates["mean"], bands_of(estimates)
         return raw(time, mean, band, seen.time, seen.value, seen.names(), cursor)
@@ -117,13 +119,13 @@ class Reading:
         self, stored: Stored, patient: str | None, start: int, end: int
     ) -> Iterator[RecordedRows]:
         with self._moment() as connection:
-            keys = _keys(connection, stored, patient)
+            keys = series_keys(connection, stored, patient)
             models = dict(connection.execute("SELECT id, name FROM model"))
         for key in keys:
             place = start
             while place < end:
                 with self._moment() as connection:
-                    rows, until = _first(connection, key, place, end, _EXPORT_ROWS, chart=False)
+                    rows, until = first_rows(connection, key, place, end, _EXPORT_ROWS, chart=False)
                 place = until
                 if len(rows):
                     yield RecordedRows(key.patient, key.signal, key.device, rows, models)
@@ -136,72 +138,3 @@ class Reading:
                 yield self._connection
             finally:
                 self._connection.execute("COMMIT")
-
-
-def bands_of(rows: Rows) -> Bands:
-    """Bands of estimate rows (n,): of the stored mean and std, and the scales where calibrated."""
-    scales: tuple[NDArray[Any] | float, ...] = tuple(
-        1.0 if bool((rows[name] == 1).all()) else rows[name].astype(np.float64)
-        for name in ("scale50", "scale90", "scale95")
-    )
-    return bands(rows["mean"], rows["std"], *scales)
-
-
-def _read(
-    connection: apsw.Connection,
-    patient: str,
-    signal: str,
-    start: int,
-    end: int,
-    at_most: int | None,
-) -> tuple[Rows, Observed, int]:
-    """Estimates and observations of [start, until); until = end, or where at_most is reached."""
-    found = _keys(connection, None, patient, signal)
-    kinds = (Stored.ESTIMATE, Stored.OBSERVATION)
-    keys = [key for key in found if key.stored in kinds]
-    read = {key: _first(connection, key, start, end, at_most) for key in keys}
-    until = min([end, *(until for _, until in read.values())])
-    cut = {key: rows[rows["time"] < until] for key, (rows, _) in read.items()}
-    estimates = [cut[key] for key in keys if key.stored == Stored.ESTIMATE]
-    observed = Observed.of(
-        [
-            (key.device, cut[key]["time"], cut[key]["value"])
-            for key in keys
-            if key.stored == Stored.OBSERVATION
-        ]
-    )
-    return (estimates[0] if estimates else _no_estimates(connection)), observed, until
-
-
-def _first(
-    connection: apsw.Connection,
-    key: SeriesKey,
-    start: int,
-    end: int,
-    at_most: int | None,
-    chart: bool = True,
-) -> tuple[Rows, int]:
-    rows, until = rows_between(connection, key, start, end, chart, at_most)
-    if at_most is not None and len(rows) > at_most:
-        return rows[:at_most], int(rows["time"][at_most - 1]) + 1
-    return rows, until
-
-
-def _no_estimates(connection: apsw.Connection) -> Rows:
-    nothing = SeriesKey(-1, Stored.ESTIMATE, "", "", "")
-    return rows_between(connection, nothing, 0, 0)[0]
-
-
-def _keys(
-    connection: apsw.Connection,
-    stored: Stored | None,
-    patient: str | None,
-    signal: str | None = None,
-) -> list[SeriesKey]:
-    found = connection.execute(
-        "SELECT id, stored, patient, signal, device FROM series"
-        " WHERE (?1 IS NULL OR patient = ?1) AND (?2 IS NULL OR signal = ?2)"
-        " AND (?3 IS NULL OR stored = ?3) ORDER BY patient, signal, device",
-        (patient, signal, None if stored is None else int(stored)),
-    )
-    return [SeriesKey(i, Stored(kind), *names) for i, kind, *names in found]

@@ -1,0 +1,268 @@
+"""What is kept how long, and the windows that stay when rows go.
+
+A turn is short (some 100 ms), because writing waits for it; the job makes as many as there is work.
+Windows are made anew wherever a row was written since, however old; rows that are older than they
+are kept are forgotten after their windows were made, and count for them no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import apsw
+import msgspec
+import numpy as np
+
+from ingest.instant import MINUTE
+from twin.store.aggregates import (
+    LENGTHS,
+    NO_LIMIT,
+    QUARTER,
+    Estimates,
+    Limits,
+    aggregated,
+    combined,
+)
+from twin.store.blocks import Rows, joined, taken, with_checksum
+from twin.store.catalogue import SeriesTable
+from twin.store.embedded import EmbeddedStore
+from twin.store.rows import bucket_rows, charted, newest_versions, sealed_between
+from twin.store.series_rows import bands_of
+from twin.store.sqlite_file import BUCKETS, LAYOUTS, RECENT, SeriesKey, Stored, places
+from twin.store.thinning import Observed
+from twin.store.windows import Marks, rows_from, store, touched
+
+#: A quarter is made this long after its end, when its rows have mostly come.
+SETTLED = 2 * MINUTE
+_QUARTERS_AT_ONCE = 200
+_BLOCKS_AT_ONCE = 500
+_BUCKETS_AT_ONCE = 64
+_REPORTS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How long what is kept, ns; 0: for ever.
+
+    raw: observations and conflicts; derived: estimates; logs: status changes; minutes, quarters:
+    the aggregates of 1 and 15 minutes.
+    """
+
+    raw: int = 0
+    derived: int = 0
+    logs: int = 0
+    minutes: int = 0
+    quarters: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one job did. at: ns; windows: quarters made anew; the others: what was forgotten."""
+
+    at: int
+    windows: int = 0
+    observations: int = 0
+    estimates: int = 0
+    logs: int = 0
+    minutes: int = 0
+    quarters: int = 0
+
+
+@dataclass(slots=True)
+class Retention:
+    """The job on one store, whose writer this process is. limits: for the time outside them."""
+
+    store: EmbeddedStore
+    kept: Kept
+    limits: Limits = field(default_factory=dict)
+
+    def run(self, now: int) -> Report:
+        """Do all that is to be done at `now` (ns) and remember the report in the store."""
+        made = self._make_windows(now)
+        gone = {
+            name: self._forget(stored, now, kept)
+            for name, stored, kept in (
+                ("observations", (Stored.OBSERVATION, Stored.CONFLICT), self.kept.raw),
+                ("estimates", (Stored.ESTIMATE,), self.kept.derived),
+                ("logs", (Stored.STATUS,), self.kept.logs),
+            )
+        }
+        for name, length, kept in (
+            ("minutes", LENGTHS[0], self.kept.minutes),
+            ("quarters", LENGTHS[1], self.kept.quarters),
+        ):
+            gone[name] = self._forget_windows(length, now, kept)
+        report = Report(now, made, **gone)
+        self.store.upkeep(lambda db, _series, _marks: _remember(db, report))
+        return report
+
+    def _make_windows(self, now: int) -> int:
+        made = 0
+        while True:
+            n = self.store.upkeep(
+                lambda db, series, marks: make_windows(
+                    db, series, marks, now - SETTLED, self.limits, _QUARTERS_AT_ONCE
+                )
+            )
+            made += n
+            if n < _QUARTERS_AT_ONCE:
+                return made
+
+    def _forget(self, kinds: Sequence[Stored], now: int, kept: int) -> int:
+        if not kept:
+            return 0
+        cut = (now - kept) // QUARTER * QUARTER
+        gone = 0
+        for stored in kinds:
+            while True:
+                n, rows = self.store.upkeep(
+                    lambda db, _series, _marks, s=stored: _forget_blocks(db, s, cut)  # type: ignore[misc]
+                )
+                gone += rows
+                if n < _BLOCKS_AT_ONCE:
+                    break
+            for first in range(0, BUCKETS + 1, _BUCKETS_AT_ONCE):
+                part = range(first, min(first + _BUCKETS_AT_ONCE, BUCKETS + 1))
+                gone += self.store.upkeep(
+                    lambda db, series, _marks, s=stored, p=part: _forget_hot(db, series, s, p, cut)  # type: ignore[misc]
+                )
+        return gone
+
+    def _forget_windows(self, length: int, now: int, kept: int) -> int:
+        if not kept:
+            return 0
+        before = (now - kept) // QUARTER
+
+        def turn(db: apsw.Connection, _series: SeriesTable, _marks: Marks) -> int:
+            db.execute("DELETE FROM aggregate WHERE length = ? AND quarter < ?", (length, before))
+            return int(db.changes())
+
+        return self.store.upkeep(turn)
+
+
+def make_windows(
+    db: apsw.Connection,
+    series: SeriesTable,
+    marks: Marks,
+    before: int,
+    limits: Limits,
+    at_most: int,
+) -> int:
+    """Make up to `at_most` touched quarters anew that ended by `before` (ns); returns how many.
+
+    Where rows of a quarter were forgotten, its windows stay as they are.
+    """
+    found = touched(db, before, at_most)
+    forgotten = rows_from(db)
+    hot = _HotRows(db)
+    for number, quarter in found:  # by series: a bucket's hot rows are read once
+        start = quarter * QUARTER
+        if start < forgotten:
+            continue
+        key = series.key(number)
+        estimates = _chart(db, hot, key, start)
+        seen = Observed.of(
+            [
+                (str(series.device_number(each.device)), rows["time"], rows["value"])
+                for each in series.observations_of(number)
+                if len(rows := _chart(db, hot, each, start))
+            ]
+        )
+        numbered = Observed(
+            seen.time, seen.value, np.array([int(name) for name in seen.names()], np.uint32), ()
+        )
+        of = Estimates(estimates["time"], estimates["mean"], bands_of(estimates))
+        minutes = aggregated(of, numbered, LENGTHS[0], limits.get(key.signal, NO_LIMIT))
+        store(db, LENGTHS[0], number, quarter, minutes)
+        store(db, LENGTHS[1], number, quarter, combined(minutes, QUARTER))
+    marks.made(found)
+    return len(found)
+
+
+class _HotRows:
+    """Hot rows of buckets, each read once in a turn."""
+
+    def __init__(self, db: apsw.Connection) -> None:
+        self._db = db
+        self._read: dict[tuple[Stored, int], Rows] = {}
+
+    def of(self, key: SeriesKey, start: int, end: int) -> Rows:
+        """Of one series and span, in the order in which they were written."""
+        parts = [self._bucket(key.stored, bucket) for bucket in (key.id % BUCKETS, RECENT)]
+        return joined(
+            [
+                taken(
+                    rows,
+                    (rows["series"] == key.id) & (rows["time"] >= start) & (rows["time"] < end),
+                )
+                for rows in parts
+            ]
+        )
+
+    def _bucket(self, stored: Stored, bucket: int) -> Rows:
+        if (stored, bucket) not in self._read:
+            self._read[stored, bucket] = bucket_rows(self._db, stored, bucket)
+        return self._read[stored, bucket]
+
+
+def _chart(db: apsw.Connection, hot: _HotRows, key: SeriesKey, start: int) -> Rows:
+    """A quarter's rows, each time once, the columns of a chart."""
+    end = start + QUARTER
+    sealed, _ = sealed_between(db, key, start, end, chart=True)
+    sealed = sealed[(sealed["time"] >= start) & (sealed["time"] < end)]
+    layout = LAYOUTS[key.stored]
+    return newest_versions(joined([sealed, charted(hot.of(key, start, end), layout)]))
+
+
+def _forget_blocks(db: apsw.Connection, stored: Stored, cut: int) -> tuple[int, int]:
+    """(blocks, rows) forgotten of those that end before `cut`; a block goes as a whole."""
+    db.execute(
+        "INSERT INTO meta VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = max(value, ?2)",
+        (f"cut {stored.name.lower()}", cut),
+    )
+    found: list[tuple[Any, ...]] = db.execute(
+        "SELECT extent.series, t0, n, block FROM extent JOIN series ON series.id = extent.series"
+        " WHERE stored = ? AND t1 < ? LIMIT ?",
+        (int(stored), cut, _BLOCKS_AT_ONCE),
+    ).fetchall()
+    db.executemany("DELETE FROM block WHERE id = ?", [(block,) for *_, block in found])
+    db.executemany(
+        "DELETE FROM extent WHERE series = ? AND t0 = ?", [(s, t0) for s, t0, _, _ in found]
+    )
+    return len(found), sum(n for _, _, n, _ in found)
+
+
+def _forget_hot(
+    db: apsw.Connection, series: SeriesTable, stored: Stored, buckets: range, cut: int
+) -> int:
+    gone = 0
+    for bucket in buckets:
+        rows = bucket_rows(db, stored, bucket)
+        left = taken(rows, rows["time"] >= cut)
+        if len(left) == len(rows):
+            continue
+        gone += len(rows) - len(left)
+        first, last = places(stored, bucket)
+        db.execute("DELETE FROM hot WHERE place BETWEEN ? AND ?", (first, last))
+        db.execute("INSERT INTO hot VALUES(?, ?)", (first, with_checksum([left.tobytes()])))
+        series.forget_hot(stored, bucket, left)
+    return gone
+
+
+def _remember(db: apsw.Connection, report: Report) -> None:
+    body = msgspec.json.encode(report).decode()
+    db.execute("INSERT OR REPLACE INTO report VALUES(?, ?)", (report.at, body))
+    db.execute(
+        "DELETE FROM report WHERE at NOT IN (SELECT at FROM report ORDER BY at DESC LIMIT ?)",
+        (_REPORTS,),
+    )
+
+
+def reports(db: apsw.Connection) -> list[Report]:
+    """The newest reports first."""
+    if not db.table_exists("main", "report"):
+        return []
+    found = db.execute("SELECT body FROM report ORDER BY at DESC")
+    return [msgspec.json.decode(body, type=Report) for (body,) in found]
