@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from twin.commands import devices, patients, quarantine
+from twin.commands import devices, patients, quarantine, store
 from twin.commands.bench import run_benches
 from twin.commands.check import check_configuration
 from twin.commands.decode import decode_payloads
@@ -69,6 +69,7 @@ for _name, _command, _summary in _COMMANDS:
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(patients.app, name="patients")
 app.add_typer(devices.app, name="devices")
+app.add_typer(store.app, name="store")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -209,12 +209,38 @@ class InfluxTable(_Table):
     """Longest wait for one answer."""
 
 
+class RetentionTable(_Table):
+    """What the stores keep how long; 0 is for ever. Aggregates are made of everything before it
+    goes."""
+
+    raw_days: Annotated[float, Field(ge=0)] = 0.0
+    """Observations."""
+    derived_days: Annotated[float, Field(ge=0)] = 0.0
+    """Estimates."""
+    logs_days: Annotated[float, Field(ge=0)] = 0.0
+    """Changes of status."""
+    minutes_days: Annotated[float, Field(ge=0)] = 0.0
+    """Windows of 1 minute."""
+    quarters_days: Annotated[float, Field(ge=0)] = 0.0
+    """Windows of 15 minutes."""
+    every_minutes: Annotated[float, Field(ge=1, le=1_440)] = 15.0
+    """How often windows are made and what is too old is removed."""
+
+    @model_validator(mode="after")
+    def _not_at_once(self) -> Self:
+        for name in ("raw_days", "derived_days", "logs_days"):
+            if 0 < getattr(self, name) < 1:
+                raise refusal("0 or at least 1", name, str(getattr(self, name)))
+        return self
+
+
 class StoreTable(_Table):
     """Where the record is kept."""
 
     kinds: Annotated[list[Literal["embedded", "influx"]], Field(min_length=1)] = ["embedded"]
     """Stores that are written; pages are answered by the first."""
     influx: InfluxTable | None = None
+    retention: RetentionTable = RetentionTable()
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -19,9 +21,11 @@ from twin.config import Config
 from twin.estimate import History
 from twin.estimation.models import ModelFile, base_model, parse_model
 from twin.runtime.clock import Clock
+from twin.runtime.retention import RetentionJob, kept_of
 from twin.runtime.shared_store import SharedStore
 from twin.snapshot import SnapshotFolder
 from twin.store.embedded import EmbeddedStore
+from twin.store.retention import Report, Retention
 from twin.store.writer import StoreWriter
 from twin.worker import TwinWorker
 
@@ -43,6 +47,7 @@ class Parts:
     ingest: IngestService | None = None
     worker: TwinWorker | None = None
     writers: dict[str, StoreWriter] = field(default_factory=dict)
+    retention: RetentionJob | None = None
     history: History | None = None
 
 
@@ -78,6 +83,8 @@ def make_parts(
         parts.writers["embedded"] = StoreWriter(journal, embedded, "embedded")
     if influx is not None:
         parts.writers["influx"] = StoreWriter(journal, influx, "influx")
+    if parts.writers:
+        parts.retention = _retention(config, embedded, influx is not None, clock)
     if "care" in roles:
         parts.history = _history(config, embedded, opened)
     return parts
@@ -147,6 +154,20 @@ def _influx(config: Config, roles: frozenset[str], opened: ExitStack) -> InfluxS
     sink = InfluxSink(influx_settings(config), config.paths.influx_progress)
     opened.callback(sink.close)
     return sink
+
+
+def _retention(
+    config: Config, embedded: EmbeddedStore | None, influx: bool, clock: Clock
+) -> RetentionJob:
+    kept = kept_of(config.store.retention)
+    jobs: dict[str, Callable[[int], Report]] = {}
+    if embedded is not None:
+        jobs["embedded"] = Retention(embedded, kept).run
+    if influx:
+        from twin.store.influx_tasks import forget
+
+        jobs["influx"] = partial(forget, influx_settings(config), kept)
+    return RetentionJob(jobs, clock.now, config.store.retention.every_minutes * 60)
 
 
 def _history(config: Config, embedded: EmbeddedStore | None, opened: ExitStack) -> History:

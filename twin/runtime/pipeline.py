@@ -58,6 +58,9 @@ class Pipeline:
         for writer in self.parts.writers.values():
             writer.start()
             self._opened.callback(writer.stop)
+        if self.parts.retention is not None:
+            self.parts.retention.start()
+            self._opened.callback(self.parts.retention.stop)
         if "care" in self.roles:
             self._serve()
         if self.parts.worker is not None:

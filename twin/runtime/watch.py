@@ -62,6 +62,7 @@ def metrics(parts: Parts) -> Iterator[Metric]:
         yield Metric("twin_store_expired_total", labels, progress.expired, "Rows too old to keep.")
         yield Metric("twin_store_retries_total", labels, progress.retries, "Attempts that failed.")
         yield Metric("twin_store_behind_records", labels, progress.behind, "Records not stored.")
+    yield from _retention(parts)
     for reason, count in parts.quarantine.summary().items():
         labels = {"reason": reason}
         yield Metric("twin_quarantined", labels, count, "Refused samples kept, by reason.")
@@ -84,6 +85,26 @@ def _ingest(parts: Parts) -> Iterator[Metric]:
     yield Metric("twin_surplus_fields_total", {}, counters.surplus, "Fields that are not stored.")
     yield Metric("twin_ingest_stalls_total", {}, counters.stalls, "Attempts to write that failed.")
     yield Metric("twin_ticks_total", {}, counters.ticks, "Ticks journalled.")
+
+
+def _retention(parts: Parts) -> Iterator[Metric]:
+    if parts.retention is None:
+        return
+    for name, total in dict(parts.retention.totals).items():
+        store = {"store": name}
+        yield Metric("twin_store_windows_total", store, total.windows, "Quarters made anew.")
+        for kind, count in (
+            ("observations", total.observations),
+            ("estimates", total.estimates),
+            ("logs", total.logs),
+            ("minutes", total.minutes),
+            ("quarters", total.quarters),
+        ):
+            labels = {"store": name, "kind": kind}
+            yield Metric("twin_store_forgotten_total", labels, count, "Removed by retention.")
+    for name, count in dict(parts.retention.failures).items():
+        labels = {"store": name}
+        yield Metric("twin_store_retention_failures_total", labels, count, "Jobs that failed.")
 
 
 def _worker(parts: Parts) -> Iterator[Metric]:

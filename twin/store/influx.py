@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import time_ns  # noqa: TID251, a default of the constructor
 from types import TracebackType
 from typing import Literal, Self
 
@@ -72,7 +73,7 @@ def answer(client: InfluxDBClient, flux: str) -> str:
     try:
         return str(client.query_api().query_raw(flux).data.decode())
     except ApiException as error:
-        raise _unavailable(error) from error
+        raise unavailable(error) from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise StoreUnavailable(f"no answer: {type(error).__name__}") from error
 
@@ -86,7 +87,7 @@ def examine(settings: InfluxSettings) -> str:
         bucket = json.dumps(settings.bucket)
         answer(client, f"from(bucket: {bucket}) |> range(start: -1s) |> limit(n: 1)")
     except ApiException as error:
-        return _unavailable(error).reason
+        return unavailable(error).reason
     except StoreUnavailable as error:
         return f"read: {error.reason}"
     except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -112,8 +113,14 @@ class InfluxSink:
     never take is in the progress file's `rejected`, all else is tried again by the caller.
     """
 
-    def __init__(self, settings: InfluxSettings, progress: Path) -> None:
+    def __init__(
+        self,
+        settings: InfluxSettings,
+        progress: Path,
+        now: Callable[[], int] = time_ns,
+    ) -> None:
         self._settings = settings
+        self._now = now
         self._progress = ProgressFile(progress)
         self._client = connected(settings)
         self._api = self._client.write_api(write_options=SYNCHRONOUS)
@@ -152,7 +159,7 @@ class InfluxSink:
                 bucket_name=self._settings.bucket, org=self._settings.org, retention_rules=rules
             )
         except ApiException as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise StoreUnavailable(f"no answer: {type(error).__name__}") from error
         return True
@@ -167,7 +174,7 @@ class InfluxSink:
     def write_all(self, batches: Sequence[EstimateBatch], position: int | None) -> Written:
         """See `twin.store.protocol.Store`. Blocks for one request per 5 000 points, or more of
         them where points are refused. Raises StoreUnavailable."""
-        made = lines(batches, self._settings.fields == "full")
+        made = lines(batches, self._settings.fields == "full", self._now())
         outcome = _Outcome([(row, "", reason) for row, reason in made.rejected])
         for start in range(0, len(made.lines), LINES_PER_BODY):
             self._send(made, range(start, min(start + LINES_PER_BODY, len(made.lines))), outcome)
@@ -176,6 +183,19 @@ class InfluxSink:
         )
         rejected = tuple({row: reason for row, _, reason in outcome.rejected}.items())
         return Written(made.total - len(rejected), rejected, (), outcome.expired)
+
+    def replay_rejected(self) -> tuple[int, int]:
+        """Offer the rejected points again: (taken, still rejected). Raises StoreUnavailable."""
+        found = self._progress.lines()
+        made = Lines([line for _, line in found], [n for n, _ in found], (), len(found))
+        taken: list[int] = []
+        for start in range(0, len(found), LINES_PER_BODY):
+            outcome, part = _Outcome(), range(start, min(start + LINES_PER_BODY, len(found)))
+            self._send(made, part, outcome)
+            refused = {row for row, _, _ in outcome.rejected}
+            taken += [found[i][0] for i in part if found[i][0] not in refused]
+        self._progress.taken(taken)
+        return len(taken), len(found) - len(taken)
 
     def _send(self, made: Lines, part: range, outcome: _Outcome) -> None:
         """Write a part of the lines; one that is refused is halved until the bad points are
@@ -203,7 +223,7 @@ class InfluxSink:
                 return error.status, str(error.message)
             if error.status == _NOT_FOUND and self.prepare():
                 raise StoreUnavailable("the bucket was missing and is made", 0.0) from error
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise StoreUnavailable(f"no answer: {type(error).__name__}") from error
         return 204, ""
@@ -225,7 +245,8 @@ class InfluxSink:
         self.close()
 
 
-def _unavailable(error: ApiException) -> StoreUnavailable:
+def unavailable(error: ApiException) -> StoreUnavailable:
+    """What the database refused, in words of ours."""
     status = int(error.status or 0)
     asked = str(error.retry_after or "")
     return StoreUnavailable(

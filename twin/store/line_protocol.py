@@ -4,6 +4,8 @@ observation,patient=,signal=,device= value=,quality= <measured_at>
 conflict,patient=,signal=,device= value=,quality=,measured_at= <received_at>
 estimate,patient=,signal=,model= mean=,std=,lo95=,hi95=,trend= <as_of>
 status,patient=,signal= status= <tick>
+touched since= <now>: the earliest stamp, in ms, of rows that came so late that the windows of their
+time may be made already; the database's tasks make them anew from there.
 
 Every point carries all fields of its measurement, because InfluxDB merges field sets; what is not
 known is −1 where a true value cannot be negative (quality, noise_std, nis, weight, trend_std), and
@@ -23,12 +25,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.instant import MINUTE
 from twin.estimate import EstimateBatch, bands
 from twin.store.blocks import taken
 from twin.store.merged import Indexes, Merged, kept, merged
 
 UNKNOWN = -1.0
 _MILLISECOND = 1_000_000
+#: Windows younger than this are made by the next run of the tasks anyway, ns.
+LATE = 30 * MINUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +50,9 @@ class Lines:
     total: int
 
 
-def lines(batches: Sequence[EstimateBatch], full: bool = False) -> Lines:
-    """The lines of all rows that are stored."""
+def lines(batches: Sequence[EstimateBatch], full: bool = False, now: int | None = None) -> Lines:
+    """The lines of all rows that are stored. now: ns UTC, to tell rows that came late; else none
+    is marked."""
     whole = merged(batches)
     made = _Lines()
     parts = kept(whole.rows)
@@ -54,6 +60,8 @@ def lines(batches: Sequence[EstimateBatch], full: bool = False) -> Lines:
     _conflicts(made, whole, parts.conflicts, full)
     _estimates(made, whole, parts.estimates, full)
     _statuses(made, whole, parts.statuses)
+    if now is not None:
+        _touched(made, whole, np.concatenate([parts.observations, parts.estimates]), now)
     return Lines(made.lines, made.rows, made.rejected, len(whole.rows))
 
 
@@ -120,6 +128,16 @@ def _statuses(made: _Lines, whole: Merged, chosen: Indexes) -> None:
     fields = {"status": rows["status"].astype(np.float64)}
     prefixes = _prefixes(whole, "status", rows, series)
     made.add(chosen, prefixes, _fields(fields, rows["received_at"]))
+
+
+def _touched(made: _Lines, whole: Merged, chosen: Indexes, now: int) -> None:
+    if not len(chosen):
+        return
+    times = (whole.rows[name][chosen] for name in ("measured_at", "as_of"))
+    stamps = np.concatenate([time[time > 0] for time in times])
+    since = int(stamps.min()) if len(stamps) else now
+    if now - since > LATE:
+        made.add(chosen[:1], ["touched"], [f" since={since // _MILLISECOND}.0 {now}"])
 
 
 def _fields(fields: Mapping[str, NDArray[np.float64]], time: NDArray[np.int64]) -> list[str]:

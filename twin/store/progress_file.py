@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -52,6 +53,20 @@ class ProgressFile:
         with self._lock:
             found = self._connection.execute(asked, (limit,)).fetchall()
         return [(str(line), str(reason)) for line, reason in found]
+
+    def lines(self) -> Sequence[tuple[int, str]]:
+        """(id, line) of every rejected point that is a line at all, oldest first."""
+        with self._lock:
+            asked = "SELECT id, line FROM rejected WHERE line != '' ORDER BY id"
+            found: list[tuple[Any, ...]] = self._connection.execute(asked).fetchall()
+        return [(int(number), str(line)) for number, line in found]
+
+    def taken(self, numbers: Sequence[int]) -> None:
+        """These are rejected no more."""
+        with self._lock, self._connection:
+            self._connection.executemany(
+                "DELETE FROM rejected WHERE id = ?", [(number,) for number in numbers]
+            )
 
     def commit(
         self, position: int | None, rejected: Sequence[tuple[str, str]], expired: int

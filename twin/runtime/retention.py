@@ -1,0 +1,84 @@
+"""The retention job of a process that writes stores: every few minutes, on a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Event, Thread
+
+from ingest.instant import DAY
+from twin.config import RetentionTable
+from twin.store.retention import Kept, Report
+
+_log = logging.getLogger(__name__)
+_FIRST_S = 20.0
+
+
+def kept_of(table: RetentionTable) -> Kept:
+    """What the store package wants to know of retention."""
+    days = (
+        table.raw_days,
+        table.derived_days,
+        table.logs_days,
+        table.minutes_days,
+        table.quarters_days,
+    )
+    return Kept(*(round(each * DAY) for each in days))
+
+
+@dataclass(slots=True)
+class RetentionJob:
+    """`start`, then `stop`. jobs: by store, what is done at a time (ns) and what came of it.
+
+    A store that is away is left for the next time: what is due stays due.
+    """
+
+    jobs: dict[str, Callable[[int], Report]]
+    now: Callable[[], int]
+    every_s: float
+    totals: dict[str, Report] = field(default_factory=dict)
+    failures: dict[str, int] = field(default_factory=dict)
+    _stopping: Event = field(default_factory=Event)
+    _thread: Thread | None = None
+
+    def start(self) -> None:
+        """Begin, the first time after some seconds."""
+        self._thread = Thread(target=self._run, name="retention", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the turn in hand."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(30.0)
+
+    def _run(self) -> None:
+        wait = min(_FIRST_S, self.every_s)
+        while not self._stopping.wait(wait):
+            self.turn()
+            wait = self.every_s
+
+    def turn(self) -> None:
+        """Every store's job once."""
+        for name, job in self.jobs.items():
+            try:
+                report = job(self.now())
+            except Exception as error:  # noqa: BLE001  the stores go on; the next time does it
+                self.failures[name] = self.failures.get(name, 0) + 1
+                _log.warning("retention of store %s: %s: %s", name, type(error).__name__, error)
+            else:
+                self.totals[name] = _sum(self.totals.get(name, Report(0)), report)
+                _log.info("retention of store %s: %s", name, report)
+
+
+def _sum(before: Report, report: Report) -> Report:
+    return Report(
+        report.at,
+        before.windows + report.windows,
+        before.observations + report.observations,
+        before.estimates + report.estimates,
+        before.logs + report.logs,
+        before.minutes + report.minutes,
+        before.quarters + report.quarters,
+    )
