@@ -24,7 +24,7 @@ COLUMNS_ROWS = 500
 
 
 class Columns(NamedTuple):
-    """Rows of one device and signal from one message, side by side; not said: noise, quality."""
+    """Rows of one device and signal from one message, side by side; not said: quality."""
 
     device: str
     signal: str
@@ -33,6 +33,7 @@ class Columns(NamedTuple):
     received_at: int
     device_sequence: int
     boot: int
+    noise_std: float = nan
 
 
 Entry = Row | Columns
@@ -72,7 +73,8 @@ def batch_of_rows(by_patient: Mapping[str, Sequence[Entry]]) -> ObservationBatch
             if isinstance(entry, Columns):
                 wide.append((rows, entry))
                 g, h, e = entry.device_sequence, entry.boot, entry.received_at
-                add(pack(place, at, of, nan, nan, nan, 0, e, 0, g, h) * len(entry.values))
+                noise = entry.noise_std
+                add(pack(place, at, of, nan, noise, nan, 0, e, 0, g, h) * len(entry.values))
                 rows += len(entry.values)
             else:
                 add(pack(place, at, of, a, b, c, d, e, f, g, h))

@@ -1,6 +1,6 @@
 """The short way from a plain message to its rows: no object for a message, a sample, a decision.
 
-Plain: telemetry of a device that is on one patient at any stamp, decoded at once, every value
+Plain: telemetry of a device whose last binding and only basis cover it, decoded at once, each value
 within its signal's range in the canonical unit, every stamp of a plausible age. That is nearly
 every message. Whatever is not plain is None here and decided by `ingest.judge`, which is also the
 definition of what this does: a property test compares the two.
@@ -8,7 +8,7 @@ definition of what this does: a property test compares the two.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import nan
 from typing import NamedTuple, Protocol
 
@@ -42,6 +42,13 @@ class Route(NamedTuple):
     device: DeviceId
     patient: PatientId
     partition: int
+    #: Stamps in [since, until) are the patient's, and may be kept.
+    since: int
+    until: int
+    #: Signal → (lower, upper) of those that may be kept.
+    ranges: Mapping[str, tuple[float, float]]
+    #: Signal → noise of the device's model.
+    noise_std: Mapping[str, float]
 
 
 class Plain(NamedTuple):
@@ -93,10 +100,20 @@ class PlainPath:
             return None
         if not is_declared(address, self._settings.devices.gateways):
             return None
-        patient = self._registry.sole_patient(address.device)
-        if patient is None:
+        settled = self._registry.settled(address.device)
+        if settled is None:
             return None
-        return Route(address.device, patient, partition_of(patient, self._partitions))
+        allowed = settled.signals
+        ranges = {s: r for s, r in _RANGES.items() if s in allowed} if allowed else _RANGES
+        return Route(
+            address.device,
+            settled.patient,
+            partition_of(settled.patient, self._partitions),
+            settled.since,
+            settled.until,
+            ranges,
+            settled.noise_std,
+        )
 
     def _plain(self, route: Route, payload: bytes, received_at: int) -> Plain | None:
         decoded = decode_plain(payload)
@@ -104,26 +121,31 @@ class PlainPath:
             return None
         stamps, values, sequence, boot, said = decoded
         screen, device = self._settings.screen, route.device
-        first, last = received_at - screen.ancient_ns, received_at + screen.future_ns
+        if not route.since <= received_at < route.until:
+            return None
+        first = max(received_at - screen.ancient_ns, route.since)
+        last = min(received_at + screen.future_ns, route.until - 1)
+        ranges, noise = route.ranges, route.noise_std.get
         entries: list[Entry] = []
         if isinstance(stamps, int):
             if not first <= stamps <= last:
                 return None
             for signal, value in values.items():
-                limits = _RANGES.get(signal)
+                limits = ranges.get(signal)
                 if limits is None or value.__class__ is not float:
                     return None
                 if not limits[0] <= value <= limits[1]:
                     return None
+                std = noise(signal, nan)
                 entries.append(
-                    (device, signal, value, nan, nan, stamps, received_at, stamps, sequence, boot)
+                    (device, signal, value, std, nan, stamps, received_at, stamps, sequence, boot)
                 )
             return Plain(route, entries, len(entries), said, stamps)
         if not (first <= min(stamps) and max(stamps) <= last):
             return None
         rows = 0
         for signal, column in values.items():
-            limits = _RANGES.get(signal)
+            limits = ranges.get(signal)
             if limits is None or not isinstance(column, list) or len(column) != len(stamps):
                 return None
             at, numbers = _said(stamps, column)
@@ -133,7 +155,16 @@ class PlainPath:
             for begin in range(0, len(numbers), COLUMNS_ROWS):
                 part = slice(begin, begin + COLUMNS_ROWS)
                 entries.append(
-                    Columns(device, signal, numbers[part], at[part], received_at, sequence, boot)
+                    Columns(
+                        device,
+                        signal,
+                        numbers[part],
+                        at[part],
+                        received_at,
+                        sequence,
+                        boot,
+                        noise(signal, nan),
+                    )
                 )
         newest = 0 if said is NOTHING_SAID else max(stamps)
         return Plain(route, entries, rows, said, newest)

@@ -1,46 +1,36 @@
 """The registry: devices, pseudonymous patients with a label, bindings of one to the other in time.
 
 A SQLite file of its own. Several processes may open it (a command while the service runs). Every
-change of a binding leaves its command in the outbox in the same transaction; the service appends
-it to the journal. Labels stay here: nothing but the pseudonym goes on.
+change that the worker or the record must know leaves its command in the outbox in the same
+transaction; the service appends it to the journal. Labels stay here: nothing but the pseudonym goes
+on. Models, what is known of a device, and consents are in `ingest.registry_devices`.
 """
 
 from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 from types import MappingProxyType
 
-import msgspec
+import apsw
 
-from ingest.binding import Binding, in_order, patient_at
+from ingest.binding import Binding, in_order
 from ingest.database import open_database, rows
 from ingest.observation import Bound, Command, DeviceId, PatientId
 from ingest.payload.decoded import Reason
+from ingest.registry_commands import binding_command, device_command, outbox, put_in_outbox
+from ingest.registry_content import TABLES, Content, Settled, load
 from ingest.registry_file import Enrolment
 from ingest.settings import DeviceSettings
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS patient(
-    id TEXT PRIMARY KEY, label TEXT NOT NULL, created_at INTEGER NOT NULL,
-    automatic INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS binding(
-    id INTEGER PRIMARY KEY, device TEXT NOT NULL, patient TEXT NOT NULL REFERENCES patient(id),
-    start INTEGER, end INTEGER);
-CREATE INDEX IF NOT EXISTS binding_device ON binding(device);
-CREATE TABLE IF NOT EXISTS outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, command BLOB NOT NULL);
-"""
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _DEVICE = re.compile(r"([A-Za-z0-9._-]{1,64}/)?[A-Za-z0-9._-]{1,64}")
 _LABEL_LENGTH = 200
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # base32, lower case
-
-_command = msgspec.msgpack.Decoder(Command)
-_encode = msgspec.msgpack.Encoder().encode
 
 
 class RegistryRefused(Exception):
@@ -52,10 +42,11 @@ class RegistryRefused(Exception):
         self.why = why
 
 
-@dataclass(frozen=True, slots=True)
-class _Content:
-    labels: Mapping[str, str]
-    bindings: Mapping[str, tuple[Binding, ...]]
+def checked_device(device: str) -> DeviceId:
+    """The id, well-formed. Raises RegistryRefused."""
+    if not _DEVICE.fullmatch(device):
+        raise RegistryRefused(device, "a device id is 1–64 of A–Z a–z 0–9 . _ -")
+    return DeviceId(device)
 
 
 class Registry:
@@ -65,9 +56,9 @@ class Registry:
         self.settings = settings
         self._now = now
         self._lock = RLock()
-        self._connection = open_database(path, _TABLES)
+        self._connection = open_database(path, TABLES)
         self._version = -1
-        self._content = _Content({}, {})
+        self._content = Content(settings.ambiguous_ns, settings.require_basis)
         self.refresh()
 
     # --- asked --------------------------------------------------------------------------------
@@ -81,30 +72,36 @@ class Registry:
                 self._version = version
 
     def knows(self, device: str) -> bool:
-        """Whether the device was ever bound, as of the last `refresh`."""
-        return device in self._content.bindings
+        """Whether the device was ever registered or bound, as of the last `refresh`."""
+        return device in self._content.bindings or device in self._content.devices
 
     def patient_at(self, device: str, stamp: int) -> PatientId | Reason:
         """Whose the device was at its stamp, as of the last `refresh`; or why nobody knows."""
-        bindings = self._content.bindings.get(device)
-        if bindings is None:
-            return Reason.DEVICE_UNKNOWN
-        if len(bindings) == 1 and bindings[0].start is bindings[0].end is None:
-            return bindings[0].patient
-        return patient_at(bindings, stamp, self.settings.ambiguous_ns)
+        return self._content.patient_at(device, stamp)
 
-    def sole_patient(self, device: str) -> PatientId | None:
-        """Whose the device is at any stamp, as of the last `refresh`; None if that depends."""
-        bindings = self._content.bindings.get(device)
-        if bindings is not None and len(bindings) == 1:
-            only = bindings[0]
-            if only.start is only.end is None:
-                return only.patient
-        return None
+    def settled(self, device: str) -> Settled | None:
+        """What holds for nearly all the device sends now, as of the last `refresh`, or None."""
+        return self._content.settled(device, self._now())
+
+    def refusal(self, patient: str, signal: str, stamp: int) -> Reason | None:
+        """Why a value of the patient may not be kept now, as of the last `refresh`, or None."""
+        return self._content.refusal(patient, signal, stamp, self._now())
+
+    def allowed(self, device: str, at: int) -> frozenset[str] | None:
+        """What may be kept of a message of the device received at `at`: signals (empty: all), or
+        None: nothing. Of a device that is on nobody, all: it waits for its patient."""
+        patient = self._content.patient_at(device, at)
+        if isinstance(patient, Reason):
+            return frozenset()
+        return self._content.allowed(patient, self._now())
+
+    def noise_std(self, device: str) -> Mapping[str, float]:
+        """By signal, of one value, where the device's model says it; as of the last `refresh`."""
+        return self._content.noise_std(device)
 
     @property
-    def content(self) -> object:
-        """Another object after every change that was taken in: for who keeps answers."""
+    def content(self) -> Content:
+        """Everything; another object after every change that was taken in."""
         return self._content
 
     def labels(self) -> Mapping[str, str]:
@@ -113,12 +110,12 @@ class Registry:
         return MappingProxyType(self._content.labels)
 
     def devices(self) -> Sequence[Bound]:
-        """Every device that was ever bound, with whom it is on now."""
+        """Every device that was ever registered or bound, with whom it is on now."""
         self.refresh()
-        now = self._now()
+        now, content = self._now(), self._content
         return [
-            Bound(device, next((b.patient for b in bindings if b.holds_at(now)), None))
-            for device, bindings in self._content.bindings.items()
+            Bound(device, content.patient_now(device, now))
+            for device in {**content.bindings, **content.devices}
         ]
 
     def bindings(self, device: str | None = None) -> Sequence[Binding]:
@@ -159,6 +156,7 @@ class Registry:
         An open binding of the device that began earlier ends at `start`. Doing it again changes
         nothing. Raises RegistryRefused: unknown patient, malformed device, overlap.
         """
+        self.refresh()
         with self._lock, self._connection:
             made = self._bind(Binding(DeviceId(device), PatientId(patient), start, end), actor)
         self._reload()
@@ -166,6 +164,7 @@ class Registry:
 
     def unbind(self, device: str, end: int, actor: str = "registry") -> Binding:
         """End the device's binding that holds at `end` (ns UTC). Raises RegistryRefused."""
+        self.refresh()
         with self._lock, self._connection:
             open_ones = [b for b in self._stored(device) if b.holds_at(end) and b.start != end]
             if not open_ones:
@@ -193,17 +192,25 @@ class Registry:
             self._reload()
         return made
 
+    @contextmanager
+    def changing(self) -> Iterator[apsw.Connection]:
+        """One transaction on the file, for `ingest.registry_devices`; taken in at its end."""
+        with self._lock:
+            with self._connection:
+                self._load()  # what another process changed: decided on in this transaction
+                yield self._connection
+            self._load()
+
+    def now(self) -> int:
+        """ns UTC of the clock that this registry lives by."""
+        return self._now()
+
     # --- outbox -------------------------------------------------------------------------------
 
     def take_outbox(self, at_most: int = 1_000) -> Sequence[tuple[int, Command]]:
         """(number, command) pairs that the journal may not have yet, oldest first."""
         with self._lock:
-            waiting = rows(
-                self._connection,
-                "SELECT id, command FROM outbox ORDER BY id LIMIT ?",
-                (at_most,),
-            )
-        return [(number, _command.decode(command)) for number, command in waiting]
+            return outbox(self._connection, at_most)
 
     def forget(self, up_to: int) -> None:
         """The journal has the commands up to this number. Twice in the journal acts once."""
@@ -223,6 +230,7 @@ class Registry:
         by another since is not opened again. Raises RegistryRefused.
         """
         changed = 0
+        self.refresh()
         with self._lock:
             with self._connection:
                 for each in enrolments:
@@ -281,8 +289,10 @@ class Registry:
         return in_order([Binding(*row) for row in found])
 
     def _bind(self, wanted: Binding, actor: str) -> Binding:
-        if not _DEVICE.fullmatch(wanted.device):
-            raise RegistryRefused(wanted.device, "a device id is 1–64 of A–Z a–z 0–9 . _ -")
+        checked_device(wanted.device)
+        retired = "SELECT 1 FROM device WHERE id = ? AND retired_at IS NOT NULL"
+        if rows(self._connection, retired, (wanted.device,)):
+            raise RegistryRefused(wanted.device, "is retired: add it again before it is bound")
         if self._label_of(wanted.patient) is None:
             raise RegistryRefused(wanted.patient, "is not a registered patient")
         if wanted.start is not None and wanted.end is not None and wanted.end <= wanted.start:
@@ -317,15 +327,13 @@ class Registry:
         return ended
 
     def _tell(self, binding: Binding, actor: str) -> None:
-        command = Command(
-            f"binding-{secrets.token_hex(8)}",
-            "binding",
-            actor,
-            self._now(),
-            {"device": binding.device, "from": binding.start, "to": binding.end},
-            binding.patient,
-        )
-        self._connection.execute("INSERT INTO outbox(command) VALUES (?)", (_encode(command),))
+        now = self._now()
+        put_in_outbox(self._connection, binding_command(binding, actor, now))
+        device = self._content.devices.get(binding.device)
+        if device is not None and (binding.end is None or binding.end > now):
+            model = self._content.models.get(device.model)
+            told = device_command(device, model, binding.patient, actor, now)
+            put_in_outbox(self._connection, told)
 
     # --- kept in memory -----------------------------------------------------------------------
 
@@ -334,12 +342,9 @@ class Registry:
             self._load()
 
     def _load(self) -> None:
-        labels = {row[0]: row[1] for row in rows(self._connection, "SELECT id, label FROM patient")}
-        grouped: dict[str, list[Binding]] = {}
-        for row in rows(self._connection, "SELECT device, patient, start, end FROM binding"):
-            grouped.setdefault(row[0], []).append(Binding(*row))
         # One assignment: lookups in other threads see the old or the new content, never a mix.
-        self._content = _Content(labels, {each: in_order(of) for each, of in grouped.items()})
+        settings = self.settings
+        self._content = load(self._connection, settings.ambiguous_ns, settings.require_basis)
 
     def _number(self, query: str) -> int:
         return int(rows(self._connection, query)[0][0])

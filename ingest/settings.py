@@ -91,6 +91,8 @@ class DeviceSettings:
     gateways: frozenset[str] = frozenset()
     #: Stamps within this of a change from one patient to another are not guessed, ns.
     ambiguous_ns: int = 10 * MINUTE
+    #: Nothing is kept of a patient for whom no consent or other basis is registered.
+    require_basis: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """The topic grammar: which device a message is from, and what kind of message it is.
 
-`twin/v1/<device>/telemetry|status`, and for declared gateways `twin/v1/<gateway>/<device>/…`. The
-device id of the latter is `<gateway>/<device>`, so that nobody can be taken for another by
-publishing one level deeper.
+`twin/v1/<device>/telemetry|status|announce`, and for declared gateways
+`twin/v1/<gateway>/<device>/…`. The device id of the latter is `<gateway>/<device>`, so that nobody
+can be taken for another by publishing one level deeper.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ ROOT = "twin/v1"
 EXPECTED = f"{ROOT}/<device>/telemetry, <device> = 1–64 of A–Z a–z 0–9 . _ -"
 
 _NAME = r"[A-Za-z0-9._-]{1,64}"
-_TOPIC = re.compile(rf"twin/v1/(?:({_NAME})/)?({_NAME})/(telemetry|status|refused)", re.ASCII)
+_KINDS = "telemetry|status|announce|refused"
+_TOPIC = re.compile(rf"twin/v1/(?:({_NAME})/)?({_NAME})/({_KINDS})", re.ASCII)
 
 _LONGEST = len(f"{ROOT}///telemetry") + 2 * 64
 
@@ -29,6 +30,7 @@ class Kind(Enum):
 
     TELEMETRY = "telemetry"
     STATUS = "status"
+    ANNOUNCE = "announce"  # what the device is, for who registers it
     REFUSED = "refused"  # what ingest itself publishes for the device's engineer: not read
 
 

@@ -49,9 +49,12 @@ class Reason(StrEnum):
     DEVICE_UNKNOWN = "device_unknown"
     DEVICE_UNBOUND = "device_unbound"
     BINDING_AMBIGUOUS = "binding_ambiguous"
+    NO_BASIS = "no_basis"
+    NOT_ALLOWED = "not_allowed"
     DEMO_FULL = "demo_full"
     PAYLOAD_TOO_LARGE = "payload_too_large"
     STATUS_UNREADABLE = "status_unreadable"
+    ANNOUNCEMENT_UNREADABLE = "announcement_unreadable"
     ALIAS_UNKNOWN = "alias_unknown"
     NOT_SUPPORTED = "not_supported"
 
