@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from ingest.payload.decoded import Reason
+from ingest.payload.decoded import Reason, Rejection
 
 BasisKind = Literal["consent", "care", "vital_interest", "legal_obligation", "research"]
 KINDS: tuple[str, ...] = get_args(BasisKind)
@@ -39,6 +39,19 @@ class Basis:
 
     def allows(self, signal: str) -> bool:
         return not self.signals or signal in self.signals
+
+
+def may_be_kept(
+    rejections: Sequence[Rejection], allowed: frozenset[str] | None, surplus: int
+) -> bool:
+    """Whether the payload of a refused message may lie in quarantine.
+
+    allowed: signals of which data may be kept (empty: all), None: of none. Where only some may, the
+    payload must hold nothing else: no field and no value of which we do not know that it may.
+    """
+    if allowed is None or any(each.reason in NEVER_KEPT for each in rejections):
+        return not rejections
+    return not allowed or (not surplus and all(each.signal in allowed for each in rejections))
 
 
 def refusal(bases: Sequence[Basis], signal: str, stamp: int, now: int) -> Reason | None:

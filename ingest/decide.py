@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
+
+import msgspec
 
 from ingest.batch import RecordBuilder, rows_by_patient
+from ingest.consent import may_be_kept
 from ingest.device_state import StateTeller
 from ingest.journal.protocol import Journal, partition_of
 from ingest.judge import Reading, bind, read
@@ -14,18 +18,21 @@ from ingest.observation import DeviceState, Observation
 from ingest.payload.decoded import Reason, Rejection
 from ingest.payload.native import NOTHING_SAID
 from ingest.plain import Message, Plain, PlainPath
-from ingest.quarantine import Quarantine
+from ingest.quarantine import Quarantine, StoredMessage
 from ingest.registry import Registry
+from ingest.registry_content import Announcement
+from ingest.registry_devices import announce
 from ingest.settings import IngestSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What became of one message."""
+    """What became of one message. kept: what is refused of it may be kept in quarantine."""
 
     reading: Reading
     observations: Sequence[Observation]
     rejections: Sequence[Rejection]
+    kept: bool = True
 
 
 def decide(
@@ -46,9 +53,18 @@ def decide(
             registry.register(new)
         unknown = Reason.DEMO_FULL
     return [
-        Decision(reading, *bind(reading, registry, message.received_at, unknown))
+        _decided(reading, registry, message.received_at, unknown)
         for reading, message in zip(readings, messages, strict=True)
     ]
+
+
+def _decided(reading: Reading, registry: Registry, received_at: int, unknown: Reason) -> Decision:
+    observations, rejections = bind(reading, registry, received_at, unknown)
+    allowed = registry.allowed(reading.device, received_at) if rejections else frozenset()
+    if may_be_kept(rejections, allowed, reading.surplus):
+        return Decision(reading, observations, rejections)
+    bare = [msgspec.structs.replace(each, got="") for each in rejections]
+    return Decision(reading, observations, bare, kept=False)
 
 
 def append(decisions: Iterable[Decision], journal: Journal) -> int:
@@ -79,8 +95,8 @@ class Decided:
     """What became of a group of messages, ready to be written.
 
     records: (partition, record) pairs for the journal: `accepted` samples, and what devices said of
-    themselves. plain: for each
-    message what it gives, or None where `explained` has the decision, in the same order.
+    themselves. plain: for each message what it gives, or None where `explained` has the decision,
+    in the same order.
     """
 
     records: list[tuple[int, bytes]]
@@ -105,6 +121,9 @@ class Decider:
         plain = self._path.read(messages)
         left = [m for m, found in zip(messages, plain, strict=True) if found is None]
         decisions = decide(left, self._registry, self._settings) if left else []
+        announced = list(_announcements(left, decisions))
+        if announced:
+            announce(self._registry, announced)
         builder = RecordBuilder()
         accepted = 0
         nexts = iter(decisions)
@@ -127,7 +146,7 @@ class Decider:
         reading = decision.reading
         at = max((sample.stamp for sample, _ in reading.measured), default=received_at)
         patient = self._registry.patient_at(reading.device, at)
-        if isinstance(patient, Reason):
+        if isinstance(patient, Reason) or self._registry.allowed(reading.device, at) is None:
             return
         self._teller.say(
             _partition(patient, self._partitions),
@@ -149,14 +168,45 @@ class Decider:
         self._teller.say(route.partition, state)
 
 
+def _announcements(
+    messages: Sequence[Message], decisions: Sequence[Decision]
+) -> Iterator[Announcement]:
+    for message, decision in zip(messages, decisions, strict=True):
+        said, at = decision.reading.announced, message.received_at
+        if said is not None:
+            device = decision.reading.device
+            yield Announcement(
+                device, message.topic, said.model, said.firmware, said.serial, at, at
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedMessage:
+    """What became of one message. outcome: used (whole), refused (again, or a part of it), cut (not
+    kept whole, so it cannot be decided on), dropped (it may not be kept: counted and erased).
+
+    observations: samples that were journalled; reasons: why the rest was refused.
+    """
+
+    id: str
+    outcome: Literal["used", "refused", "cut", "dropped"]
+    observations: int = 0
+    reasons: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a replay did, in messages (observations: samples). cut: not kept whole, too large."""
+    """What a replay did."""
 
-    used: int
-    refused: int
-    cut: int
-    observations: int
+    messages: Sequence[ReplayedMessage]
+
+    def count(self, outcome: str) -> int:
+        """How many messages came to this."""
+        return sum(each.outcome == outcome for each in self.messages)
+
+    @property
+    def observations(self) -> int:
+        return sum(each.observations for each in self.messages)
 
 
 def replay_quarantined(
@@ -172,18 +222,32 @@ def replay_quarantined(
     others stay under their new reasons. Samples that were used the first time are duplicates to
     the worker. Works beside a running service. Raises JournalFull, apsw.Error.
     """
-    used = refused = cut = observations = 0
-    for each in quarantine.messages() if ids is None else ids:
-        for message in quarantine.find(each):
-            if not message.whole:
-                cut += 1
-                continue
-            decisions = decide([message], registry, settings)
-            observations += append(decisions, journal)
-            if decisions[0].rejections:
-                quarantine.replace(message.id, decisions[0].rejections)
-                refused += 1
-            else:
-                quarantine.remove(message.id)
-                used += 1
-    return Replayed(used, refused, cut, observations)
+    return Replayed(
+        [
+            _replay(message, quarantine, registry, journal, settings)
+            for each in (quarantine.messages() if ids is None else ids)
+            for message in quarantine.find(each)
+        ]
+    )
+
+
+def _replay(
+    message: StoredMessage,
+    quarantine: Quarantine,
+    registry: Registry,
+    journal: Journal,
+    settings: IngestSettings,
+) -> ReplayedMessage:
+    if not message.whole:
+        return ReplayedMessage(message.id, "cut")
+    (decision,) = decide([message], registry, settings)
+    observations = append([decision], journal)
+    reasons = tuple(dict.fromkeys(str(each.reason) for each in decision.rejections))
+    if not decision.rejections:
+        quarantine.remove(message.id)
+        return ReplayedMessage(message.id, "used", observations)
+    if not decision.kept:
+        quarantine.count_only(message.id, decision.reading.device, decision.rejections)
+        return ReplayedMessage(message.id, "dropped", observations, reasons)
+    quarantine.replace(message.id, decision.rejections)
+    return ReplayedMessage(message.id, "refused", observations, reasons)

@@ -8,14 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import nan
 from types import MappingProxyType
 from typing import Protocol
 
+from ingest.announcement import Announced, read_announcement
 from ingest.catalogue import SIGNALS
 from ingest.instant import format_instant
 from ingest.observation import DeviceId, Observation, PatientId, SignalCode
 from ingest.payload import native, senml
-from ingest.payload.decoded import Decoded, Kept, Reason, Rejection, Sample, shortened
+from ingest.payload.decoded import (
+    Decoded,
+    Kept,
+    Reason,
+    Rejection,
+    Sample,
+    shortened,
+    value_path,
+)
 from ingest.screen import screen, screen_kept
 from ingest.settings import IngestSettings, ScreenSettings
 from ingest.topic import EXPECTED, Address, Kind, is_declared, parse_topic
@@ -32,9 +42,11 @@ _STATUSES: Mapping[bytes, bool | None] = MappingProxyType(
 
 
 class Bindings(Protocol):
-    """Whose a device is; the registry."""
+    """Whose a device is, what may be kept of its patient, what its model says; the registry."""
 
     def patient_at(self, device: str, stamp: int) -> PatientId | Reason: ...
+    def refusal(self, patient: str, signal: str, stamp: int) -> Reason | None: ...
+    def noise_std(self, device: str) -> Mapping[str, float]: ...
 
 
 @dataclass(slots=True)
@@ -43,7 +55,8 @@ class Reading:
 
     device: "" where the topic names none. measured: samples with their canonical values. kept:
     values of dates and intervals, likewise. telemetry: the message is one (a status or one of our
-    own refusals is not). battery, contact, online: what the device said of itself, None: nothing.
+    own refusals is not). battery, contact, online, announced: what the device said of itself, None:
+    nothing.
     """
 
     device: DeviceId
@@ -57,6 +70,7 @@ class Reading:
     battery: float | None = None
     contact: bool | None = None
     online: bool | None = None
+    announced: Announced | None = None
 
     @property
     def state_said(self) -> bool:
@@ -77,6 +91,8 @@ def read(topic: str, payload: bytes, received_at: int, settings: IngestSettings)
         return Reading(address.device, True, [fault_or_none])
     if address.kind is Kind.STATUS:
         return _read_status(address.device, payload)
+    if address.kind is Kind.ANNOUNCE:
+        return _read_announcement(address.device, payload)
     return _screened(address.device, native.decode(payload), received_at, settings.screen)
 
 
@@ -90,11 +106,15 @@ def bind(
     observations: list[Observation] = []
     rejections = [*reading.rejections, *map(_no_instant, reading.kept)]
     nobody: dict[Reason, list[Sample]] = {}
+    unkept: dict[tuple[Reason, str], int] = {}
     device = reading.device
+    noise_std = bindings.noise_std(device)
     for sample, value in reading.measured:
         patient = bindings.patient_at(device, sample.stamp)
         if isinstance(patient, Reason):
             nobody.setdefault(patient, []).append(sample)
+        elif why := bindings.refusal(patient, sample.signal, sample.stamp):
+            unkept[why, sample.signal] = unkept.get((why, sample.signal), 0) + 1
         else:
             observations.append(
                 Observation(
@@ -105,13 +125,18 @@ def bind(
                     sample.stamp,
                     received_at,
                     sample.stamp,
-                    quality=sample.quality,
+                    noise_std.get(sample.signal, nan),
+                    sample.quality,
                     device_sequence=reading.sequence,
                     boot=reading.boot,
                 )
             )
     for reason, samples in nobody.items():
         rejections.append(_unbound(reason, unknown, samples, device))
+    for (reason, signal), count in unkept.items():
+        # No value and no stamp: what may not be kept leaves no trace but its count.
+        path, expected = value_path(signal), _UNBOUND[reason]
+        rejections.append(Rejection(reason, path, expected, "", signal, count))
     return observations, rejections
 
 
@@ -131,8 +156,9 @@ def judge(
             fault = Rejection(Reason.TOPIC_UNKNOWN, "topic", EXPECTED, shortened(topic))
             return [_refusal_line(fault)]
         if address.kind is not Kind.TELEMETRY:
-            status = _read_status(address.device, payload)
-            return [_refusal_line(each) for each in status.rejections]
+            announced = address.kind is Kind.ANNOUNCE
+            said = (_read_announcement if announced else _read_status)(address.device, payload)
+            return [_refusal_line(each) for each in said.rejections]
         device = address.device
     reading = _screened(device, decode(payload), now, ScreenSettings())
     return [
@@ -158,6 +184,13 @@ def _read_status(device: DeviceId, payload: bytes) -> Reading:
     got = shortened(payload[:65].decode("utf-8", "replace"))
     fault = Rejection(Reason.STATUS_UNREADABLE, "", "online or offline", got)
     return Reading(device, True, [fault])
+
+
+def _read_announcement(device: DeviceId, payload: bytes) -> Reading:
+    announced = read_announcement(payload)
+    if isinstance(announced, Announced):
+        return Reading(device, False, announced=announced)
+    return Reading(device, True, [announced])
 
 
 def _screened(
@@ -214,6 +247,8 @@ _UNBOUND = {
     Reason.DEMO_FULL: "a known device: no more are registered by themselves",
     Reason.DEVICE_UNBOUND: "a stamp at which the device is bound to a patient",
     Reason.BINDING_AMBIGUOUS: "a stamp further from the device's change of patient",
+    Reason.NO_BASIS: "a consent or another basis that holds at the stamp and now",
+    Reason.NOT_ALLOWED: "a signal that the patient's consent allows",
 }
 
 

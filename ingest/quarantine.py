@@ -1,7 +1,8 @@
 """The quarantine: messages that could not be used, durable, with their reasons, replayable.
 
 A SQLite file keyed by the hash of (topic, payload): the same message again raises a count. Bounded
-by size and age; the oldest go, and stay in the sums as expired.
+by size and age; the oldest go. Of what goes, or may never be kept, device, reason and number stay
+in the sums (table `expired`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
+import apsw
 import msgspec
 
 from ingest.database import open_database, rows
@@ -44,19 +46,31 @@ CREATE TABLE IF NOT EXISTS expired(
     device TEXT NOT NULL, reason TEXT NOT NULL, samples INTEGER NOT NULL,
     PRIMARY KEY(device, reason)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS total(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-INSERT OR IGNORE INTO total VALUES ('bytes', 0), ('expired', 0);
+INSERT OR IGNORE INTO total VALUES ('bytes', 0), ('expired', 0), ('erased', 0), ('unkept', 0);
 """
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedMessage:
-    """A message to be put in quarantine; received_at is ns UTC."""
+    """A message to be put in quarantine; received_at is ns UTC. kept: else it is only counted."""
 
     topic: str
     payload: bytes
     received_at: int
     device: str
     rejections: Sequence[Rejection]
+    kept: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Messages of a device that nobody registered, `count` of them; times are ns UTC."""
+
+    device: str
+    topic: str
+    since: int
+    last_at: int
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +102,7 @@ class Quarantine:
     def __init__(self, path: Path, settings: QuarantineSettings) -> None:
         self.settings = settings
         self._lock = RLock()
-        self._connection = open_database(path, _TABLES)
+        self._connection = open_database(path, "PRAGMA secure_delete=ON;" + _TABLES)
 
     # --- written ------------------------------------------------------------------------------
 
@@ -96,8 +110,36 @@ class Quarantine:
         """Keep the messages; returns when they are on disk. One transaction for all."""
         with self._lock, self._connection:
             for message in messages:
-                self._put(message)
+                if message.kept:
+                    self._put(message)
+                else:
+                    self._count(message.device, message.rejections)
             self._expire(now)
+
+    def count_only(self, message_id: str, device: str, rejections: Sequence[Rejection]) -> None:
+        """Forget a message that may not be kept any more, but for its reasons' sums."""
+        with self._lock, self._connection:
+            self._delete(bytes.fromhex(message_id))
+            self._count(device, rejections)
+
+    def erase(self, device: str, start: int | None = None, end: int | None = None) -> int:
+        """Erase the device's messages received in [start, end) (ns UTC; None: open); returns how
+        many. What was refused, and why, stays in the sums: a reason and a number."""
+        with self._lock, self._connection:
+            found = rows(
+                self._connection,
+                "SELECT id FROM message WHERE device = ?1 AND (?2 IS NULL OR last_at >= ?2) "
+                "AND (?3 IS NULL OR received_at < ?3)",
+                (device, start, end),
+            )
+            for row in found:
+                self._let_go(row[0])
+            self._add("erased", len(found))
+        if found:
+            # The pages are overwritten (secure_delete); the log must not keep what they held.
+            with self._lock:
+                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        return len(found)
 
     def remove(self, message_id: str) -> bool:
         """Forget a message that is used now; whether it was there."""
@@ -115,6 +157,15 @@ class Quarantine:
     def expire(self, now: int) -> None:
         """Let go of what is older than allowed at `now` (ns UTC)."""
         with self._lock, self._connection:
+            unbound = rows(
+                self._connection,
+                "SELECT id FROM message WHERE last_at < ? AND EXISTS (SELECT 1 FROM item "
+                "WHERE item.message = message.id AND item.reason = 'device_unknown')",
+                (now - self.settings.max_age_unbound_ns,),
+            )
+            for row in unbound:
+                self._let_go(row[0])
+            self._add("expired", len(unbound))
             self._expire(now)
 
     # --- asked --------------------------------------------------------------------------------
@@ -178,6 +229,21 @@ class Quarantine:
         )
         return [row[0] for row in found]
 
+    def waiting(self) -> Sequence[Waiting]:
+        """Devices that sent what could be used and that nobody registered, by name."""
+        found = self._rows(
+            "SELECT device, topic, min(received_at), max(last_at), sum(count) FROM message "
+            "WHERE id IN (SELECT message FROM item WHERE reason = 'device_unknown') "
+            "GROUP BY device ORDER BY device"
+        )
+        return [Waiting(*row) for row in found]
+
+    def totals(self) -> Mapping[str, int]:
+        """Messages that are not kept any more: `expired` by size or age, `erased` on request, and
+        `unkept`: never kept, for want of a basis."""
+        with self._lock:
+            return {name: self._total(name) for name in ("expired", "erased", "unkept")}
+
     def expired(self) -> int:
         """How many messages went because of size or age."""
         with self._lock:
@@ -240,15 +306,29 @@ class Quarantine:
             key, last_at = oldest[0]
             if kept <= allowed and now - last_at <= self.settings.max_age_ns:
                 break
-            self._connection.execute(
-                "INSERT INTO expired SELECT device, reason, sum(samples * count) FROM item "
-                "JOIN message ON message.id = item.message WHERE message.id = ? "
-                "GROUP BY device, reason "
-                "ON CONFLICT(device, reason) DO UPDATE SET samples = samples + excluded.samples",
-                (key,),
-            )
-            kept -= self._delete(key)
+            kept -= self._let_go(key)
             self._add("expired", 1)
+
+    def _let_go(self, key: bytes) -> int:
+        """Delete a message, its reasons going into the sums; bytes that this frees."""
+        self._connection.execute(
+            "INSERT INTO expired SELECT device, reason, sum(samples * count) FROM item "
+            "JOIN message ON message.id = item.message WHERE message.id = ? "
+            "GROUP BY device, reason "
+            "ON CONFLICT(device, reason) DO UPDATE SET samples = samples + excluded.samples",
+            (key,),
+        )
+        return self._delete(key)
+
+    def _count(self, device: str, rejections: Sequence[Rejection]) -> None:
+        """Into the sums, with nothing else of the message."""
+        for each in rejections:
+            self._connection.execute(
+                "INSERT INTO expired VALUES (?, ?, ?) "
+                "ON CONFLICT(device, reason) DO UPDATE SET samples = samples + excluded.samples",
+                (device, each.reason, each.samples),
+            )
+        self._add("unkept", 1)
 
     def _delete(self, key: bytes) -> int:
         """Bytes that this frees; 0 if the message is not there."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import apsw
 import msgspec
@@ -12,7 +12,8 @@ from ingest.binding import Binding
 from ingest.consent import Basis
 from ingest.database import rows
 from ingest.device_model import DeviceModel
-from ingest.observation import Command
+from ingest.journal.protocol import ALL_PARTITIONS, partition_of
+from ingest.observation import Command, encode_record
 from ingest.registry_content import Device
 
 _command = msgspec.msgpack.Decoder(Command)
@@ -64,10 +65,19 @@ def put_in_outbox(connection: apsw.Connection, command: Command) -> None:
 
 def outbox(connection: apsw.Connection, at_most: int) -> Sequence[tuple[int, Command]]:
     """(number, command) pairs that wait, oldest first."""
-    waiting = rows(
-        connection, "SELECT id, command FROM outbox ORDER BY id LIMIT ?", (at_most,)
-    )
+    waiting = rows(connection, "SELECT id, command FROM outbox ORDER BY id LIMIT ?", (at_most,))
     return [(number, _command.decode(command)) for number, command in waiting]
+
+
+def records_of(commands: Iterable[Command], partitions: int) -> list[tuple[int, bytes]]:
+    """(partition, record) pairs for the observations journal: each in its patient's partition."""
+    return [
+        (
+            ALL_PARTITIONS if each.patient is None else partition_of(each.patient, partitions),
+            encode_record(each),
+        )
+        for each in commands
+    ]
 
 
 def _new_id(kind: str) -> str:

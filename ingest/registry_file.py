@@ -1,7 +1,8 @@
-"""The registry file: devices, patients and bindings as a person writes them, in TOML or CSV.
+"""The registry file: devices, their models, patients and bindings as a person writes them.
 
-Columns or keys: device, patient, label, from, to. Only `device` is required; without `patient` the
-device's own is kept, or a pseudonym made.
+TOML or CSV. Columns or keys: device, patient, label, from, to, model, firmware, serial. Only
+`device` is required; without `patient` the device's own is kept, or a pseudonym made. In TOML,
+tables [[models]] declare device models (`ingest.device_model`).
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 import csv
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from ingest.device_model import DeviceModel, ModelWrong, model_of
 from ingest.instant import parse_instant
 
-_KEYS = ("device", "patient", "label", "from", "to")
+_TEXTS = ("device", "patient", "label", "model", "firmware", "serial")
+_KEYS = (*_TEXTS[:3], "from", "to", *_TEXTS[3:])
 
 
 class RegistryFileWrong(Exception):
@@ -40,29 +43,55 @@ class Enrolment:
     label: str = ""
     start: int | None = None
     end: int | None = None
+    model: str = ""
+    firmware: str = ""
+    serial: str = ""
 
 
-def read_registry_file(file: Path) -> list[Enrolment]:
-    """The enrolments of a .toml file (tables [[devices]]) or a .csv file with a header.
+@dataclass(frozen=True, slots=True)
+class RegistryFile:
+    """What a registry file says."""
+
+    enrolments: Sequence[Enrolment]
+    models: Sequence[DeviceModel] = ()
+
+
+def read_registry_file(file: Path) -> RegistryFile:
+    """A .toml file (tables [[devices]] and [[models]]) or a .csv file with a header (devices).
 
     Raises RegistryFileWrong, OSError.
     """
-    rows = _toml_rows(file) if file.suffix == ".toml" else _csv_rows(file)
-    return [_enrolment(file, place, row) for place, row in rows]
+    if file.suffix != ".toml":
+        return RegistryFile([_enrolment(file, place, row) for place, row in _csv_rows(file)])
+    tables = _toml_tables(file)
+    models = [_model(file, place, table) for place, table in tables["models"]]
+    return RegistryFile(
+        [_enrolment(file, place, table) for place, table in tables["devices"]], models
+    )
 
 
-def _toml_rows(file: Path) -> Iterable[tuple[str, Mapping[str, object]]]:
+def _toml_tables(file: Path) -> Mapping[str, list[tuple[str, Mapping[str, object]]]]:
     try:
         document = tomllib.loads(file.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         line = re.search(r"line \d+|end of document", str(error))
         raise RegistryFileWrong(file, line[0] if line else "", "", f"TOML ({error})") from None
-    tables = document.pop("devices", [])
+    found: dict[str, list[tuple[str, Mapping[str, object]]]] = {}
+    for key in ("devices", "models"):
+        tables = document.pop(key, [])
+        if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
+            raise RegistryFileWrong(file, "top level", key, f"tables [[{key}]]")
+        found[key] = [(f"{key}[{i}]", table) for i, table in enumerate(tables)]
     for key in document:
-        raise RegistryFileWrong(file, "top level", key, "only tables [[devices]]")
-    if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
-        raise RegistryFileWrong(file, "top level", "devices", "tables [[devices]]")
-    return [(f"devices[{i}]", table) for i, table in enumerate(tables)]
+        raise RegistryFileWrong(file, "top level", key, "only tables [[devices]] and [[models]]")
+    return found
+
+
+def _model(file: Path, place: str, table: Mapping[str, object]) -> DeviceModel:
+    try:
+        return model_of(table)
+    except ModelWrong as wrong:
+        raise RegistryFileWrong(file, place, wrong.key, wrong.expected) from None
 
 
 def _csv_rows(file: Path) -> Iterable[tuple[str, Mapping[str, object]]]:
@@ -77,15 +106,14 @@ def _enrolment(file: Path, place: str, row: Mapping[str, object]) -> Enrolment:
             raise RegistryFileWrong(file, place, str(key), "one of " + ", ".join(_KEYS))
     if not row.get("device"):
         raise RegistryFileWrong(file, place, "device", "a device id")
-    for key in ("device", "patient", "label"):
+    for key in _TEXTS:
         if not isinstance(row.get(key, ""), str):
             raise RegistryFileWrong(file, place, key, "a text")
     start, end = (_instant(file, place, key, row.get(key)) for key in ("from", "to"))
     if start is not None and end is not None and end <= start:
         raise RegistryFileWrong(file, place, "to", "a time after from")
-    return Enrolment(
-        str(row["device"]), str(row.get("patient", "")), str(row.get("label", "")), start, end
-    )
+    device, patient, label, model, firmware, serial = (str(row.get(key, "")) for key in _TEXTS)
+    return Enrolment(device, patient, label, start, end, model, firmware, serial)
 
 
 def _instant(file: Path, place: str, key: str, value: object) -> int | None:

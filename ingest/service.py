@@ -10,6 +10,7 @@ from ingest.journal.protocol import Journal
 from ingest.mqtt import Subscriber
 from ingest.quarantine import Quarantine
 from ingest.registry import Registry
+from ingest.registry_devices import enrol_file
 from ingest.registry_file import read_registry_file
 from ingest.settings import IngestSettings
 from ingest.tail import TailWriter
@@ -62,7 +63,7 @@ class IngestService:
         Raises RegistryFileWrong, RegistryRefused, OSError.
         """
         if self._settings.devices.file is not None:
-            self._registry.enrol(read_registry_file(self._settings.devices.file))
+            enrol_file(self._registry, read_registry_file(self._settings.devices.file))
         self._writer.start()
         self._ticker.start()
         self.subscriber.start()

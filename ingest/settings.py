@@ -101,6 +101,8 @@ class QuarantineSettings:
 
     max_bytes: int = 256 * 1024 * 1024
     max_age_ns: int = 30 * DAY
+    #: Of devices that nobody registered: nobody knows whose data it is, nor who could agree to it.
+    max_age_unbound_ns: int = 7 * DAY
 
 
 @dataclass(frozen=True, slots=True)

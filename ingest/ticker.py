@@ -9,11 +9,12 @@ from threading import Event, Thread
 import apsw
 
 from ingest.instant import MINUTE, SECOND
-from ingest.journal.protocol import ALL_PARTITIONS, Journal, JournalFull, partition_of
+from ingest.journal.protocol import ALL_PARTITIONS, Journal, JournalFull
 from ingest.mqtt import Subscriber
 from ingest.observation import Tick, encode_record
 from ingest.quarantine import Quarantine
 from ingest.registry import Registry
+from ingest.registry_commands import records_of
 from ingest.tail import TailWriter
 from ingest.writer import Counters
 
@@ -91,15 +92,7 @@ class Ticker:
             _log.error("the MQTT loop had died; it was started again")
         outbox = self._registry.take_outbox()
         ticks = self._ticks()
-        records = [
-            (
-                partition_of(command.patient, self._journal.partitions)
-                if command.patient is not None
-                else ALL_PARTITIONS,
-                encode_record(command),
-            )
-            for _, command in outbox
-        ]
+        records = records_of((command for _, command in outbox), self._journal.partitions)
         records += [(ALL_PARTITIONS, encode_record(tick)) for tick in ticks]
         self._journal.append("observations", records)
         self._counters.ticks += len(ticks)

@@ -110,7 +110,9 @@ class Writer:
 
         def keep_refused() -> None:
             refused = [
-                RefusedMessage(m.topic, m.payload, m.received_at, d.reading.device, d.rejections)
+                RefusedMessage(
+                    m.topic, m.payload, m.received_at, d.reading.device, d.rejections, d.kept
+                )
                 for m, d in group[0].explained
                 if d.rejections
             ]

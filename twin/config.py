@@ -124,8 +124,8 @@ class DevicesTable(_Table):
     register_at_most: Annotated[int, Field(ge=0)] = 1_000
     """`register` makes at most so many patients."""
     file: Annotated[FileName | None, Field(examples=["devices.csv"])] = None
-    """Registry file (.toml or .csv: device, patient, label, from, to) that is read at every
-    start."""
+    """Registry file (.toml or .csv: device, patient, label, from, to, model, firmware, serial; in
+    TOML also device models) that is read at every start."""
     gateways: list[DeviceName] = []
     """Devices that may publish for others, under twin/v1/<gateway>/<device>/telemetry."""
     ambiguous_minutes: Annotated[float, Field(ge=0, le=1_440)] = 10.0
@@ -148,6 +148,16 @@ class QuarantineTable(_Table):
     """Payloads that are kept."""
     max_days: Annotated[float, Field(gt=0, le=36_500)] = 30.0
     """Age that is kept."""
+    unbound_max_days: Annotated[float, Field(gt=0, le=36_500)] = 7.0
+    """Age that is kept of devices that nobody registered: nobody knows whose data it is."""
+
+
+class PrivacyTable(_Table):
+    """What may be kept of whom."""
+
+    require_basis: bool = False
+    """Nothing is kept of a patient for whom no consent or other legal basis is registered (`twin
+    patients consent`); without it, only of patients who withdrew, or whose consent has ended."""
 
 
 class IngestTable(_Table):
@@ -339,6 +349,7 @@ class Config(_Table):
     devices: DevicesTable = DevicesTable()
     screen: ScreenTable = ScreenTable()
     quarantine: QuarantineTable = QuarantineTable()
+    privacy: PrivacyTable = PrivacyTable()
     ingest: IngestTable = IngestTable()
     journal: JournalTable = JournalTable()
     model: ModelTable = ModelTable()
@@ -364,10 +375,12 @@ class Config(_Table):
                 self.devices.file,
                 frozenset(self.devices.gateways),
                 round(self.devices.ambiguous_minutes * MINUTE),
+                self.privacy.require_basis,
             ),
             QuarantineSettings(
                 round(self.quarantine.max_megabytes * _MEGABYTE),
                 round(self.quarantine.max_days * DAY),
+                round(self.quarantine.unbound_max_days * DAY),
             ),
             round(self.ingest.payload_max_kilobytes * _KILOBYTE),
             self.ingest.linger_ms / 1_000,

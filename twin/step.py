@@ -29,6 +29,8 @@ TICK_MINIMUM = SECOND // 2
 #: At most this much journal time passes between two ticks for delays and dwell.
 TICK_LONGEST = 3 * SECOND
 #: So many ids of commands are remembered, in each partition.
+#: What the registry tells; it stands in the journal, whether or not a part acts on it.
+REGISTRY_KINDS = frozenset({"binding", "patient", "device", "consent"})
 REMEMBERED_COMMANDS = 10_000
 
 
@@ -229,9 +231,9 @@ def _act(state: TwinState, command: Command, moment: Moment) -> tuple[str, Said]
         except ModelError as error:
             return str(error), ()
         return "", ()
-    if command.kind in ("binding", "patient"):
-        return "", ()
     for part in state.parts:
         if command.kind in part.kinds:
             return part.obey(command, moment)
+    if command.kind in REGISTRY_KINDS:
+        return "", ()
     return f"unknown kind {command.kind!r}", ()

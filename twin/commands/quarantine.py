@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +16,8 @@ from twin.commands.patients import registry_of
 from twin.commands.printing import counted, print_columns, print_json, print_line
 
 if TYPE_CHECKING:
+    from ingest.binding import Binding
+    from ingest.decide import Replayed
     from ingest.observation import Refused
     from ingest.quarantine import Quarantine, StoredMessage
     from twin.config import Config
@@ -57,13 +59,13 @@ def list_refused(
     """The newest refusals, and how many there are by reason."""
     with _opened(config, data_dir) as (_, quarantine):
         items = quarantine.items(limit, reason, device)
-        by_reason, expired = quarantine.summary(), quarantine.expired()
+        by_reason, gone = quarantine.summary(), quarantine.totals()
+        used, allowed = quarantine.fill()
     if as_json:
         told = [_item_in_json(item) for item in items]
         total = sum(by_reason.values())
-        print_json(
-            {"total": total, "by_reason": dict(by_reason), "expired": expired, "items": told}
-        )
+        room = {"bytes": used, "allowed_bytes": allowed}
+        print_json({"total": total, "by_reason": dict(by_reason), **gone, **room, "items": told})
         return
     print_columns(
         ("id", "last received", "device", "reason", "path", "expected", "got", "bytes", "times"),
@@ -82,8 +84,8 @@ def list_refused(
             for item in items
         ],
     )
-    gone = f"; {expired} messages expired" if expired else ""
-    print_line(f"\n{sum(by_reason.values())} refused: {counted(by_reason) or 'nothing'}{gone}")
+    less = f"; messages not kept any more: {counted(gone)}" if any(gone.values()) else ""
+    print_line(f"\n{sum(by_reason.values())} refused: {counted(by_reason) or 'nothing'}{less}")
 
 
 @app.command("show")
@@ -140,13 +142,78 @@ def replay_refused(
         with closing(registry_of(place)) as registry, opened_journal(place) as journal:
             done = replay_quarantined(quarantine, registry, journal, settings, chosen)
     if as_json:
-        counts = ("used", "refused", "cut", "observations")
-        print_json({name: getattr(done, name) for name in counts})
+        print_json(replayed_in_json(done))
     else:
-        print_line(
-            f"{done.used} messages used, {done.observations} observations journalled; "
-            f"{done.refused} refused again, {done.cut} not kept whole"
-        )
+        print_replayed(done)
+
+
+@app.command("erase")
+def erase_refused(
+    device: Annotated[
+        str | None, typer.Option(metavar="DEVICE", help="Everything of this device.")
+    ] = None,
+    patient: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Everything of a patient's devices, while they were theirs."),
+    ] = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Erase messages for good, with payload. How many were refused, and why, stays in the ledger."""
+    if (device is None) == (patient is None):
+        raise WrongInput("expected one of --device and --patient")
+    with _opened(config, data_dir) as (place, quarantine):
+        if device is not None:
+            erased = {device: quarantine.erase(device)}
+        else:
+            with closing(registry_of(place)) as registry:
+                if patient not in registry.labels():
+                    raise WrongInput(f"{patient}: is not a registered patient")
+                worn = [each for each in registry.bindings() if each.patient == patient]
+            erased = erase_worn(quarantine, worn)
+    total = sum(erased.values())
+    if as_json:
+        print_json({"erased": total, "by_device": erased})
+    else:
+        print_line(f"{total} messages erased{': ' * bool(total)}{counted(erased)}")
+
+
+def erase_worn(quarantine: Quarantine, worn: Iterable[Binding]) -> dict[str, int]:
+    """Erase what was received while these bindings held; messages by device."""
+    erased: dict[str, int] = {}
+    for each in worn:
+        gone = quarantine.erase(each.device, each.start, each.end)
+        erased[each.device] = erased.get(each.device, 0) + gone
+    return erased
+
+
+def print_replayed(done: Replayed) -> None:
+    """What a replay did: the messages that were not used one by one, then the counts."""
+    for each in done.messages:
+        if each.outcome != "used":
+            why = ", ".join(each.reasons) or "its payload is not kept whole"
+            print_line(f"{each.id[:_SHORT]}  {each.outcome}: {why}")
+    print_line(
+        f"{done.count('used')} messages used, {done.observations} observations journalled; "
+        f"{done.count('refused')} refused again, {done.count('cut')} not kept whole, "
+        f"{done.count('dropped')} dropped for want of a basis"
+    )
+
+
+def replayed_in_json(done: Replayed) -> dict[str, object]:
+    """The same, every message of it."""
+    counts = {name: done.count(name) for name in ("used", "refused", "cut", "dropped")}
+    messages = [
+        {
+            "id": each.id,
+            "outcome": each.outcome,
+            "observations": each.observations,
+            "reasons": list(each.reasons),
+        }
+        for each in done.messages
+    ]
+    return {**counts, "observations": done.observations, "messages": messages}
 
 
 def _the_one(quarantine: Quarantine, beginning: str) -> StoredMessage:

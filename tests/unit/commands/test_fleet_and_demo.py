@@ -14,7 +14,7 @@ def test_registry_file_of_a_fleet_is_read_by_ingest(tmp_path: Path) -> None:
     ended = twin("fleet", "--patients", 2, "--registry", tmp_path / "devices.csv")
 
     assert ended.code == 0
-    enrolments = read_registry_file(tmp_path / "devices.csv")
+    enrolments = read_registry_file(tmp_path / "devices.csv").enrolments
     assert {each.patient for each in enrolments} == {"patient-1", "patient-2"}
     assert ("watch-01", "Bed 1") in {(each.device, each.label) for each in enrolments}
 
@@ -27,7 +27,7 @@ def test_registry_file_of_a_recording_names_its_devices(tmp_path: Path) -> None:
         *("--registry", tmp_path / "devices.csv"),
     )
 
-    (enrolment,) = read_registry_file(tmp_path / "devices.csv")
+    (enrolment,) = read_registry_file(tmp_path / "devices.csv").enrolments
     assert (enrolment.device, enrolment.patient) == ("bed", "bed")
 
 

@@ -146,11 +146,11 @@ CSV = "device,patient,label,from,to\nwatch-7,p-seven,Bed 7,2026-11-01T00:00:00Z,
 def test_a_registry_file_is_taken_in_once(registry: Registry, tmp_path: Path) -> None:
     file = tmp_path / "devices.toml"
     file.write_text(TOML)
-    assert registry.enrol(read_registry_file(file)) == 2
+    assert registry.enrol(read_registry_file(file).enrolments) == 2
     labels, bindings = registry.labels(), registry.bindings()
     assert labels["p-seven"] == "Bed 7"
     assert registry.patient_at("watch-8", NOW) != "p-seven"
-    assert registry.enrol(read_registry_file(file)) == 0
+    assert registry.enrol(read_registry_file(file).enrolments) == 0
     assert (registry.labels(), registry.bindings()) == (labels, bindings)
 
 
@@ -158,7 +158,7 @@ def test_csv_says_the_same(tmp_path: Path) -> None:
     file = tmp_path / "devices.csv"
     file.write_text(CSV)
     start = parse_instant("2026-11-01T00:00:00Z")
-    assert read_registry_file(file) == [
+    assert read_registry_file(file).enrolments == [
         Enrolment("watch-7", "p-seven", "Bed 7", start),
         Enrolment("watch-8"),
     ]
