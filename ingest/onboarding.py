@@ -13,10 +13,10 @@ from ingest.binding import Binding
 from ingest.decide import Replayed, replay_quarantined
 from ingest.journal.protocol import Journal
 from ingest.payload.decoded import Reason
-from ingest.quarantine import Quarantine
+from ingest.quarantine import Quarantine, Waiting
 from ingest.registry import Registry, RegistryRefused
 from ingest.registry_commands import records_of
-from ingest.registry_content import Device
+from ingest.registry_content import Announcement, Device
 from ingest.registry_devices import add_device, announcements, retire_device
 from ingest.settings import IngestSettings
 
@@ -45,6 +45,38 @@ class Approved:
     replayed: Replayed
 
 
+def pending_devices(registry: Registry, quarantine: Quarantine) -> Sequence[Pending]:
+    """Who waits to be approved, by name."""
+    registry.refresh()
+    said = {each.device: each for each in announcements(registry)}
+    heard = {each.device: each for each in quarantine.waiting()}
+    known = sorted({*said, *heard})
+    return [_pending(said.get(d), heard.get(d)) for d in known if not registry.knows(d)]
+
+
+def _pending(said: Announcement | None, heard: Waiting | None) -> Pending:
+    either = [each for each in (said, heard) if each is not None]
+    first = either[-1]
+    return Pending(
+        first.device,
+        first.topic,
+        min(each.since for each in either),
+        max(each.last_at for each in either),
+        heard.count if heard else 0,
+        said.model if said else "",
+        said.firmware if said else "",
+        said.serial if said else "",
+    )
+
+
+def registered_devices(registry: Registry) -> Sequence[Device]:
+    """Every registered device, those that are only bound included, by name."""
+    registry.refresh()
+    content = registry.content
+    known = sorted({*content.devices, *content.bindings})
+    return [content.devices.get(device) or Device(device) for device in known]
+
+
 @dataclass(frozen=True, slots=True)
 class Onboarding:
     """Works beside a running service, in whatever process. May raise apsw.Error, JournalFull."""
@@ -56,40 +88,11 @@ class Onboarding:
 
     def pending(self) -> Sequence[Pending]:
         """By name."""
-        found: dict[str, Pending] = {}
-        for said in announcements(self.registry):
-            found[said.device] = Pending(
-                said.device,
-                said.topic,
-                said.since,
-                said.last_at,
-                0,
-                said.model,
-                said.firmware,
-                said.serial,
-            )
-        for heard in self.quarantine.waiting():
-            said_before = found.get(heard.device)
-            found[heard.device] = Pending(
-                heard.device,
-                heard.topic,
-                min(heard.since, said_before.since) if said_before else heard.since,
-                max(heard.last_at, said_before.last_at) if said_before else heard.last_at,
-                heard.count,
-                *(
-                    (said_before.model, said_before.firmware, said_before.serial)
-                    if said_before
-                    else ()
-                ),
-            )
-        return [found[device] for device in sorted(found) if not self.registry.knows(device)]
+        return pending_devices(self.registry, self.quarantine)
 
     def devices(self) -> Sequence[Device]:
         """Every registered device, those that are only bound included, by name."""
-        self.registry.refresh()
-        content = self.registry.content
-        known = sorted({*content.devices, *content.bindings})
-        return [content.devices.get(device) or Device(device) for device in known]
+        return registered_devices(self.registry)
 
     def bindings(self, device: str) -> Sequence[Binding]:
         """In order."""

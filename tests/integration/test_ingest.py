@@ -217,7 +217,7 @@ def test_what_was_quarantined_is_used_after_its_cause_is_mended(
         (item,) = line.quarantine.items(1, reason="device_unknown")
         line.registry.bind("watch-7", line.registry.add_patient("Bed 7"))
         done = replay_quarantined(line.quarantine, line.registry, line.journal, line.settings)
-        assert (done.used, done.refused, done.observations) == (1, 1, 1)
+        assert (done.count("used"), done.count("refused"), done.observations) == (1, 1, 1)
         (observation,) = line.observations()
         assert (observation.value, observation.received_at) == (72, item.received_at)
         assert line.quarantine.summary() == {"undecodable": 1}

@@ -17,8 +17,7 @@ from ingest.observation import ObservationBatch, RecordDamaged, decode_record
 from ingest.quarantine import Quarantine
 from twin.care.ledger import Account, Ledger
 from twin.care.saved import load_fold
-from twin.commands.patients import registry_of
-from twin.commands.place import opened_journal
+from twin.commands.place import opened_journal, registry_of
 from twin.commands.printing import say
 from twin.config import Config
 from twin.estimate import EstimateBatch, Kind, Verdict, decode_output

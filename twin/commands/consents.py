@@ -9,7 +9,7 @@ import typer
 
 from ingest.instant import format_instant
 from twin.commands.options import ConfigFile, DataDir, Json, instant
-from twin.commands.patients import app, opened_registry
+from twin.commands.place import config_at, opened_registry
 from twin.commands.printing import print_columns, print_json, print_line
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 Patient = Annotated[str, typer.Argument(metavar="ID", help="The patient's pseudonym.")]
 
 
-@app.command("consent")
 def give_consent(
     patient: Patient,
     basis: Annotated[
@@ -46,9 +45,10 @@ def give_consent(
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Register on what basis a patient's data may be kept, and which. It must hold at the stamp of a
-    measurement and now; what has none is counted and never stored."""
-    from ingest.binding import Binding
+    """Register on what basis a patient's data may be kept, and which.
+
+    It must hold at the stamp of a measurement and now; what has none is counted and never stored.
+    """
     from ingest.consent import Basis
     from ingest.registry_devices import consent
 
@@ -60,16 +60,14 @@ def give_consent(
         _show(patient, registry.content.bases.get(patient, ()), as_json)
 
 
-@app.command("withdraw")
 def withdraw_consent(
     patient: Patient,
     config: ConfigFile = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """End every basis of a patient now: nothing more is kept, and what waits in quarantine is erased."""
+    """End every basis of a patient now. Nothing more is kept; what waits in quarantine goes."""
     from ingest.registry_devices import withdraw
-    from twin.commands.place import config_at
 
     with opened_registry(config, data_dir) as registry:
         ended = withdraw(registry, patient, "command")

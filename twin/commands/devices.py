@@ -10,8 +10,18 @@ import typer
 from ingest.instant import format_instant
 from twin.commands.failure import failing
 from twin.commands.ledger import print_ledger
+from twin.commands.onboarding import (
+    approve_device,
+    device_in_json,
+    device_models,
+    pending_in_json,
+    print_pending,
+    register_device,
+    show_device,
+    take_out_of_use,
+)
 from twin.commands.options import ConfigFile, DataDir, Json, instant
-from twin.commands.patients import opened_registry
+from twin.commands.place import opened_desk, opened_registry
 from twin.commands.printing import print_columns, print_json, print_line, say
 
 if TYPE_CHECKING:
@@ -27,23 +37,40 @@ Device = Annotated[str, typer.Argument(metavar="DEVICE", help="As in its topic."
 def list_devices(
     config: ConfigFile = None, data_dir: DataDir = None, as_json: Json = False
 ) -> None:
-    """Every device that was ever bound, with its patients."""
-    with opened_registry(config, data_dir) as registry:
+    """Every device that was ever registered or bound, with its patients, and those that wait."""
+    from ingest.onboarding import pending_devices, registered_devices
+
+    with opened_desk(config, data_dir) as (registry, quarantine):
+        devices, pending = registered_devices(registry), pending_devices(registry, quarantine)
+        bindings = {each.id: registry.bindings(each.id) for each in devices}
         now = {each.device: each.patient for each in registry.devices()}
-        bindings = {device: registry.bindings(device) for device in sorted(now)}
     if as_json:
-        devices = [
-            {"id": device, "patient": now[device], "bindings": [_in_json(b) for b in of_device]}
-            for device, of_device in bindings.items()
+        told = [
+            {
+                **device_in_json(each),
+                "patient": now.get(each.id),
+                "bindings": [_in_json(binding) for binding in bindings[each.id]],
+            }
+            for each in devices
         ]
-        print_json({"devices": devices})
+        print_json({"devices": told, "pending": [pending_in_json(each) for each in pending]})
         return
     rows = [
-        (device, binding.patient, _at(binding.start), _at(binding.end))
-        for device, of_device in bindings.items()
-        for binding in of_device
+        (
+            each.id,
+            binding.patient if binding else None,
+            _at(binding.start) if binding else None,
+            _at(binding.end) if binding else None,
+            each.model or None,
+            "retired" if each.retired_at is not None else None,
+        )
+        for each in devices
+        for binding in (bindings[each.id] or (None,))
     ]
-    print_columns(("device", "patient", "from", "to"), rows)
+    print_columns(("device", "patient", "from", "to", "model", "state"), rows)
+    if pending:
+        print_line("\npending: approve them with twin devices approve DEVICE --patient ID")
+        print_pending(pending)
 
 
 @app.command("bind")
@@ -119,6 +146,11 @@ def tail_devices(
 
 
 app.command("ledger")(print_ledger)
+app.command("show")(show_device)
+app.command("add")(register_device)
+app.command("approve")(approve_device)
+app.command("retire")(take_out_of_use)
+app.command("models")(device_models)
 
 
 def _print(binding: Binding, as_json: bool) -> None:

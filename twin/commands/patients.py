@@ -2,47 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from twin.commands.failure import failing, wrong_input
+from twin.commands.consents import give_consent, withdraw_consent
 from twin.commands.options import ConfigFile, DataDir, Json
+from twin.commands.place import opened_registry
 from twin.commands.printing import print_columns, print_json, print_line
 
-if TYPE_CHECKING:
-    from ingest.registry import Registry
-    from twin.config import Config
-
 app = typer.Typer(no_args_is_help=True, help="Patients and their labels")
-
-
-def registry_of(config: Config) -> Registry:
-    """The registry of a configuration's data folder, to be closed."""
-    from ingest.registry import Registry
-
-    return Registry(config.paths.registry, config.ingest_settings().devices, time.time_ns)
-
-
-@contextmanager
-def opened_registry(config: ConfigFile, data_dir: DataDir) -> Iterator[Registry]:
-    """The registry of a data folder; what it refuses is wrong input."""
-    import apsw
-
-    from ingest.database import DatabaseUnusable
-    from ingest.registry import RegistryRefused
-    from twin.commands.place import config_at
-
-    place = config_at(config, data_dir)
-    with (
-        failing(apsw.Error, DatabaseUnusable),
-        wrong_input(RegistryRefused),
-        closing(registry_of(place)) as registry,
-    ):
-        yield registry
 
 
 @app.command("list")
@@ -102,3 +71,7 @@ def add_patient(
         print_json({"id": made, "label": label.strip()})
     else:
         print_line(made)
+
+
+app.command("consent")(give_consent)
+app.command("withdraw")(withdraw_consent)

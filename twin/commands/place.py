@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twin.commands.failure import WrongInput, wrong_input
+from twin.commands.failure import WrongInput, failing, wrong_input
 from twin.commands.printing import say
 from twin.config import Config, default_data_dir
 from twin.config_file import ConfigError, read_config
 
 if TYPE_CHECKING:
     from ingest.journal.sqlite import SqliteJournal
+    from ingest.onboarding import Onboarding
+    from ingest.quarantine import Quarantine
+    from ingest.registry import Registry
 
 
 def config_at(config: Path | None, data_dir: Path | None) -> Config:
@@ -49,6 +53,62 @@ def opened_journal(config: Config) -> Iterator[SqliteJournal]:
         yield journal
     finally:
         journal.close()
+
+
+def registry_of(config: Config) -> Registry:
+    """The registry of a configuration's data folder, to be closed."""
+    from ingest.registry import Registry
+
+    return Registry(config.paths.registry, config.ingest_settings().devices, time.time_ns)
+
+
+@contextmanager
+def opened_registry(config: Path | None, data_dir: Path | None) -> Iterator[Registry]:
+    """The registry of a data folder; what it refuses is wrong input."""
+    import apsw
+
+    from ingest.database import DatabaseUnusable
+    from ingest.registry import RegistryRefused
+
+    place = config_at(config, data_dir)
+    with (
+        failing(apsw.Error, DatabaseUnusable),
+        wrong_input(RegistryRefused),
+        closing(registry_of(place)) as registry,
+    ):
+        yield registry
+
+
+@contextmanager
+def opened_desk(
+    config: Path | None, data_dir: Path | None
+) -> Iterator[tuple[Registry, Quarantine]]:
+    """Registry and quarantine of a data folder."""
+    from ingest.quarantine import Quarantine
+
+    place = config_at(config, data_dir)
+    settings = place.ingest_settings().quarantine
+    with (
+        opened_registry(config, data_dir) as registry,
+        closing(Quarantine(place.paths.quarantine, settings)) as quarantine,
+    ):
+        yield registry, quarantine
+
+
+@contextmanager
+def opened_onboarding(config: Path | None, data_dir: Path | None) -> Iterator[Onboarding]:
+    """Registry, quarantine and journal of a data folder; what the registry refuses is wrong input,
+    a full journal is a failure."""
+    from ingest.journal.protocol import JournalFull
+    from ingest.onboarding import Onboarding
+
+    place = config_at(config, data_dir)
+    with (
+        failing(JournalFull, OSError),
+        opened_journal(place) as journal,
+        opened_desk(config, data_dir) as (registry, quarantine),
+    ):
+        yield Onboarding(registry, quarantine, journal, place.ingest_settings())
 
 
 def _config(config: Path | None, data_dir: Path | None) -> Config:

@@ -12,7 +12,7 @@ import typer
 from ingest.instant import format_instant
 from twin.commands.failure import WrongInput, failing
 from twin.commands.options import ConfigFile, DataDir, Json
-from twin.commands.patients import registry_of
+from twin.commands.place import registry_of
 from twin.commands.printing import counted, print_columns, print_json, print_line
 
 if TYPE_CHECKING:
@@ -154,13 +154,15 @@ def erase_refused(
     ] = None,
     patient: Annotated[
         str | None,
-        typer.Option(metavar="ID", help="Everything of a patient's devices, while they were theirs."),
+        typer.Option(
+            metavar="ID", help="Everything of a patient's devices, while they were theirs."
+        ),
     ] = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Erase messages for good, with payload. How many were refused, and why, stays in the ledger."""
+    """Erase messages for good. How many were refused, and why, stays in the ledger."""
     if (device is None) == (patient is None):
         raise WrongInput("expected one of --device and --patient")
     with _opened(config, data_dir) as (place, quarantine):

@@ -129,7 +129,10 @@ def test_message_is_used_once_its_device_is_bound(tmp_path: Path, refuse: Refuse
     replayed = twin("quarantine", "replay", "--json", "--data-dir", tmp_path)
 
     assert replayed.code == 0
-    assert replayed.json == {"used": 1, "refused": 1, "cut": 0, "observations": 1}
+    counts = {"used": 1, "refused": 1, "cut": 0, "dropped": 0, "observations": 1}
+    assert {name: replayed.json[name] for name in counts} == counts
+    told = sorted((m["outcome"], m["reasons"]) for m in replayed.json["messages"])
+    assert told == [("refused", ["device_unknown"]), ("used", [])]
     assert journalled(tmp_path) == [("unknown-7", 72.0)]
     (left,) = twin("quarantine", "list", "--json", "--data-dir", tmp_path).json["items"]
     assert left["device"] == "other-8"
@@ -146,8 +149,9 @@ def test_replay_is_limited_to_a_device_or_a_reason(tmp_path: Path, refuse: Refus
         "quarantine", "replay", "--reason", "undecodable", "--json", "--data-dir", tmp_path
     )
 
-    assert other.json == {"used": 0, "refused": 0, "cut": 0, "observations": 0}
-    assert reason.json == {"used": 0, "refused": 1, "cut": 0, "observations": 0}
+    assert other.json["messages"] == []
+    (message,) = reason.json["messages"]
+    assert (message["outcome"], message["reasons"]) == ("refused", ["undecodable"])
     assert twin("quarantine", "replay", "00", "--device", "x", "--data-dir", tmp_path).code == 2
 
 

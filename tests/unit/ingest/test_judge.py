@@ -1,6 +1,7 @@
 """Topic, screen and bindings: what one message, the registry and the catalogue decide."""
 
 import json
+from collections.abc import Mapping
 
 import pytest
 
@@ -28,6 +29,12 @@ class OnePatient:
 
     def patient_at(self, device: str, stamp: int) -> PatientId | Reason:
         return self._answer
+
+    def refusal(self, patient: str, signal: str, stamp: int) -> Reason | None:
+        return None
+
+    def noise_std(self, device: str) -> Mapping[str, float]:
+        return {}
 
 
 def message(**fields: object) -> bytes:

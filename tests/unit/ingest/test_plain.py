@@ -10,9 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest.batch import RECORD_ROWS, RecordBuilder, batch_of_rows, row_of, rows_by_patient
+from ingest.consent import Basis
 from ingest.decide import Decider, append, decide
+from ingest.device_model import DeviceModel
 from ingest.frames import Delivery
-from ingest.instant import DAY, MILLISECOND, MINUTE, format_instant
+from ingest.instant import DAY, HOUR, MILLISECOND, MINUTE, format_instant
 from ingest.judge import read
 from ingest.observation import (
     KIND_BATCH,
@@ -28,6 +30,7 @@ from ingest.observation import (
 from ingest.payload.native import decode, decode_plain
 from ingest.plain import PlainPath
 from ingest.registry import Registry
+from ingest.registry_devices import add_device, consent, declare_models, withdraw
 from ingest.settings import DeviceSettings, IngestSettings
 
 NOW = 1_795_600_000_000_000_000
@@ -38,6 +41,9 @@ TOPICS = [
     "twin/v1/other/ring/telemetry",  # of no declared gateway
     "twin/v1/moved/telemetry",  # from one patient to another, at NOW
     "twin/v1/stranger/telemetry",
+    "twin/v1/limited/telemetry",  # one signal, for a time
+    "twin/v1/withdrawn/telemetry",
+    "twin/v1/modelled/telemetry",  # of a declared noise
     "twin/v1/watch-0/status",
     "nonsense",
 ]
@@ -66,6 +72,15 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     made.bind("hub/ring", "b")
     made.bind("moved", "a", None, NOW)
     made.bind("moved", "c", NOW)
+    for device in ("limited", "withdrawn"):
+        made.add_patient(patient=device)
+        made.bind(device, device)
+    allowed = frozenset({"heart_rate"})
+    consent(made, Basis("limited", "consent", allowed, NOW - HOUR // 2, NOW + MINUTE))
+    withdraw(made, "withdrawn")
+    declare_models(made, [DeviceModel(name="band", noise_std={"spo2": 2.5})], "test")
+    add_device(made, "modelled", "band")
+    made.bind("modelled", "b")
     yield made
     made.close()
 
@@ -204,7 +219,7 @@ def test_the_short_way_sees_a_new_binding_after_the_registry_is_refreshed(tmp_pa
     registry.bind("watch-0", "a")
     (found,) = path.read([message(PLAIN[0])])
     assert found is not None
-    registry.unbind("watch-0", NOW + MINUTE)
+    registry.unbind("watch-0", NOW)
     assert path.read([message(PLAIN[0])]) == [None]
     registry.close()
 

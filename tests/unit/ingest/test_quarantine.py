@@ -168,3 +168,45 @@ def test_it_is_there_after_it_is_opened_again(tmp_path: Path) -> None:
     quarantine = Quarantine(tmp_path / "q.db", QuarantineSettings())
     assert quarantine.items(1)[0].count == 2
     quarantine.close()
+
+
+def test_a_message_that_may_not_be_kept_is_only_counted(tmp_path: Path) -> None:
+    with_secret = RefusedMessage(TOPIC, b"secret", NOW, "watch-7", [UNKNOWN], kept=False)
+    quarantine = Quarantine(tmp_path / "q.db", QuarantineSettings())
+    quarantine.put([with_secret, with_secret], NOW)
+    assert quarantine.items(10) == []
+    assert quarantine.by_device() == {"watch-7": {"device_unknown": 6}}
+    assert quarantine.totals() == {"expired": 0, "erased": 0, "unkept": 2}
+    quarantine.close()
+    assert not any(b"secret" in file.read_bytes() for file in tmp_path.iterdir())
+
+
+def test_a_device_is_erased_for_an_interval_and_its_sums_stay(tmp_path: Path) -> None:
+    quarantine = Quarantine(tmp_path / "q.db", QuarantineSettings())
+    payloads = [b"first-secret", b"second-secret", b"third-kept"]
+    for n, payload in enumerate(payloads):
+        quarantine.put([refused(payload, at=NOW + n * DAY)], NOW)
+    quarantine.put([refused(b"other-kept", topic="twin/v1/o/telemetry", device="o")], NOW)
+    before = quarantine.by_device()
+    assert quarantine.erase("watch-7", None, NOW + 2 * DAY) == 2
+    assert quarantine.erase("watch-7", None, NOW + 2 * DAY) == 0
+    assert {each.device for each in quarantine.items(10)} == {"watch-7", "o"}
+    assert quarantine.by_device() == before
+    assert quarantine.totals()["erased"] == 2
+    files = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert b"secret" not in files
+    assert files.count(b"third-kept") == 1
+    quarantine.close()
+
+
+def test_what_nobody_registered_is_kept_for_a_shorter_time(tmp_path: Path) -> None:
+    settings = QuarantineSettings(max_age_ns=30 * DAY, max_age_unbound_ns=7 * DAY)
+    quarantine = Quarantine(tmp_path / "q.db", settings)
+    quarantine.put([refused(b"1", UNKNOWN), refused(b"2", NO_NUMBER)], NOW)
+    quarantine.expire(NOW + 6 * DAY)
+    assert len(quarantine.items(10)) == 2
+    quarantine.expire(NOW + 8 * DAY)
+    assert [each.reason for each in quarantine.items(10)] == ["value_not_a_number"]
+    assert quarantine.by_device() == {"watch-7": {"device_unknown": 3, "value_not_a_number": 1}}
+    assert quarantine.totals()["expired"] == 1
+    quarantine.close()

@@ -1,0 +1,238 @@
+"""Models, devices and announcements in the registry, and what the worker is told of them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingest.announcement import Announced, read_announcement
+from ingest.decide import decide
+from ingest.device_model import DeviceModel, ModelWrong, model_of
+from ingest.frames import Delivery
+from ingest.instant import HOUR, SECOND, format_instant, parse_instant
+from ingest.payload.decoded import Reason, Rejection
+from ingest.registry import Registry, RegistryRefused
+from ingest.registry_content import Announcement
+from ingest.registry_devices import (
+    add_device,
+    announce,
+    announcements,
+    declare_models,
+    enrol_file,
+    retire_device,
+)
+from ingest.registry_file import RegistryFileWrong, read_registry_file
+from ingest.settings import DeviceSettings, IngestSettings
+
+NOW = parse_instant("2026-11-25T12:00:00Z")
+BAND = DeviceModel(
+    name="band-2",
+    regulatory="wellness",
+    live=True,
+    delay_s=30,
+    expected_interval_s={"heart_rate": 5},
+    noise_std={"heart_rate": 2.5},
+)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[Registry]:
+    registry = Registry(tmp_path / "registry.db", DeviceSettings(), lambda: NOW)
+    registry.add_patient(patient="p-1")
+    registry.add_patient(patient="p-2")
+    yield registry
+    registry.close()
+
+
+def told(registry: Registry, kind: str = "device") -> list[dict[str, Any]]:
+    """Bodies, and whom they are about, of the commands that wait for the journal."""
+    waiting = registry.take_outbox()
+    registry.forget(waiting[-1][0] if waiting else 0)
+    return [{**c.body, "about": c.patient, "by": c.actor} for _, c in waiting if c.kind == kind]
+
+
+def test_a_device_may_be_registered_before_it_is_heard(registry: Registry) -> None:
+    declare_models(registry, [BAND], "file")
+    add_device(registry, "watch-7", "band-2", serial="S1", actor="anna")
+    assert registry.knows("watch-7")
+    assert registry.patient_at("watch-7", NOW) is Reason.DEVICE_UNBOUND
+    assert told(registry) == []  # it is on nobody: no worker needs it
+    registry.bind("watch-7", "p-1", actor="anna")
+    (body,) = told(registry)
+    assert body == {
+        "device": "watch-7",
+        "model": "band-2",
+        "regulatory": "wellness",
+        "live": True,
+        "delay_s": 30.0,
+        "expected_interval_s": {"heart_rate": 5.0},
+        "noise_std": {"heart_rate": 2.5},
+        "bias_std": {},
+        "firmware": "",
+        "serial": "S1",
+        "about": "p-1",
+        "by": "anna",
+    }
+
+
+def test_a_changed_model_is_told_of_every_device_of_it_that_is_on_somebody(
+    registry: Registry,
+) -> None:
+    declare_models(registry, [BAND], "file")
+    for device, patient in (("a", "p-1"), ("b", "p-2"), ("c", None)):
+        add_device(registry, device, "band-2")
+        if patient:
+            registry.bind(device, patient)
+    told(registry)
+    assert declare_models(registry, [BAND], "file") == 0
+    assert told(registry) == []
+    assert declare_models(registry, [DeviceModel(name="band-2", delay_s=5)], "file") == 1
+    assert [(b["device"], b["about"], b["delay_s"]) for b in told(registry)] == [
+        ("a", "p-1", 5.0),
+        ("b", "p-2", 5.0),
+    ]
+
+
+def test_a_new_patient_of_a_device_is_told_its_model_and_the_old_one_no_more(
+    registry: Registry,
+) -> None:
+    declare_models(registry, [BAND], "file")
+    add_device(registry, "a", "band-2")
+    registry.bind("a", "p-1")
+    registry.bind("a", "p-2", start=NOW)
+    told(registry)
+    add_device(registry, "a", firmware="2.0")
+    assert [(b["about"], b["firmware"]) for b in told(registry)] == [("p-2", "2.0")]
+
+
+def test_noise_of_the_model_goes_into_rows_where_the_device_says_none(registry: Registry) -> None:
+    declare_models(registry, [BAND], "file")
+    add_device(registry, "a", "band-2")
+    registry.bind("a", "p-1")
+    payload = b'{"time":"%s","values":{"heart_rate":72,"spo2":97}}' % format_instant(NOW).encode()
+    message = Delivery("twin/v1/a/telemetry", payload, NOW, 1, 1)
+    (decision,) = decide([message], registry, IngestSettings())
+    noise = {o.signal: o.noise_std for o in decision.observations}
+    assert noise["heart_rate"] == 2.5
+    assert noise["spo2"] != noise["spo2"]
+
+
+def test_a_retired_device_is_on_nobody_and_is_not_bound_until_it_is_added_again(
+    registry: Registry,
+) -> None:
+    registry.bind("a", "p-1", start=NOW - HOUR)
+    retire_device(registry, "a", "anna")
+    assert registry.patient_at("a", NOW) is Reason.DEVICE_UNBOUND
+    assert registry.patient_at("a", NOW - SECOND) == "p-1"
+    with pytest.raises(RegistryRefused, match="retired"):
+        registry.bind("a", "p-2", start=NOW)
+    add_device(registry, "a")
+    registry.bind("a", "p-2", start=NOW)
+    with pytest.raises(RegistryRefused, match="stranger: is not a registered device"):
+        retire_device(registry, "stranger")
+
+
+def test_what_cannot_be_is_refused(registry: Registry) -> None:
+    with pytest.raises(RegistryRefused, match="band-9: is not a declared model; declared: none"):
+        add_device(registry, "a", "band-9")
+    with pytest.raises(RegistryRefused, match="device id"):
+        add_device(registry, "a b")
+    with pytest.raises(RegistryRefused, match="at most 64"):
+        add_device(registry, "a", serial="x" * 65)
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "expected"),
+    [
+        ({}, "models", "a name"),
+        ({"name": ""}, "name", "1–64 printable"),
+        ({"name": "m", "colour": 1}, "models", "one of name, maker"),
+        ({"name": "m", "regulatory": "fda"}, "regulatory", '"ce", "wellness" or "research"'),
+        ({"name": "m", "delay_s": -1}, "delay_s", "0 to 86400"),
+        ({"name": "m", "live": "yes"}, "live", "bool"),
+        ({"name": "m", "noise_std": {"pulse": 1}}, "noise_std.pulse", "a signal's code"),
+        ({"name": "m", "noise_std": {"spo2": 0}}, "noise_std.spo2", "a number above 0"),
+    ],
+)
+def test_a_model_that_cannot_be_used_says_which_key(
+    table: dict[str, object], key: str, expected: str
+) -> None:
+    with pytest.raises(ModelWrong) as wrong:
+        model_of(table)
+    assert wrong.value.key == key
+    assert expected in wrong.value.expected
+
+
+def test_a_registry_file_declares_models_and_says_which_device_is_one(
+    registry: Registry, tmp_path: Path
+) -> None:
+    file = tmp_path / "devices.toml"
+    file.write_text(
+        '[[models]]\nname = "band-2"\nnoise_std = {heart_rate = 2}\n'
+        '[[devices]]\ndevice = "a"\npatient = "p-1"\nmodel = "band-2"\nfirmware = "1.4"\n'
+    )
+    assert enrol_file(registry, read_registry_file(file)) == 3
+    assert enrol_file(registry, read_registry_file(file)) == 0
+    assert registry.noise_std("a") == {"heart_rate": 2.0}
+    assert [(b["about"], b["firmware"]) for b in told(registry)] == [("p-1", "1.4")]
+    file.write_text('[[models]]\nname = "band-2"\nlive = 3\n')
+    with pytest.raises(RegistryFileWrong, match=r"models\[0\], live: expected bool"):
+        read_registry_file(file)
+
+
+def said(device: str, at: int = NOW, **texts: str) -> Announcement:
+    known = {"model": "", "firmware": "", "serial": ""} | texts
+    return Announcement(device, f"twin/v1/{device}/announce", **known, since=at, last_at=at)
+
+
+def test_an_unknown_device_that_announces_itself_waits_with_what_it_said(
+    registry: Registry,
+) -> None:
+    declare_models(registry, [BAND], "file")
+    announce(registry, [said("new", model="band-2", firmware="1.0", serial="S9")])
+    announce(registry, [said("new", NOW + HOUR, model="band-2", firmware="1.1", serial="S9")])
+    (waiting,) = announcements(registry)
+    assert (waiting.device, waiting.firmware) == ("new", "1.1")
+    assert (waiting.since, waiting.last_at) == (NOW, NOW + HOUR)
+    assert not registry.knows("new")
+    made = add_device(registry, "new")
+    assert (made.model, made.firmware, made.serial) == ("band-2", "1.1", "S9")
+    assert announcements(registry) == []
+
+
+def test_a_known_device_says_its_firmware_but_not_another_model(registry: Registry) -> None:
+    declare_models(registry, [BAND, DeviceModel(name="other")], "file")
+    add_device(registry, "a", "other")
+    registry.bind("a", "p-1")
+    told(registry)
+    announce(registry, [said("a", model="band-2", firmware="2.0")])
+    announce(registry, [said("a", model="band-2", firmware="2.0")])
+    assert [(b["model"], b["firmware"], b["by"]) for b in told(registry)] == [
+        ("other", "2.0", "device")
+    ]
+    assert announcements(registry) == []
+
+
+@pytest.mark.parametrize(
+    ("payload", "path"),
+    [
+        (b"", ""),
+        (b"[1]", ""),
+        (b'{"model": 3}', ""),
+        (b'{"serial": "%s"}' % (b"x" * 65), "serial"),
+        (b'{"firmware": "a\\nb"}', "firmware"),
+        (b" " * 5_000, ""),
+    ],
+)
+def test_an_announcement_that_cannot_be_read_is_refused_with_its_place(
+    payload: bytes, path: str
+) -> None:
+    refused = read_announcement(payload)
+    assert isinstance(refused, Rejection)
+    assert (refused.reason, refused.path) == (Reason.ANNOUNCEMENT_UNREADABLE, path)
+
+
+def test_an_announcement_keeps_its_three_texts_and_nothing_else() -> None:
+    payload = b'{"model": "band-2", "firmware": "1.4", "gps": [48.1, -1.6]}'
+    assert read_announcement(payload) == Announced("band-2", "1.4")
