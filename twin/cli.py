@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from twin.commands import devices, patients, quarantine, store
+from twin.commands.backup import back_up_folder, restore_folder
 from twin.commands.bench import run_benches
 from twin.commands.check import check_configuration
 from twin.commands.decode import decode_payloads
@@ -62,6 +63,8 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("decode", decode_payloads, "What the decoder makes of payloads"),
     ("check", check_configuration, "Whether a configuration can be used"),
     ("export", export_record, "Observations or estimates as a file"),
+    ("backup", back_up_folder, "A copy of the data folder, while the service runs"),
+    ("restore", restore_folder, "A data folder of a backup"),
     ("bench", run_benches, "Throughput and latency on this machine"),
 )
 for _name, _command, _summary in _COMMANDS:

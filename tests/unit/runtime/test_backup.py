@@ -1,0 +1,110 @@
+"""A backup is complete or none, and a restore takes only what is as it was written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ingest.journal.protocol import Progress
+from ingest.journal.sqlite import SqliteJournal
+from twin.runtime.backup import MANIFEST, SKIPPED, BackupUnusable, back_up, examine, restore
+
+NOW = 1_795_000_000_000_000_000
+
+
+class Nobody:
+    def assigned(self, partitions: object) -> None: ...
+    def revoked(self, partitions: object) -> None: ...
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A data folder with three records, one of them committed with a snapshot."""
+    made = tmp_path / "data"
+    snapshots = made / "snapshots"
+    snapshots.mkdir(parents=True)
+    (snapshots / "0-1").write_bytes(b"state")
+    (made / "broker").mkdir()
+    (made / "broker" / "queue.db").write_bytes(b"another program's")
+    journal = SqliteJournal(made / "journal", 1, reserve_bytes=0)
+    journal.append("observations", [(0, b"a"), (0, b"b"), (0, b"c")])
+    worker = journal.join(Nobody())
+    worker.read(10, 0)
+    worker.commit({0: Progress(1, [b"out"], "0-1", 1)})
+    worker.close()
+    journal.close()
+    return made
+
+
+def test_a_restored_folder_holds_the_same_and_says_what_may_be_lost(
+    folder: Path, tmp_path: Path
+) -> None:
+    made = back_up(folder, tmp_path / "backup", "1.0", NOW)
+    assert not [name for name in made.files if name.startswith("broker")]
+
+    restore(tmp_path / "backup", tmp_path / "again", lambda: NOW)
+
+    journal = SqliteJournal(tmp_path / "again" / "journal", 1, reserve_bytes=0)
+    reader = journal.reader("observations", 0)
+    assert [(e.position, e.record) for e in reader.read(10, 0)] == [(1, b"a"), (2, b"b"), (3, b"c")]
+    assert journal.committed() == {0: 1}
+    assert journal.snapshots(0)[0].name == "0-1"
+    lost = {each.topic: each for each in journal.damage}
+    assert lost["observations"].positions == (4, 3 + SKIPPED)
+    assert "restored from the backup of 2026-11-18" in lost["observations"].why
+    journal.append("observations", [(0, b"d")])
+    assert reader.read(10, 1)[0].position == 4 + SKIPPED
+    reader.close()
+    journal.close()
+    assert (tmp_path / "again" / "snapshots" / "0-1").read_bytes() == b"state"
+
+
+def test_a_backup_of_nothing_and_one_over_another_are_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(BackupUnusable, match="there is no journal here"):
+        back_up(tmp_path, tmp_path / "backup", "1.0", NOW)
+    back_up(folder, tmp_path / "backup", "1.0", NOW)
+    with pytest.raises(FileExistsError):
+        back_up(folder, tmp_path / "backup", "1.0", NOW)
+
+
+def test_a_folder_in_use_is_not_restored_over(folder: Path, tmp_path: Path) -> None:
+    back_up(folder, tmp_path / "backup", "1.0", NOW)
+    with pytest.raises(FileExistsError, match="is not empty"):
+        restore(tmp_path / "backup", folder, lambda: NOW)
+
+
+def test_a_snapshot_without_its_file_is_no_backup(folder: Path, tmp_path: Path) -> None:
+    (folder / "snapshots" / "0-1").unlink()
+    with pytest.raises(BackupUnusable, match="snapshots"):
+        back_up(folder, tmp_path / "backup", "1.0", NOW)
+    assert not (tmp_path / "backup").exists()
+
+
+@pytest.mark.parametrize("wrong", ["flipped", "missing", "manifest", "format", "outside"])
+def test_a_damaged_backup_is_refused_by_name(folder: Path, tmp_path: Path, wrong: str) -> None:
+    backup = tmp_path / "backup"
+    back_up(folder, backup, "1.0", NOW)
+    journal, manifest = backup / "journal" / "observations.db", backup / MANIFEST
+    text = manifest.read_text()
+    if wrong == "flipped":
+        content = bytearray(journal.read_bytes())
+        content[200] ^= 1
+        journal.write_bytes(content)
+    elif wrong == "missing":
+        journal.unlink()
+    elif wrong == "manifest":
+        manifest.write_text("{")
+    elif wrong == "format":
+        manifest.write_text(text.replace('"format": 1', '"format": 2'))
+    else:
+        manifest.write_text(text.replace('"snapshots/0-1"', '"../0-1"'))
+
+    with pytest.raises(BackupUnusable, match={
+        "flipped": "not as it was written", "missing": "is missing", "manifest": "cannot be read",
+        "format": "format 2", "outside": "outside",
+    }[wrong]):  # fmt: skip
+        examine(backup)
+    with pytest.raises(BackupUnusable):
+        restore(backup, tmp_path / "again", lambda: NOW)
+    assert not (tmp_path / "again").exists()
