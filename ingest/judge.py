@@ -16,10 +16,11 @@ from ingest.announcement import Announced, read_announcement
 from ingest.catalogue import SIGNALS
 from ingest.instant import format_instant
 from ingest.observation import DeviceId, Observation, PatientId, SignalCode
-from ingest.payload import native, senml
+from ingest.payload import fhir, native, senml
 from ingest.payload.decoded import (
     Decoded,
     Kept,
+    Paths,
     Reason,
     Rejection,
     Sample,
@@ -28,11 +29,16 @@ from ingest.payload.decoded import (
 )
 from ingest.screen import screen, screen_kept
 from ingest.settings import IngestSettings, ScreenSettings
-from ingest.topic import EXPECTED, Address, Kind, is_declared, parse_topic
+from ingest.topic import EXPECTED, Address, Kind, is_declared, is_device_id, parse_topic
 
 #: Format name → decoder.
 FORMATS: Mapping[str, Callable[[bytes], Decoded]] = MappingProxyType(
-    {"native": native.decode, "senml": senml.decode_json, "senml-cbor": senml.decode_cbor}
+    {
+        "native": native.decode,
+        "senml": senml.decode_json,
+        "senml-cbor": senml.decode_cbor,
+        "fhir": fhir.decode,
+    }
 )
 
 #: Payload → online; empty: a retained status was cleared.
@@ -216,19 +222,60 @@ def _screened(
         battery=decoded.battery,
         contact=decoded.contact,
     )
+    names = _Names(device)
     for sample in decoded.samples:
+        if sample.at is not None and names.another(sample.at):
+            continue
         value = screen(sample, received_at, settings)
         if isinstance(value, Rejection):
             reading.rejections.append(value)
         else:
             reading.measured.append((sample, value))
     for kept in decoded.kept:
+        if names.another(kept.at):
+            continue
         value = screen_kept(kept, received_at, settings)
         if isinstance(value, Rejection):
             reading.rejections.append(value)
         else:
             reading.kept.append((kept, value))
+    reading.rejections += names.rejections()
     return reading
+
+
+@dataclass(slots=True)
+class _Names:
+    """The devices that values of a message name, against the one of its topic (None: not known).
+
+    A name in the form of our own ids must be the topic's. One of another space (a URN, an address)
+    cannot be compared with it, but all of a message must be the same.
+    """
+
+    device: DeviceId | None
+    elsewhere: str | None = None
+    others: dict[str, list[str]] = field(default_factory=dict)  # name → where
+
+    def another(self, at: Paths) -> bool:
+        """Whether the value names another device; then it is remembered as refused."""
+        name, device = at.device, self.device
+        if name is None or device is None or name in (device, device.split("/")[-1]):
+            return False
+        if not is_device_id(name):
+            self.elsewhere = self.elsewhere or name
+            if name == self.elsewhere:
+                return False
+        self.others.setdefault(name, []).append(at.value)
+        return True
+
+    def rejections(self) -> list[Rejection]:
+        """One for each other device."""
+        expected = "the device of the topic, or none"
+        return [
+            Rejection(
+                Reason.IDENTITY_MISMATCH, paths[0], expected, shortened(name), samples=len(paths)
+            )
+            for name, paths in self.others.items()
+        ]
 
 
 def _no_instant(kept_value: tuple[Kept, float]) -> Rejection:

@@ -22,6 +22,7 @@ _NAME = r"[A-Za-z0-9._-]{1,64}"
 _KINDS = "telemetry|status|announce|refused"
 _TOPIC = re.compile(rf"twin/v1/(?:({_NAME})/)?({_NAME})/({_KINDS})", re.ASCII)
 
+_DEVICE = re.compile(rf"(?:{_NAME}/)?{_NAME}", re.ASCII)
 _LONGEST = len(f"{ROOT}///telemetry") + 2 * 64
 
 
@@ -54,6 +55,11 @@ def _parsed(topic: str) -> Address | None:
         return None
     gateway, device, kind = match.groups()
     return Address(DeviceId(f"{gateway}/{device}" if gateway else device), gateway, Kind(kind))
+
+
+def is_device_id(name: str) -> bool:
+    """Whether a name has the form of a device's id, alone or behind a gateway."""
+    return _DEVICE.fullmatch(name) is not None
 
 
 def is_declared(address: Address, gateways: Set[str]) -> bool:

@@ -60,11 +60,25 @@ class Reason(StrEnum):
 
 
 class Paths(msgspec.Struct, frozen=True, gc=False):
-    """Where in the payload a value, its unit and its time stand."""
+    """Where in the payload a value, its unit and its time stand.
+
+    device: the one that the payload names for this value, None if none.
+    """
 
     value: str
     unit: str
     time: str
+    device: str | None = None
+
+
+class Unusable(Exception):
+    """Inside a decoder: this part of the payload cannot be used; says why, as a Rejection does."""
+
+    def __init__(
+        self, reason: Reason, path: str, expected: str, got: str = "", signal: str = ""
+    ) -> None:
+        super().__init__(reason, path, expected, got)
+        self.rejection = Rejection(reason, path, expected, got, signal)
 
 
 class Sample(msgspec.Struct, frozen=True, gc=False):
@@ -72,8 +86,8 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
 
     unit: what the payload named, None if nothing (then the canonical one is meant). stamp: the
     device's own, int64 ns UTC. quality 0–1, NaN where the device said nothing. index: place in a
-    columnar batch, −1 in a single message. at: None in the native format, where signal and index
-    say it.
+    columnar batch or list, −1 in a single message. at: None in the native format, where signal and
+    index say it.
     """
 
     signal: str
@@ -87,7 +101,9 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
     @property
     def path(self) -> str:
         """Where in the payload the value stands, e.g. ``values.spo2[3]``."""
-        return value_path(self.signal, self.index) if self.at is None else self.at.value
+        if self.at is None:
+            return value_path(self.signal, self.index)
+        return self.at.value if self.index < 0 else f"{self.at.value}[{self.index}]"
 
     @property
     def unit_path(self) -> str:

@@ -12,6 +12,7 @@ from ingest.instant import MILLISECOND, parse_instant
 MAX_STAMP = 2**63 - 1
 MAX_SEQUENCE = 2**63 - 1
 
+_HUGE = 1e300  # no NaN is less
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _moment = datetime.fromisoformat
@@ -20,6 +21,12 @@ _OUTSIDE = "expected a time between the years 1678 and 2262"
 
 class ZoneMissing(ValueError):
     """A date and time without zone: no instant."""
+
+
+def is_number(said: object) -> bool:
+    """Whether a parsed JSON or CBOR value is a finite number (so is the sum of two of them)."""
+    kind = said.__class__
+    return (kind is float or kind is int) and -_HUGE < said < _HUGE  # type: ignore[operator]
 
 
 def stamp_of_text(text: str) -> int:

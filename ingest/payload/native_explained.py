@@ -6,8 +6,6 @@ message is read as a batch of one.
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import isfinite, nan
@@ -20,6 +18,7 @@ from ingest.payload.fields import (
     stamp_of_milliseconds,
     stamp_of_text,
 )
+from ingest.payload.json_text import JsonObject, parse_patiently
 
 FIELDS = frozenset(
     {"time", "times", "values", "units", "quality", "sequence", "boot", "battery", "contact"}
@@ -30,27 +29,7 @@ _TIME = "an ISO-8601 date and time with zone, or a whole number of epoch millise
 _FRACTION = "a number from 0 to 1"
 
 
-class _Object(dict[str, object]):
-    """A JSON object that remembers which keys it held more than once."""
-
-    twice: frozenset[str] = frozenset()
-
-
-def _object(pairs: list[tuple[str, object]]) -> _Object:
-    made = _Object(pairs)
-    if len(made) < len(pairs):
-        counts = Counter(key for key, _ in pairs)
-        made.twice = frozenset(key for key, count in counts.items() if count > 1)
-    return made
-
-
-def _integer(digits: str) -> int | float:
-    # Longer ones fit no field, and thousands of digits are refused by int().
-    return int(digits) if len(digits) <= 20 else float(digits)
-
-
-_json = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_constant=float)
-_EMPTY = _Object()
+_EMPTY = JsonObject()
 
 
 def decode_explained(payload: bytes) -> Decoded:
@@ -80,28 +59,19 @@ def decode_explained(payload: bytes) -> Decoded:
     )
 
 
-def _parsed(payload: bytes) -> _Object | Rejection:
-    try:
-        message = _json.decode(payload.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        got = f"byte 0x{payload[error.start]:02x} at {error.start}"
-        return Rejection(Reason.UNDECODABLE, "", "UTF-8", got)
-    except json.JSONDecodeError as error:
-        got = f"{error.msg} at character {error.pos}" if payload else "nothing"
-        return Rejection(Reason.UNDECODABLE, "", "one JSON object", got)
-    except RecursionError:
-        return Rejection(Reason.UNDECODABLE, "", "one JSON object", "nested too deeply")
-    if not isinstance(message, _Object):
+def _parsed(payload: bytes) -> JsonObject | Rejection:
+    message = parse_patiently(payload, "one JSON object")
+    if not isinstance(message, JsonObject | Rejection):
         return Rejection(Reason.UNDECODABLE, "", "one JSON object", shown(message))
     return message
 
 
-def _frame(message: _Object) -> tuple[_Object, Rejection | None]:
+def _frame(message: JsonObject) -> tuple[JsonObject, Rejection | None]:
     """The values (empty if there are none), and what makes the whole message unusable."""
     values = message.get("values")
     if values is None:
         return _EMPTY, Rejection(Reason.FIELD_MISSING, "values", "an object: signal → value")
-    if not isinstance(values, _Object):
+    if not isinstance(values, JsonObject):
         expected = "an object: signal → value"
         return _EMPTY, Rejection(Reason.FIELD_TYPE, "values", expected, shown(values))
     for key in _ESSENTIAL:
@@ -112,13 +82,13 @@ def _frame(message: _Object) -> tuple[_Object, Rejection | None]:
             )
     for key in ("units", "quality"):
         by_signal = message.get(key)
-        if by_signal is not None and not isinstance(by_signal, _Object):
+        if by_signal is not None and not isinstance(by_signal, JsonObject):
             expected, got = "an object with the signals of values", shown(by_signal)
             return values, Rejection(Reason.FIELD_TYPE, key, expected, got, samples=_count(values))
     return values, None
 
 
-def _count(values: _Object) -> int:
+def _count(values: JsonObject) -> int:
     """How many values a message holds, at least 1."""
     each = (
         sum(v is not None for v in value) if isinstance(value, list) else int(value is not None)
@@ -127,7 +97,7 @@ def _count(values: _Object) -> int:
     return max(1, sum(each))
 
 
-def _stamps(message: _Object, values: _Object) -> list[int | Rejection] | Rejection:
+def _stamps(message: JsonObject, values: JsonObject) -> list[int | Rejection] | Rejection:
     """A stamp or a rejection for each place of the batch, or one rejection of the whole."""
     time, times = message.get("time"), message.get("times")
     if time is None and times is None:
@@ -162,11 +132,11 @@ def _stamp(time: object, path: str, samples: int) -> int | Rejection:
     return Rejection(Reason.TIME_UNREADABLE, path, _TIME, shown(time), samples=samples)
 
 
-def _surplus(message: _Object, values: _Object) -> int:
+def _surplus(message: JsonObject, values: JsonObject) -> int:
     """Fields that nothing reads: they are not stored."""
     inner = (message.get(key) for key in ("units", "quality"))
     return sum(key not in FIELDS for key in message) + sum(
-        key not in values for each in inner if isinstance(each, _Object) for key in each
+        key not in values for each in inner if isinstance(each, JsonObject) for key in each
     )
 
 
@@ -180,10 +150,10 @@ class _Reading:
     rejections: list[Rejection] = field(default_factory=list)
     lost: dict[int, int] = field(default_factory=dict)  # place of a bad stamp → values lost by it
 
-    def read(self, message: _Object, values: _Object) -> None:
+    def read(self, message: JsonObject, values: JsonObject) -> None:
         units, quality = message.get("units"), message.get("quality")
-        units = units if isinstance(units, _Object) else _EMPTY
-        quality = quality if isinstance(quality, _Object) else _EMPTY
+        units = units if isinstance(units, JsonObject) else _EMPTY
+        quality = quality if isinstance(quality, JsonObject) else _EMPTY
         for signal in values:
             before = len(self.rejections)
             for each, name in ((values, "values"), (units, "units"), (quality, "quality")):
@@ -275,7 +245,7 @@ class _State:
     contact: bool | None = None
     rejections: list[Rejection] = field(default_factory=list)
 
-    def read(self, message: _Object) -> None:
+    def read(self, message: JsonObject) -> None:
         for key in ("sequence", "boot", "battery", "contact"):
             value = message.get(key)
             if key in message.twice:

@@ -8,14 +8,13 @@ patient parser tells which.
 from __future__ import annotations
 
 import io
-import json
-from collections import Counter
 from math import isfinite, nan
 
 import cbor2
 import msgspec
 
-from ingest.payload.decoded import Decoded, Reason, Rejection, refused, shown
+from ingest.payload.decoded import Decoded, Reason, Rejection, refused
+from ingest.payload.json_text import JsonObject, parse_patiently
 from ingest.payload.senml_pack import read_pack
 
 #: CBOR label → SenML name (RFC 8428, table 4).
@@ -70,43 +69,17 @@ def _texts(records: object) -> int:
     return count
 
 
-class _Pairs(dict[str, object]):
-    """A JSON object that remembers the keys it held more than once."""
-
-    twice: tuple[str, ...] = ()
-
-
-def _pairs(pairs: list[tuple[str, object]]) -> _Pairs:
-    made = _Pairs(pairs)
-    if len(made) < len(pairs):
-        counts = Counter(key for key, _ in pairs)
-        made.twice = tuple(key for key, count in counts.items() if count > 1)
-    return made
-
-
-def _integer(digits: str) -> int | float:
-    # Longer ones fit no field, and thousands of digits are refused by int().
-    return int(digits) if len(digits) <= 20 else float(digits)
-
-
-_json = json.JSONDecoder(object_pairs_hook=_pairs, parse_int=_integer, parse_constant=float)
-
-
 def _decode_patiently(payload: bytes) -> Decoded:
-    expected = "a SenML pack: a JSON array of records"
-    try:
-        records = _json.decode(payload.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        got = f"byte 0x{payload[error.start]:02x} at {error.start}"
-        return refused(Rejection(Reason.UNDECODABLE, "", "UTF-8", got))
-    except json.JSONDecodeError as error:
-        got = f"{error.msg} at character {error.pos}" if payload else "nothing"
-        return refused(Rejection(Reason.UNDECODABLE, "", expected, got))
-    except RecursionError:
-        return refused(Rejection(Reason.UNDECODABLE, "", expected, "nested too deeply"))
+    records = parse_patiently(payload, "a SenML pack: a JSON array of records")
+    if isinstance(records, Rejection):
+        return refused(records)
     if not isinstance(records, list):
-        return refused(Rejection(Reason.UNDECODABLE, "", expected, shown(records)))
-    twice = {i: r.twice for i, r in enumerate(records) if isinstance(r, _Pairs) and r.twice}
+        return read_pack(records)
+    twice = {
+        i: tuple(sorted(each.twice))
+        for i, each in enumerate(records)
+        if isinstance(each, JsonObject) and each.twice
+    }
     return read_pack(records, twice)
 
 

@@ -17,8 +17,17 @@ from math import nan
 from types import MappingProxyType
 
 from ingest.instant import SECOND
-from ingest.payload.decoded import Decoded, Paths, Reason, Rejection, Sample, refused, shown
-from ingest.payload.fields import MAX_STAMP
+from ingest.payload.decoded import (
+    Decoded,
+    Paths,
+    Reason,
+    Rejection,
+    Sample,
+    Unusable,
+    refused,
+    shown,
+)
+from ingest.payload.fields import MAX_STAMP, is_number
 from ingest.payload.names import BATTERY, CONTACT, meaning_of_name
 
 #: The version of SenML that RFC 8428 defines; packs of a higher one must not be processed.
@@ -36,7 +45,6 @@ _STATES = (BATTERY, CONTACT)
 _LAST = MAX_STAMP // SECOND
 _HUGE = 1e300  # two of them have a finite sum; no NaN is less
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:./_-]*", re.ASCII)
-_DEVICE = re.compile(r"[A-Za-z0-9._-]{1,64}(?:/[A-Za-z0-9._-]{1,64})?", re.ASCII)
 _URN = re.compile(r"urn:dev:[a-z]+:[^:/]+", re.ASCII)
 
 #: SenML unit names (RFC 8428 and 8798) of which UCUM has another word. Others are taken as UCUM.
@@ -48,14 +56,15 @@ _PERCENT = ("%EL", "%", "/100")
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a resolved name says. fault: why it is no name; device: the part before the last one,
-    as far as it names a device (a URN does, in a space of its own); own: it has the form of our
-    ids; plain: it means a signal."""
+    """What a resolved name says.
+
+    fault: it is no name. device: the part before the last one, of a `urn:dev:` the URN without
+    subparts. plain: it means a signal.
+    """
 
     signal: str | None
     fault: bool = False
     device: str | None = None
-    own: bool = False
     plain: bool = False
 
 
@@ -71,14 +80,13 @@ def meaning(name: str) -> Meaning:
     urn = _URN.match(device or "")
     if urn is not None:
         device = urn[0]
-    own = device is not None and _DEVICE.fullmatch(device) is not None
-    return Meaning(signal, False, device, own, plain)
+    return Meaning(signal, False, device, plain)
 
 
 @lru_cache(maxsize=1 << 14)
-def _paths(i: int, timed: bool) -> Paths:
+def _paths(i: int, timed: bool, device: str | None) -> Paths:
     where = f"[{i}]"
-    return Paths(where + ".v", where + ".u", where + ".t" if timed else where)
+    return Paths(where + ".v", where + ".u", where + ".t" if timed else where, device)
 
 
 def read_pack(
@@ -104,22 +112,11 @@ def read_pack(
         reading.surplus,
         battery=reading.battery,
         contact=reading.contact,
-        device=reading.device if reading.own else None,
     )
 
 
-class _Unusable(Exception):
-    """The record cannot be used; carries its rejection."""
-
-    def __init__(self, reason: Reason, path: str, expected: str, got: object, signal: str = ""):
-        seen = got if isinstance(got, _Said) else shown(got)
-        self.rejection = Rejection(reason, path, expected, str(seen), signal)
-
-
-class _Said(str):
-    """What was there instead, already in words."""
-
-    __slots__ = ()
+def _unusable(reason: Reason, path: str, expected: str, got: object, signal: str = "") -> Unusable:
+    return Unusable(reason, path, expected, shown(got), signal)
 
 
 @dataclass(slots=True)
@@ -132,8 +129,6 @@ class _Reading:
     surplus: int = 0
     battery: float | None = None
     contact: bool | None = None
-    device: str | None = None  # the first that a name of the pack names
-    own: bool = False
     name: str = ""
     time: int | float = 0
     unit: str | None = None
@@ -147,7 +142,7 @@ class _Reading:
         what a record means.
         """
         base, base_time, base_unit, base_value = self.name, self.time, self.unit, self.value or 0
-        device, add = self.device, self.samples.append
+        add = self.samples.append
         for i in range(first, len(records)):
             record = records[i]
             if not isinstance(record, dict):
@@ -161,7 +156,7 @@ class _Reading:
             ):
                 return i
             known = meaning(base + own)
-            if not known.plain or known.device != device:
+            if not known.plain:
                 return i
             moment = base_time + time
             if not (ABSOLUTE <= moment <= _LAST and -_HUGE < said < _HUGE):
@@ -171,7 +166,7 @@ class _Reading:
                     return i
                 unit = UNITS.get(unit, unit)
             stamp = moment * SECOND if moment.__class__ is int else round(moment * 1e6) * 1000
-            value, at = float(said + base_value), _paths(i, "t" in record)
+            value, at = float(said + base_value), _paths(i, "t" in record, known.device)
             add(Sample(known.signal, value, unit, stamp, nan, -1, at))  # type: ignore[arg-type]  # plain
         return len(records)
 
@@ -195,10 +190,10 @@ class _Reading:
                     return fault
             if i in self.twice:
                 expected = "each key once"
-                got = _Said("twice")
-                raise _Unusable(Reason.FIELD_DUPLICATE, f"[{i}].{self.twice[i][0]}", expected, got)
+                path = f"[{i}].{self.twice[i][0][:40]}"
+                raise Unusable(Reason.FIELD_DUPLICATE, path, expected, "twice")
             self._read_own(i, record)
-        except _Unusable as error:
+        except Unusable as error:
             self.rejections.append(error.rejection)
         return None
 
@@ -212,7 +207,7 @@ class _Reading:
             if key in ("bn", "bu"):
                 if not isinstance(said, str):
                     return Rejection(Reason.FIELD_TYPE, path, "a text", shown(said))
-            elif not _is_number(said):
+            elif not is_number(said):
                 return Rejection(Reason.FIELD_TYPE, path, "a finite number", shown(said))
             if key == "bver":
                 fault = self._read_version(said, path)
@@ -240,55 +235,44 @@ class _Reading:
         return None
 
     def _read_own(self, i: int, record: Record) -> None:
-        """The record's own fields; raises _Unusable."""
+        """The record's own fields; raises Unusable."""
         own = record.get("n", "")
         if not isinstance(own, str):
-            raise _Unusable(Reason.FIELD_TYPE, f"[{i}].n", "a text", own)
+            raise _unusable(Reason.FIELD_TYPE, f"[{i}].n", "a text", own)
         said = [key for key in _VALUES if key in record]
         if not said and "s" not in record and (self.value is None or "n" not in record):
             if "n" not in record:
                 return  # sets base fields only
-            raise _Unusable(Reason.FIELD_MISSING, f"[{i}].v", "a value", _Said(""))
+            raise Unusable(Reason.FIELD_MISSING, f"[{i}].v", "a value")
         if len(said) > 1:
             expected = "one value: v, vs, vb or vd"
-            raise _Unusable(Reason.FIELD_TYPE, f"[{i}]", expected, _Said(" and ".join(said)))
+            raise Unusable(Reason.FIELD_TYPE, f"[{i}]", expected, " and ".join(said))
         name = self.name + own
         known = meaning(name)
         path = f"[{i}].n" if own or not self.name else f"[{i}].bn"
         if known.fault:
             expected = "a name of A–Z a–z 0–9 - : . / _ that begins with a letter or digit"
-            raise _Unusable(Reason.NAME_INVALID, path, expected, name)
+            raise _unusable(Reason.NAME_INVALID, path, expected, name)
         if known.signal is None:
-            raise _Unusable(
+            raise _unusable(
                 Reason.SIGNAL_UNKNOWN, path, "a name that ends in a signal of the catalogue", name
             )
-        self._check_device(known, path, name)
         key = said[0] if said else "v"
         if known.signal in _STATES:
             self._read_state(i, known.signal, key, record)
         elif "s" in record:
             # The value beside it is good; the sum is refused, not dropped in silence.
             if said:
-                self._add(i, known.signal, key, record)
+                self._add(i, known.signal, known.device, key, record)
             expected = "a value: a sum over time (an integral) is no measurement"
-            raise _Unusable(Reason.NOT_SUPPORTED, f"[{i}].s", expected, record["s"], known.signal)
+            raise _unusable(Reason.NOT_SUPPORTED, f"[{i}].s", expected, record["s"], known.signal)
         else:
-            self._add(i, known.signal, key, record)
-
-    def _check_device(self, known: Meaning, path: str, name: str) -> None:
-        if known.device is None:
-            return
-        if self.device is None:
-            self.device, self.own = known.device, known.own
-        elif self.device != known.device:
-            raise _Unusable(
-                Reason.IDENTITY_MISMATCH, path, "the device of the records before it", name
-            )
+            self._add(i, known.signal, known.device, key, record)
 
     def _number(self, i: int, key: str, record: Record, signal: str) -> float:
         said = record.get(key, 0)
-        if key != "v" or not _is_number(said):
-            raise _Unusable(
+        if key != "v" or not is_number(said):
+            raise _unusable(
                 Reason.VALUE_NOT_A_NUMBER, f"[{i}].{key}", "v: a finite number", said, signal
             )
         return float(said + (self.value or 0))  # type: ignore[operator]  # a number, as said above
@@ -297,47 +281,44 @@ class _Reading:
         unit = record.get("u", self.unit)
         if unit is None or isinstance(unit, str):
             return unit
-        raise _Unusable(Reason.FIELD_TYPE, f"[{i}].u", "a text", unit)
+        raise _unusable(Reason.FIELD_TYPE, f"[{i}].u", "a text", unit)
 
-    def _add(self, i: int, signal: str, key: str, record: Record) -> None:
+    def _add(self, i: int, signal: str, device: str | None, key: str, record: Record) -> None:
         value, unit = self._number(i, key, record, signal), self._unit(i, record)
         time = record.get("t", 0)
-        if not _is_number(time):
-            raise _Unusable(
+        if not is_number(time):
+            raise _unusable(
                 Reason.TIME_UNREADABLE, f"[{i}].t", "a finite number of seconds", time, signal
             )
         moment = self.time + time  # type: ignore[operator]  # a number, as said above
         where = f"[{i}].t" if "t" in record else f"[{i}]"
         if moment < ABSOLUTE:
             expected = "an absolute time: bt + t of at least 2**28 s"
-            raise _Unusable(Reason.TIME_RELATIVE, where, expected, moment, signal)
+            raise _unusable(Reason.TIME_RELATIVE, where, expected, moment, signal)
         stamp = _stamp(moment)
         if stamp is None:
             expected = "a time between the years 1970 and 2262"
-            raise _Unusable(Reason.TIME_UNREADABLE, where, expected, moment, signal)
+            raise _unusable(Reason.TIME_UNREADABLE, where, expected, moment, signal)
         if unit is not None:
             unit = UNITS.get(unit, unit)
-        self.samples.append(Sample(signal, value, unit, stamp, at=_paths(i, "t" in record)))
+        at = _paths(i, "t" in record, device)
+        self.samples.append(Sample(signal, value, unit, stamp, at=at))
 
     def _read_state(self, i: int, which: str, key: str, record: Record) -> None:
         if which == CONTACT:
             said = record.get(key)
             if key != "vb" or not isinstance(said, bool):
-                raise _Unusable(Reason.FIELD_TYPE, f"[{i}].{key}", "vb: true or false", said)
+                raise _unusable(Reason.FIELD_TYPE, f"[{i}].{key}", "vb: true or false", said)
             self.contact = said
             return
         level, unit = self._number(i, key, record, ""), self._unit(i, record)
         if unit in _PERCENT:
             level /= 100
         elif unit not in (None, "/", "1"):
-            raise _Unusable(Reason.UNIT_UNKNOWN, f"[{i}].u", "%EL or /", unit)
+            raise _unusable(Reason.UNIT_UNKNOWN, f"[{i}].u", "%EL or /", unit)
         if not 0 <= level <= 1:
-            raise _Unusable(Reason.VALUE_OUT_OF_RANGE, f"[{i}].v", "0 to 100 %EL", record.get(key))
+            raise _unusable(Reason.VALUE_OUT_OF_RANGE, f"[{i}].v", "0 to 100 %EL", record.get(key))
         self.battery = level
-
-
-def _is_number(said: object) -> bool:
-    return said.__class__ in _NUMBERS and -_HUGE < said < _HUGE
 
 
 def _stamp(moment: int | float) -> int | None:

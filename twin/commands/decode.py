@@ -12,7 +12,7 @@ from twin.commands.failure import wrong_input
 from twin.commands.options import Json, instant
 from twin.commands.printing import print_json
 
-Format = Literal["native", "senml", "senml-cbor"]
+Format = Literal["native", "senml", "senml-cbor", "fhir"]
 
 
 def decode_payloads(

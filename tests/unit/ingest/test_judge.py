@@ -308,3 +308,45 @@ def test_judge_takes_the_topic_into_account_where_it_is_given() -> None:
     )
     assert judge(message(), topic="twin/v1/a b/telemetry")[0]["reason"] == "topic_unknown"
     assert judge(b"online", topic="twin/v1/a/status") == []
+
+
+@pytest.mark.parametrize(
+    ("names", "refused"),
+    [
+        (["watch-7/spo2", "watch-7/spo2"], []),
+        (["watch-8/spo2", "watch-7/spo2"], ["[0].v"]),
+        (["spo2", "gw/watch-7/spo2"], ["[1].v"]),
+        (["urn:dev:ow:1:spo2", "urn:dev:ow:1:x:spo2"], []),
+        (["urn:dev:ow:1:spo2", "urn:dev:ow:2:spo2"], ["[1].v"]),
+        (["2001:db8::2/spo2", "urn:dev:ow:1:spo2", "watch-7/spo2"], ["[1].v"]),
+    ],
+)
+def test_a_value_that_names_another_device_is_refused_alone(
+    names: list[str], refused: list[str]
+) -> None:
+    pack = [{"n": name, "v": 97, "t": 1_795_000_000} for name in names]
+    lines = judge(json.dumps(pack).encode(), "senml", "twin/v1/watch-7/telemetry")
+    assert [line["path"] for line in lines if "reason" in line] == refused
+    assert all(line.get("reason", "identity_mismatch") == "identity_mismatch" for line in lines)
+    assert len(lines) == len(names)
+    without_topic = judge(json.dumps(pack).encode(), "senml")
+    assert not any("reason" in line for line in without_topic)
+
+
+def test_a_value_of_a_date_is_a_line_with_its_precision() -> None:
+    fhir = {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]},
+        "effectiveDateTime": "2026-11-25",
+        "valueQuantity": {"value": 72, "system": "http://unitsofmeasure.org", "code": "/min"},
+    }
+    (line,) = judge(json.dumps(fhir).encode(), "fhir")
+    assert line == {
+        "signal": "heart_rate",
+        "value": 72.0,
+        "unit": "/min",
+        "measured_at": "2026-11-25",
+        "precision": "day",
+        "path": "valueQuantity.value",
+    }

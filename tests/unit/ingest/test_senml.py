@@ -62,7 +62,6 @@ def test_base_fields_hold_until_the_next_ones() -> None:
 def test_a_name_alone_and_a_unit_unsaid_will_do() -> None:
     decoded = read({"n": "heart_rate", "v": 72, "t": T})
     assert values(decoded) == [("heart_rate", 72.0, None, T)]
-    assert decoded.device is None
 
 
 @pytest.mark.parametrize(
@@ -71,22 +70,16 @@ def test_a_name_alone_and_a_unit_unsaid_will_do() -> None:
         ("watch-7/heart_rate", "watch-7"),
         ("watch-7:heart_rate", "watch-7"),
         ("gw-1/watch-7/heart_rate", "gw-1/watch-7"),
-        ("urn:dev:mac:0024befffe804ff1:heart_rate", None),
-        ("2001:db8::2/heart_rate", None),
+        ("urn:dev:mac:0024befffe804ff1:heart_rate", "urn:dev:mac:0024befffe804ff1"),
+        ("urn:dev:ow:1:pulse:heart_rate", "urn:dev:ow:1"),
+        ("2001:db8::2/heart_rate", "2001:db8::2"),
+        ("heart_rate", None),
     ],
 )
-def test_a_name_with_the_form_of_a_device_id_names_a_device(name: str, device: str | None) -> None:
-    assert read({"n": name, "v": 72, "t": T}).device == device
-
-
-def test_a_pack_is_of_one_device() -> None:
-    decoded = read(
-        {"n": "urn:dev:ow:1:pulse:heart_rate", "v": 72, "t": T},
-        {"n": "urn:dev:ow:1:skin:skin_temperature", "v": 33, "t": T, "u": "Cel"},
-        {"n": "urn:dev:ow:2:heart_rate", "v": 70, "t": T},
-    )
-    assert len(decoded.samples) == 2
-    assert (only(decoded).reason, only(decoded).path) == (Reason.IDENTITY_MISMATCH, "[2].n")
+def test_the_part_before_the_signal_names_a_device(name: str, device: str | None) -> None:
+    (sample,) = read({"n": name, "v": 72, "t": T}).samples
+    assert sample.at is not None
+    assert sample.at.device == device
 
 
 def test_battery_and_contact_are_state_of_the_device() -> None:
