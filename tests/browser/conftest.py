@@ -11,6 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.support.processes import ServerProcess, free_port
+from twin.estimate import encode_output
+from twin.judgement import Judgements
 
 # Functions, since the page's content security policy forbids to evaluate bare expressions.
 LIVE = "() => document.getElementById('pill')?.dataset.link === 'live'"
@@ -22,8 +24,10 @@ TOP = Path(__file__).parents[2]
 class Ward:
     """The scripted ward (tests/support/ward_program.py) as a process, and what a test changes."""
 
-    def __init__(self, folder: Path, token: str | None = None) -> None:
+    def __init__(self, folder: Path, token: str | None = None, mode: str = "wellness") -> None:
         self.folder = folder
+        self._told = 0
+        self.set("purpose", mode)
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         program = "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
@@ -41,6 +45,14 @@ class Ward:
         fresh = self.folder / "labels.new"
         fresh.write_text(json.dumps(labels))
         fresh.replace(self.folder / "labels.json")
+
+    def judge(self, *judgements: Judgements) -> None:
+        """Alarms and scores that the twin says next."""
+        for each in judgements:
+            self._told += 1
+            draft = self.folder / "draft"
+            draft.write_bytes(encode_output(each))
+            draft.rename(self.folder / f"judged-{self._told:06d}")
 
     def set(self, name: str, text: str = "") -> None:
         (self.folder / name).write_text(text)

@@ -19,6 +19,7 @@ from twin.judgement import (
 )
 
 _NAN = float("nan")
+_VALUES = {"consciousness": 0.0, "oxygen": 0.0, "spo2": 91.0, "pulse": 88.0, "temperature": 37.1}
 
 
 def alarm(id: str = "a1", at: float = 0.0, **said: Any) -> Alarm:  # noqa: A002
@@ -66,7 +67,7 @@ def score(patient: str = "p1", at: float = 0.0, **points: int) -> Score:
     """points of each parameter that is known; at: s after T0."""
     stamp = T0 + round(at * SECOND)
     components = tuple(
-        Component(name, points[name], 20.0, stamp, "device")
+        Component(name, points[name], _VALUES.get(name, 20.0), stamp, "device")
         if name in points
         else Component(name, -1, _NAN, 0)
         for name in PARAMETERS

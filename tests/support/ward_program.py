@@ -3,7 +3,8 @@
 python -m tests.support.ward_program FOLDER PORT [TOKEN]. Estimates of five patients each second
 through a real journal, a history of 26 h with a gap of 45 min. What tests change lies in FOLDER:
 `labels.json` (patient → label), `silent` (p2's device stops, its text in seconds ago), `dead`
-(all stop), `ingest-dead` (the pulse stops too).
+(all stop), `ingest-dead` (the pulse stops too), `judged-*` (records of alarms and scores, appended
+in the order of their names), `purpose` (the mode; without it wellness).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from ingest.observation import Bound, Refused
 from tests.support.ward import MemoryHistory, MemoryPeople, MemoryQuarantine, Said, batch_of
 from twin.care.app import create_app
 from twin.care.feed import Feed
+from twin.care.purpose import Purpose
 from twin.care.server import PageServer
 from twin.care.settings import CareSettings
 from twin.estimate import Kind, Status, Verdict, encode_output
@@ -90,7 +92,11 @@ def main(folder: Path, port: int, token: str | None) -> None:
         saved=folder / "care" / "latest.bin",
         pulses={"ingest": beats},
     )
-    settings = CareSettings(simulated=True, token=token, zone="Europe/Paris", build="test")
+    said = folder / "purpose"
+    purpose = Purpose(said.read_text() if said.exists() else "wellness")  # type: ignore[arg-type]
+    settings = CareSettings(
+        simulated=True, token=token, zone="Europe/Paris", build="test", purpose=purpose
+    )
     app = create_app(settings, feed, history, FolderPeople(folder), MemoryQuarantine(refused))
     server = PageServer(app, port=port)
     stop = threading.Event()
@@ -101,6 +107,9 @@ def main(folder: Path, port: int, token: str | None) -> None:
     server.start()
     print(server.address, flush=True)
     while not stop.wait(0.5):
+        for record in sorted(folder.glob("judged-*")):
+            journal.append("estimates", [(0, record.read_bytes())])
+            record.unlink()
         rows = second(folder, history, time.time())
         if rows:
             journal.append("estimates", [(0, encode_output(batch_of(*rows, t0=0)))])

@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from twin.care import problem, sign_in, views
+from twin.care import alarm_views, problem, sign_in, views
 from twin.care.access import Access, Guard
 from twin.care.api import alarms, bodies, devices, operations, patients, signals, stream
 from twin.care.feed import Feed
@@ -78,6 +78,16 @@ def create_app(
     app.mount("/static", _Static(directory=STATIC), name="static")
     problem.install(app)
     bodies.describe(app, (*bodies.BODIES, *alarms.BODIES))
-    for part in (operations, patients, signals, devices, alarms, stream, views, sign_in):
+    for part in (
+        operations,
+        patients,
+        signals,
+        devices,
+        alarms,
+        stream,
+        views,
+        alarm_views,
+        sign_in,
+    ):
         app.include_router(part.router)
     return app

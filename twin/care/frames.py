@@ -178,7 +178,7 @@ class Framer:
             labels,
             _keys(rows, places, latest.patients),
             _cells(rows, places, time),
-            standings=_standings(latest, latest.patients),
+            standings=_standings(latest, {*labels, *latest.patients}),
             alarms=_alarms(latest.board.open_alarms(), labels),
         )
         cursor = self.cursor(self.number, latest.position)

@@ -15,7 +15,7 @@ from twin.care.names import LONGEST, NAME_COOKIE, name_of
 from twin.care.parts import PartsOf
 from twin.care.problem import Problem
 from twin.care.reader import reader_of
-from twin.care.views import render
+from twin.care.rendering import render
 
 router = APIRouter(include_in_schema=False)
 _MOST_BYTES = 4_096

@@ -2,7 +2,9 @@
 import { about } from "./about.js";
 import { clock, now } from "./clock.js";
 import { put } from "./format.js";
+import { disable } from "./act.js";
 import { t } from "./i18n.js";
+import { sounding } from "./sound.js";
 
 const pill = document.getElementById("pill");
 const sign = pill.querySelector(".sign");
@@ -10,6 +12,8 @@ const text = pill.querySelector(".text");
 const banner = document.getElementById("banner");
 const said = document.getElementById("said");
 const time = document.getElementById("clock");
+/** Silence of the link, in s, that is heard where sound is on. */
+const TONE_S = 15;
 const SIGNS = { connecting: "◌", live: "●", late: "◐", lost: "✕" };
 
 let link = "connecting";
@@ -33,7 +37,9 @@ export function show({ state: felt, silent }) {
   }
   put(text, t(`link.${felt}`, { n: silent, time: clock(lastHeard) }));
   const down = link === "lost" || state !== "live";
-  document.body.classList.toggle("dim", down);
+  document.body.classList.toggle("dim", down || felt === "late");
+  disable(felt === "lost");
+  if (felt === "lost" && silent >= TONE_S) sounding("lost");
   banner.hidden = !down && !banner.dataset.build;
   if (down) say(link === "lost" ? t("link.banner", { time: clock(lastHeard) }) : stateWords());
 }

@@ -1,20 +1,28 @@
 // Opens the stream and the page's own view.
 import { about } from "./about.js";
+import * as act from "./act.js";
+import * as alarms from "./alarms.js";
 import { sync } from "./clock.js";
 import * as frame from "./frame.js";
 import { install } from "./keys.js";
 import { Stream } from "./sse.js";
+import * as sound from "./sound.js";
 import { Store, schedule } from "./store.js";
 
 const page = document.body.dataset.page;
 const store = new Store();
 const goWard = () => location.assign("/");
+const goAlarms = () => location.assign("/alarms");
+const table = async () => (await import("../views/table.js")).open();
 
 const opened = {
   ward: async () => (await import("../views/ward.js")).open(store),
   patient: async () => (await import("../views/patient.js")).open(store),
-  devices: async () => (await import("../views/table.js")).open(),
-  quarantine: async () => (await import("../views/table.js")).open(),
+  alarms: table,
+  alarm: table,
+  burden: table,
+  devices: table,
+  quarantine: table,
   absent: async () => ({ keys: { Escape: goWard }, drawn() {}, told() {} }),
 };
 const paths = {
@@ -23,20 +31,32 @@ const paths = {
 };
 
 const view = await opened[page]();
-install({ "g w": goWard, ...view.keys });
+const alarmOf = () => view.alarm?.() ?? alarms.waiting()[0]?.id;
+const onAlarm = (kind) => () => alarmOf() && act.act(kind, alarmOf());
+install({ "g w": goWard, "g a": goAlarms, a: onAlarm("acknowledge"), p: onAlarm("pause"), ...view.keys });
+act.install();
+sound.install();
+const drawAlarms = () => lost || alarms.drawn();
+let lost = false;
 
 function told(name, body) {
   sync(body.time);
   if (name === "hello" && body.build !== about.build) frame.offerReload();
   store.take(name, body);
+  alarms.take(name, body);
   if (name !== "hello") frame.heard(body.time, body.state);
   view.told(name, body);
   schedule(view.drawn);
+  schedule(drawAlarms);
 }
 
-new Stream(paths[page] ?? "/api/v1/stream?quiet=true", told, frame.show);
+new Stream(paths[page] ?? "/api/v1/stream?quiet=true", told, (link) => {
+  lost = link.state === "lost";
+  frame.show(link);
+});
 frame.tick();
 setInterval(() => {
   frame.tick();
   schedule(view.drawn);
+  schedule(drawAlarms);
 }, 1000);

@@ -32,7 +32,7 @@ export class Stream {
     const source = new EventSource(this.path + cursor);
     this.source = source;
     this.opened = performance.now();
-    for (const name of ["hello", "snap", "d", "hb"]) {
+    for (const name of ["hello", "snap", "alarms", "al", "d", "hb"]) {
       source.addEventListener(name, (event) => this.hear(name, event));
     }
     source.onerror = () => this.fail(source);

@@ -3,18 +3,22 @@
 /** @typedef {{code: string, mean: number, half95: number, arrow: number, approximate: boolean,
  *   status: string, asOf: number}} Cell */
 
+const NOBODY = { urgency: 999, news2: null, complete: false, any3: false, threes: [] };
+
 export class Store {
   constructor() {
-    /** @type {Map<string, {id: string, label: string, cells: Map<string, Cell>}>} */
+    /** @type {Map<string, {id: string, label: string, cells: Map<string, Cell>, standing: object}>} */
     this.patients = new Map();
     this.state = "live";
     /** Patients that changed since the last drawing. */
     this.dirty = new Set();
     this.keys = new Map();
     this.statuses = [];
+    /** The newest score, of one patient's stream. */
+    this.score = null;
   }
 
-  /** Take a `hello`, `snap`, `d` or `hb`. */
+  /** Take an event; alarms are in alarms.js. */
   take(name, body) {
     if (name === "hello") {
       this.statuses = body.statuses;
@@ -25,7 +29,10 @@ export class Store {
       this.patients.clear();
     }
     this.state = body.state;
+    if (name === "al" || name === "alarms") return;
     for (const [id, label] of Object.entries(body.labels ?? {})) this.patient(id).label = label;
+    for (const [id, standing] of Object.entries(body.standings ?? {})) this.patient(id).standing = standing;
+    if (body.score) this.score = body.score;
     for (const [key, id, code] of body.keys ?? []) this.keys.set(key, [id, code]);
     for (const [key, mean, half95, arrow, approximate, status, asOf] of body.cells ?? []) {
       const [id, code] = this.keys.get(key);
@@ -39,7 +46,7 @@ export class Store {
   patient(id) {
     let patient = this.patients.get(id);
     if (patient === undefined) {
-      patient = { id, label: "", cells: new Map() };
+      patient = { id, label: "", cells: new Map(), standing: NOBODY };
       this.patients.set(id, patient);
     }
     this.dirty.add(id);

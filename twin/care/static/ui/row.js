@@ -1,4 +1,5 @@
 // One patient's row: finds its text nodes once, then writes only what differs.
+import { fill, mark } from "../app/alarms.js";
 import { put, words } from "../app/format.js";
 import { t } from "../app/i18n.js";
 
@@ -14,7 +15,8 @@ export class Row {
     this.link = element.querySelector("a");
     this.link.setAttribute("href", `/p/${encodeURIComponent(id)}`);
     const part = (name) => element.querySelector(`.${name}`);
-    [this.label, this.small, this.waiting, this.cells] = ["label", "id", "waiting", "cells"].map(part);
+    [this.label, this.small, this.waiting, this.cells, this.chip, this.alarm] = [
+      "label", "id", "waiting", "cells", "chip", "alarm"].map(part);
     this.name = this.label.textContent;
     this.parts = new Map();
     for (const cell of this.cells.children) this.parts.set(cell.dataset.code, partsOf(cell));
@@ -29,7 +31,12 @@ export class Row {
     if (cells.length !== this.cells.children.length) this.cells.replaceChildren(...cells);
   }
 
-  draw(patient, now) {
+  /** own: the patient's alarms, the most urgent first. */
+  draw(patient, now, own) {
+    const first = own[0];
+    mark(this.element, { priority: first?.priority, unanswered: first?.unanswered ? "" : undefined });
+    fill(this.alarm, own);
+    drawChip(this.chip, patient.standing);
     if (this.name !== patient.label || this.label.textContent === "") {
       this.name = patient.label;
       this.label.textContent = patient.label || patient.id;
@@ -39,7 +46,7 @@ export class Row {
     if (this.waiting.hidden === waiting) this.waiting.hidden = !waiting;
     for (const [code, parts] of this.parts) {
       const said = words(patient.cells.get(code), now);
-      if (parts.cell.dataset.status !== said.status) parts.cell.dataset.status = said.status;
+      mark(parts.cell, { status: said.status, three: patient.standing.threes.includes(code) ? "" : undefined });
       put(parts.value, said.value);
       if (parts.trend !== said.trend) {
         parts.trend = said.trend;
@@ -50,6 +57,17 @@ export class Row {
       put(parts.sub, said.sub);
     }
   }
+}
+
+/** As chip in twin/care/alarm_words.py. */
+export function drawChip(chip, { news2, complete, any3 }) {
+  const [shown, spoken] = chip.children;
+  let level = "none";
+  if (news2 === 0) level = "0";
+  else if (news2 !== null) level = news2 >= 7 ? "high" : news2 >= 5 ? "medium" : any3 ? "single" : "low";
+  mark(chip, { level, missing: complete ? undefined : "" });
+  put(shown, news2 === null ? "—" : complete ? `${news2}` : `${news2}+`);
+  put(spoken, news2 === null ? t("news2.none") : t(complete ? "news2.complete" : "news2.at_least", { n: news2 }));
 }
 
 function newCell(code) {

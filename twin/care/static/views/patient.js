@@ -2,6 +2,7 @@
 import { about, signals } from "../app/about.js";
 import { now } from "../app/clock.js";
 import { age, edges, put, words } from "../app/format.js";
+import { fresh } from "../app/fresh.js";
 import { t } from "../app/i18n.js";
 import { schedule } from "../app/store.js";
 import { VitalChart } from "../ui/chart.js";
@@ -123,7 +124,10 @@ export function open(store) {
     return shown;
   }
 
+  const judged = fresh("judged");
+
   function told(name, body) {
+    judged(name);
     if (name === "snap") {
       if (to === null) load(charts.values());
       setTimeout(() => to === null && load(charts.values()), STORE_LAG_MS);
@@ -177,7 +181,8 @@ export function open(store) {
     if (details) details.open = !details.open;
   }
 
+  const alarm = () => (document.activeElement?.closest("[data-alarm]") ?? document.querySelector("#judged [data-alarm]"))?.dataset.alarm;
   const keys = { l: () => go(span, null), t: table, Escape: () => location.assign("/") };
   Object.keys(RANGES).forEach((name, i) => { keys[i + 1] = () => go(RANGES[name], to); });
-  return { drawn, told, keys };
+  return { drawn, told, keys, alarm };
 }

@@ -1,5 +1,6 @@
 // The ward: a row for each patient, patched in place.
 import { about, signals } from "../app/about.js";
+import { byPatient } from "../app/alarms.js";
 import { now } from "../app/clock.js";
 import { plural, t } from "../app/i18n.js";
 import { Row } from "../ui/row.js";
@@ -8,6 +9,10 @@ const list = document.getElementById("rows");
 const columns = document.querySelector(".columns");
 const filter = document.getElementById("filter");
 const noMatch = document.getElementById("no-match");
+const moved = document.getElementById("moved");
+const filters = document.querySelector(".filters");
+/** Rows change places at most so often. */
+const REORDER_MS = 5000;
 const byName = new Intl.Collator(about.language, { numeric: true });
 
 export function open(store) {
@@ -16,20 +21,28 @@ export function open(store) {
   for (const element of list.children) rows.set(element.dataset.id, new Row(element.dataset.id, element));
   let codes = [...columns.querySelectorAll("[data-code]")].map((cell) => cell.dataset.code);
   let listed = "";
-  let sought = "";
+  let placed = -Infinity;
+  let wanted = new URLSearchParams(location.search).get("f") ?? "all";
+  let own = new Map();
+  filters.hidden = false;
+  filters.addEventListener("click", (event) => choose(event.target.closest("[data-filter]")?.dataset.filter));
+  moved.querySelector("button").addEventListener("click", () => place(true));
+  choose(wanted);
   filter.closest(".filter").hidden = false;
   filter.addEventListener("input", match);
   noMatch.querySelector("button").addEventListener("click", () => {
     filter.value = "";
-    match();
+    choose("all");
     filter.focus();
   });
 
   function drawn() {
     if (store.patients.size > 0 || rows.size > 0) arrange();
     const at = now();
-    for (const patient of store.patients.values()) rows.get(patient.id).draw(patient, at);
-    if (store.dirty.size > 0 && filter.value) match();
+    own = byPatient();
+    for (const patient of store.patients.values()) rows.get(patient.id).draw(patient, at, own.get(patient.id) ?? []);
+    if (filter.value || wanted !== "all") match();
+    place(false);
     store.dirty.clear();
   }
 
@@ -45,7 +58,7 @@ export function open(store) {
         rows.delete(id);
       } else row.arrange(codes);
     }
-    place();
+    placed = -Infinity;
     document.getElementById("count").textContent = plural("ward.count", rows.size);
     document.getElementById("empty").hidden = rows.size > 0;
     columns.hidden = rows.size === 0;
@@ -90,15 +103,33 @@ export function open(store) {
     columns.querySelector(".cells").replaceChildren(...heads);
   }
 
-  /** Move only rows that stand wrong; focus stays where it was. */
-  function place() {
-    const order = [...store.patients.values()].sort(
-      (a, b) => (a.label === "") - (b.label === "")
+  /** Patients in the order of urgency, then names. */
+  function order() {
+    return [...store.patients.values()].sort(
+      (a, b) => a.standing.urgency - b.standing.urgency
+        || (a.label === "") - (b.label === "")
         || byName.compare(a.label, b.label) || byName.compare(a.id, b.id),
     );
+  }
+
+  /** Move only rows that stand wrong; focus stays where it was. While somebody points or types in
+   * the list nothing moves under his hand: a button offers it. */
+  function place(now_) {
+    const due = performance.now() - placed >= REORDER_MS;
+    if (!now_ && !due) return;
+    const sorted = order();
+    const wrong = sorted.filter(({ id }, i) => list.children[i] !== rows.get(id).element);
+    const busy = !now_ && wrong.every(({ id }) => rows.get(id).element.isConnected) && (list.matches(":hover") || list.contains(document.activeElement));
+    moved.hidden = !busy || wrong.length === 0;
+    if (wrong.length === 0) return;
+    if (busy) {
+      moved.firstElementChild.textContent = plural("ward.moved", wrong.length);
+      return;
+    }
+    placed = performance.now();
     const focused = document.activeElement;
     let next = list.firstElementChild;
-    for (const { id } of order) {
+    for (const { id } of sorted) {
       const { element } = rows.get(id);
       if (element === next) next = next.nextElementSibling;
       else list.insertBefore(element, next);
@@ -106,21 +137,43 @@ export function open(store) {
     if (list.contains(focused) && document.activeElement !== focused) focused.focus({ preventScroll: true });
   }
 
+  function choose(name) {
+    if (name === undefined) return;
+    wanted = name;
+    for (const button of filters.children) button.setAttribute("aria-pressed", String(button.dataset.filter === name));
+    const query = new URLSearchParams(location.search);
+    if (name === "all") query.delete("f");
+    else query.set("f", name);
+    history.replaceState(null, "", query.size ? `?${query}` : location.pathname);
+    match();
+  }
+
+  function chosen(id) {
+    const alarms = own.get(id) ?? [];
+    if (wanted === "alarms") return alarms.some((alarm) => alarm.kind !== "advisory");
+    if (wanted === "mine") return alarms.some((alarm) => alarm.taken_by === about.name);
+    if (wanted !== "silent") return true;
+    const cells = [...store.patients.get(id)?.cells.values() ?? []];
+    return cells.every(({ status }) => status === "stale" || status === "none");
+  }
+
   function match() {
-    sought = filter.value.trim().toLocaleLowerCase(about.language);
+    const sought = filter.value.trim().toLocaleLowerCase(about.language);
     let shown = 0;
-    for (const row of rows.values()) {
-      const hit = row.link.querySelector(".who").textContent.toLocaleLowerCase(about.language).includes(sought);
+    for (const [id, row] of rows) {
+      const named = row.link.querySelector(".who").textContent.toLocaleLowerCase(about.language).includes(sought);
+      const hit = named && chosen(id);
       row.element.hidden = !hit;
       shown += hit;
     }
     noMatch.hidden = shown > 0 || rows.size === 0;
-    noMatch.firstElementChild.textContent = t("ward.no_match", { text: filter.value.trim() });
+    const text = filter.value.trim() || t(`ward.${wanted}`);
+    noMatch.firstElementChild.textContent = t("ward.no_match", { text });
   }
 
   function step(by) {
-    const links = [...list.querySelectorAll(".row:not([hidden]) a")];
-    const at = links.indexOf(document.activeElement);
+    const links = [...list.querySelectorAll(".row:not([hidden]) a.open")];
+    const at = links.indexOf(document.activeElement?.closest(".row")?.querySelector("a.open"));
     const to = at < 0 ? (by > 0 ? 0 : links.length - 1) : Math.min(links.length - 1, Math.max(0, at + by));
     links[to]?.focus();
     links[to]?.scrollIntoView({ block: "nearest" });
@@ -131,7 +184,8 @@ export function open(store) {
     told() {},
     keys: {
       j: () => step(1), ArrowDown: () => step(1), k: () => step(-1), ArrowUp: () => step(-1),
-      "/": () => filter.focus(),
+      "/": () => filter.focus(), m: () => choose(wanted === "mine" ? "all" : "mine"),
     },
+    alarm: () => document.activeElement?.closest(".row[data-unanswered]")?.querySelector(".alarm").dataset.alarm,
   };
 }

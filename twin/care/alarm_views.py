@@ -1,0 +1,213 @@
+"""The pages of alarms: what is and was alarmed, one alarm's story, what alarms cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request, Response
+
+from twin.care.alarm_words import AlarmCell, one_cell
+from twin.care.api.alarms import known_alarms
+from twin.care.board import OPEN
+from twin.care.burden import burden
+from twin.care.cells import unit_of
+from twin.care.parts import Parts, PartsOf
+from twin.care.reader import reader_of
+from twin.care.rendering import render
+from twin.care.vitals import VITALS
+from twin.care.words import Words, catalogue
+from twin.judgement import Alarm, AlarmEvent, AlarmKind, AlarmState
+
+router = APIRouter(include_in_schema=False)
+_MOST = 300
+#: Name → what is listed; the names are also words (alarms.open, …).
+_CHOICES = {
+    "open": "/alarms",
+    "waiting": "/alarms?state=active",
+    "closed": "/alarms?state=closed",
+    "all": "/alarms?state=all",
+}
+#: Ward goals (care.md 2.5): alarms for each patient and day, all and of high priority.
+_SHARES = ("nuisance", "technical", "actionable")
+_GOALS = {"high": 0.2, "all": 2.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An alarm of the list; acts: what can be done to it now."""
+
+    cell: AlarmCell
+    patient: str
+    label: str
+    since: str
+    how: str
+    acts: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A transition in words: when, which, by whom, and what was known then."""
+
+    at: str
+    event: str
+    by: str
+    said: str
+
+
+@router.get("/alarms")
+def alarms(
+    request: Request, parts: PartsOf, state: str = "open", priority: str | None = None
+) -> Response:
+    """Those that are open by urgency; what is over when asked for."""
+    reader = reader_of(request, parts.settings)
+    wanted = OPEN if state == "open" else {state}
+    found = [
+        alarm
+        for alarm in known_alarms(parts)
+        if (state == "all" or alarm.state in wanted) and priority in (None, alarm.priority)
+    ]
+    chosen = {"active": "waiting"}.get(state, state)
+    return render(
+        request,
+        parts,
+        reader,
+        "alarms.html",
+        rows=[listed(alarm, parts, reader.words) for alarm in found[:_MOST]],
+        choices=_CHOICES.items(),
+        chosen=None if priority else chosen,
+    )
+
+
+@router.get("/alarms/{alarm}")
+def alarm(alarm: str, request: Request, parts: PartsOf) -> Response:
+    """One alarm: what it is, what can be done, and everything that was done, by whom and when."""
+    reader = reader_of(request, parts.settings)
+    story = parts.feed.story(alarm)
+    if not story:
+        return render(request, parts, reader, "absent.html", status=404)
+    now = story[-1]
+    return render(
+        request,
+        parts,
+        reader,
+        "alarm.html",
+        row=listed(now, parts, reader.words),
+        unit=unit_of(now.signal, reader.words) if now.signal in VITALS else "",
+        facts=_facts(now, reader.words),
+        story=[_step(row, reader.words) for row in story],
+    )
+
+
+@router.get("/metrics/alarms")
+def metrics(request: Request, parts: PartsOf) -> Response:
+    """What the last day's alarms cost."""
+    reader = reader_of(request, parts.settings)
+    words, labels = reader.words, parts.feed.labels
+    cost = burden(parts.feed.stories(), len(labels), parts.feed.now())
+    rates = {**cost.each_day, "all": sum(cost.each_day.values())}
+    figures = [
+        (
+            f"rate_{name}",
+            words.number(rates[name], 2),
+            words("burden.goal", goal=words.number(_GOALS[name], 1)) if name in _GOALS else "",
+        )
+        for name in ("all", "high", "medium", "low")
+    ]
+    figures += [
+        ("flood", percent(cost.flood, words), words("burden.goal", goal=percent(0.01, words))),
+        ("median", _seconds(cost.median_s, words), ""),
+        ("p90", _seconds(cost.p90_s, words), ""),
+        *((name, percent(getattr(cost, name), words), "") for name in _SHARES),
+        ("chattering", str(cost.chattering), ""),
+        ("stale", str(cost.stale), ""),
+    ]
+    named = [(labels.get(patient) or patient, n) for patient, n in cost.patients]
+    pauses = [(words(f"reason.{reason}"), n) for reason, n in cost.pauses]
+    tables = (("patients", named), ("rules", cost.rules), ("pauses", pauses))
+    hours = words.number(cost.hours, 0)
+    return render(
+        request, parts, reader, "burden.html", figures=figures, tables=tables, hours=hours
+    )
+
+
+def acts_of(alarm: Alarm) -> tuple[str, ...]:
+    """What people can do to an alarm as it is now."""
+    if alarm.state not in OPEN:
+        return ()
+    if alarm.kind == AlarmKind.ADVISORY:
+        return ("note",)
+    if alarm.state == AlarmState.LATCHED:
+        return ("acknowledge", "note")
+    pause = "resume" if alarm.paused_until else "pause"
+    if alarm.state == AlarmState.ACTIVE:
+        return ("acknowledge", pause, "note")
+    return (pause, "close", "note")
+
+
+def listed(alarm: Alarm, parts: Parts, words: Words) -> Listed:
+    """An alarm as lists show it."""
+    cell = one_cell(alarm, parts.feed.now(), words)
+    over = alarm.state not in OPEN
+    return Listed(
+        cell,
+        alarm.patient,
+        parts.feed.labels.get(alarm.patient, ""),
+        words.moment(alarm.since),
+        _outcome(alarm, words) if over else cell.how,
+        acts_of(alarm),
+    )
+
+
+def _facts(alarm: Alarm, words: Words) -> list[tuple[str, str]]:
+    """What an alarm is, beside its headline."""
+    facts = [("since", words.moment(alarm.since)), ("rule", alarm.rule)]
+    if alarm.probability == alarm.probability:
+        facts.append(("probability", percent(alarm.probability, words)))
+    if alarm.limit_by or alarm.limit_reason:
+        facts.append(("limit_by", " · ".join(filter(None, (alarm.limit_by, alarm.limit_reason)))))
+    if alarm.model:
+        facts.append(("model", alarm.model))
+    return [*facts, ("id", alarm.id)]
+
+
+def _step(row: Alarm, words: Words) -> Step:
+    parts = []
+    vital = VITALS.get(row.signal)
+    if row.value == row.value:
+        number = words.number(row.value, vital.decimals if vital else 0)
+        unit = unit_of(row.signal, words) if vital else ""
+        spread = ""
+        if row.std == row.std and vital:
+            spread = f"\u202f± {words.number(1.96 * row.std, vital.decimals + 1)}"
+        parts.append(f"{number}{spread} {unit}".strip())
+    if row.event == AlarmEvent.PAUSED:
+        parts.append(words("alarm.paused", time=words.clock(row.paused_until)[:5]))
+    if row.event == AlarmEvent.ESCALATED:
+        parts.append(words(f"escalation.{row.escalation}"))
+    if row.event == AlarmEvent.CLOSED:
+        parts.append(_outcome(row, words))
+    if row.reason:
+        parts.append(_reason(row.reason, words))
+    return Step(words.moment(row.at), row.event.value, row.actor, " · ".join(parts))
+
+
+def _outcome(alarm: Alarm, words: Words) -> str:
+    key = f"outcome.{alarm.outcome}"
+    return words(key) if key in catalogue(words.language) else alarm.outcome
+
+
+def _reason(reason: str, words: Words) -> str:
+    code, colon, rest = reason.partition(": ")
+    key = f"reason.{code}"
+    return words(key) + colon + rest if key in catalogue(words.language) else reason
+
+
+def percent(share: float, words: Words) -> str:
+    """A share as whole percent; a dash for NaN."""
+    space = "\u202f" if words.language == "fr" else ""
+    return "—" if share != share else f"{words.number(share * 100, 0)}{space}%"
+
+
+def _seconds(seconds: float, words: Words) -> str:
+    return "—" if seconds != seconds else words.age(seconds)
