@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from ingest.instant import DAY, MINUTE
 from ingest.settings import (
@@ -23,6 +23,8 @@ from ingest.settings import (
     ScreenSettings,
     TlsSettings,
 )
+from twin.config_purpose import PurposeTable
+from twin.config_table import STRICT
 from twin.config_values import (
     DeviceName,
     FileName,
@@ -46,13 +48,7 @@ def default_data_dir(name: Literal["run", "demo"]) -> Path:
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        frozen=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-    )
+    model_config = STRICT
 
 
 class TlsTable(_Table):
@@ -356,6 +352,7 @@ class Config(_Table):
     store: StoreTable = StoreTable()
     care: CareTable = CareTable()
     monitor: MonitorTable = MonitorTable()
+    purpose: PurposeTable = PurposeTable()
 
     @property
     def paths(self) -> Paths:

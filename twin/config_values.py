@@ -75,6 +75,12 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _hour(text: str) -> str:
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d|24:00", text):
+        raise refusal("a time of day, like 08:00")
+    return text
+
+
 #: A relative one is relative to the folder of the file that names it.
 FileName = Annotated[Path, Field(strict=False), AfterValidator(_placed)]
 Name = Annotated[str, Field(min_length=1)]
@@ -84,3 +90,4 @@ TopicFilter = Annotated[str, AfterValidator(_filter)]
 ShareName = Annotated[str, AfterValidator(_share)]
 DeviceName = Annotated[str, AfterValidator(_gateway)]
 Url = Annotated[str, AfterValidator(_url)]
+HourMinute = Annotated[str, AfterValidator(_hour)]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from ingest.instant import MINUTE, format_instant
+from ingest.instant import format_instant
 from twin.care.api.asked import Asked, actor_of, body_of, body_schema, command
 from twin.care.api.bodies import answer, answers
 from twin.care.board import OPEN
@@ -129,8 +129,7 @@ def pause(
     if asked.reason == "other" and not asked.note.strip():
         raise Problem(422, "a pause for another reason needs words", name="note", expected="words")
     reason = f"{asked.reason}: {asked.note.strip()}" if asked.note.strip() else asked.reason
-    until = parts.feed.now() + asked.minutes * MINUTE
-    return _act(request, parts, alarm, asked, "pause", until=until, reason=reason)
+    return _act(request, parts, alarm, asked, "pause", minutes=asked.minutes, reason=reason)
 
 
 @router.post("/{alarm}/resume", openapi_extra=body_schema(Resume))

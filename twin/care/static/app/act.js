@@ -3,8 +3,6 @@
 import { about } from "./about.js";
 import { t } from "./i18n.js";
 
-const dialog = document.getElementById("act");
-const [title, fields, error, submit] = ["title", "fields", "error", "do"].map((part) => document.getElementById(`act-${part}`));
 const toast = document.getElementById("toast");
 const name = document.getElementById("name");
 const TOAST_MS = 6000;
@@ -32,7 +30,6 @@ export function install() {
     const button = event.target.closest("[data-act]");
     if (button !== null) act(button.dataset.act, button.closest("[data-alarm]").dataset.alarm);
   });
-  document.getElementById("act-cancel").addEventListener("click", () => dialog.close());
 }
 
 /** The link is lost: nothing can be done, and every button says why. */
@@ -102,29 +99,40 @@ function showName() {
 
 /** A dialog's answers by field, or null if it was closed. asked: [field, choices or null]. */
 function ask(heading, asked, action = heading, hint = "") {
-  title.textContent = heading;
-  submit.textContent = action;
-  error.hidden = true;
-  fields.replaceChildren(...asked.map(([field, choices]) => {
-    const label = document.createElement("label");
-    const words = field === "name" ? hint : t(LABELS[field]);
-    const input = document.createElement(choices ? "select" : "input");
-    input.name = field;
+  const dialog = make("dialog", { id: "act" });
+  dialog.setAttribute("aria-labelledby", "act-title");
+  const form = make("form", { method: "dialog" });
+  const fields = asked.map(([field, choices]) => {
+    const input = make(choices ? "select" : "input", { name: field });
     if (choices) input.append(...choices.map(([value, text]) => new Option(text, value)));
     else Object.assign(input, { type: "text", maxLength: field === "name" ? 60 : 500, required: field !== "note", autocomplete: field === "name" ? "name" : "off" });
     if (field === "name") input.value = about.name ?? "";
-    label.append(words, input);
+    const label = make("label");
+    label.append(field === "name" ? hint : t(LABELS[field]), input);
     return label;
-  }));
-  dialog.returnValue = "";
+  });
+  const buttons = make("p", { className: "buttons" });
+  const cancel = make("button", { type: "button", textContent: t("act.cancel") });
+  cancel.addEventListener("click", () => dialog.close());
+  buttons.append(make("button", { value: "do", className: "do", textContent: action }), " ", cancel);
+  form.append(make("h2", { id: "act-title", textContent: heading }), ...fields, buttons);
+  dialog.append(form);
+  document.body.append(dialog);
+  const before = document.activeElement;
   dialog.showModal();
-  fields.querySelector("input, select").focus();
+  fields[0].querySelector("input, select").focus();
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
+      dialog.remove();
+      before?.focus();
       if (dialog.returnValue !== "do") return resolve(null);
-      const said = Object.fromEntries(new FormData(dialog.querySelector("form")));
+      const said = Object.fromEntries(new FormData(form));
       if ("minutes" in said) said.minutes = Number(said.minutes);
       return resolve(said);
-    }, { once: true });
+    });
   });
+}
+
+function make(tag, properties = {}) {
+  return Object.assign(document.createElement(tag), properties);
 }
