@@ -12,7 +12,7 @@ from starlette.types import Scope
 
 from twin.care import alarm_views, problem, sign_in, views
 from twin.care.access import Access, Guard
-from twin.care.api import alarms, bodies, devices, operations, patients, signals, stream
+from twin.care.api import alarms, bodies, devices, entries, operations, patients, signals, stream
 from twin.care.feed import Feed
 from twin.care.names import Names
 from twin.care.parts import Parts
@@ -77,7 +77,7 @@ def create_app(
     )
     app.mount("/static", _Static(directory=STATIC), name="static")
     problem.install(app)
-    bodies.describe(app, (*bodies.BODIES, *alarms.BODIES))
+    bodies.describe(app, (*bodies.BODIES, *alarms.BODIES, *entries.BODIES))
     for part in (
         operations,
         patients,

@@ -46,15 +46,18 @@ export function disable(lost) {
 /** Do it, asking first for what it needs. */
 export async function act(kind, alarm) {
   if (cut) return tell(t("act.cut"));
-  if (!about.name && !(await askName())) return undefined;
+  if (!(await named())) return undefined;
   const body = kind in ASKS ? await ask(t(`act.${kind}`).replace("…", ""), ASKS[kind]()) : {};
   if (body === null) return undefined;
-  const id = crypto.randomUUID?.() ?? String(Math.random());
-  return post(`/api/v1/alarms/${encodeURIComponent(alarm)}/${kind}`, body, id);
+  return post(`/api/v1/alarms/${encodeURIComponent(alarm)}/${kind}`, body);
 }
 
+/** Does whoever is here have a name? It is asked for if not. */
+export const named = async () => Boolean(about.name) || askName();
+
 /** POST as a command; says what became of it. True if it was done. */
-export async function post(path, body, id, method = "POST") {
+export async function post(path, body, method = "POST") {
+  const id = crypto.randomUUID?.() ?? `${performance.now()} ${Math.random()}`;
   try {
     const answer = await fetch(path, {
       method, body: JSON.stringify(body),

@@ -6,6 +6,7 @@ import { fresh } from "../app/fresh.js";
 import { t } from "../app/i18n.js";
 import { schedule } from "../app/store.js";
 import { VitalChart } from "../ui/chart.js";
+import { install as installEntry } from "../ui/entry.js";
 
 const MINUTE = 60000;
 const HOUR = 60 * MINUTE;
@@ -31,6 +32,7 @@ export function open(store) {
   if (from0 > 0 && to0 - from0 >= SHORTEST) [span, to] = [to0 - from0, to0];
 
   for (const section of list.children) adopt(section);
+  installEntry();
   element("raw").addEventListener("change", (event) => { raw = event.target.checked; schedule(drawn); });
   for (const button of document.querySelectorAll("[data-range]")) {
     button.addEventListener("click", () => go(RANGES[button.dataset.range], to));
