@@ -138,7 +138,15 @@ def _certificates(config: Config) -> Iterator[_Found]:
     for table, certificate, key in pairs:
         if certificate is not None and key is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            yield _loaded(f"{table}.certificate", context.load_cert_chain, certificate, key)
+            found = _loaded(f"{table}.certificate", context.load_cert_chain, certificate, key)
+            yield found if found.fault else _Found(found.name, _ran_out(certificate))
+
+
+def _ran_out(certificate: Path) -> str:
+    from twin.certificates import expiry, utc_now
+
+    until = expiry(certificate)
+    return f"{certificate}: ran out on {until:%Y-%m-%d}" if until < utc_now() else ""
 
 
 def _loaded(name: str, load: Callable[..., object], *files: Path) -> _Found:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ingest.instant import format_instant
+from twin.commands.certificates import issue_certificate
 from twin.commands.failure import failing
 from twin.commands.ledger import print_ledger
 from twin.commands.onboarding import (
@@ -151,6 +152,7 @@ app.command("add")(register_device)
 app.command("approve")(approve_device)
 app.command("retire")(take_out_of_use)
 app.command("models")(device_models)
+app.command("certificate")(issue_certificate)
 
 
 def _print(binding: Binding, as_json: bool) -> None:
