@@ -10,10 +10,11 @@ from typing import Literal
 import msgspec
 
 from ingest.batch import RecordBuilder, rows_by_patient
+from ingest.births import Births
 from ingest.consent import may_be_kept
 from ingest.device_state import StateTeller
 from ingest.journal.protocol import Journal, partition_of
-from ingest.judge import Reading, bind, read
+from ingest.judge import Reading, Spoken, bind, read
 from ingest.observation import DeviceState, Observation
 from ingest.payload.decoded import Reason, Rejection
 from ingest.payload.native import NOTHING_SAID
@@ -43,7 +44,7 @@ def decide(
     Raises apsw.Error if the registry's disk does; never because of what a message holds.
     """
     registry.refresh()
-    readings = [read(m.topic, m.payload, m.received_at, settings) for m in messages]
+    readings = _readings(messages, registry.births, settings)
     unknown = Reason.DEVICE_UNKNOWN
     if settings.devices.unknown == "register":
         new = dict.fromkeys(
@@ -65,6 +66,32 @@ def _decided(reading: Reading, registry: Registry, received_at: int, unknown: Re
         return Decision(reading, observations, rejections)
     bare = [msgspec.structs.replace(each, got="") for each in rejections]
     return Decision(reading, observations, bare, kept=False)
+
+
+def _readings(
+    messages: Sequence[Message], births: Births, settings: IngestSettings
+) -> list[Reading]:
+    """In order, as a birth gives the data behind it its meaning; births are on disk afterwards."""
+    births.refresh()
+    readings = []
+    try:
+        for m in messages:
+            reading = read(m.topic, m.payload, m.received_at, settings, births)
+            if reading.spoken is not None:
+                _take_in(reading, reading.spoken, m.received_at, births)
+            readings.append(reading)
+        births.commit()
+    finally:
+        births.discard()  # what is not on disk now was not acknowledged either
+    return readings
+
+
+def _take_in(reading: Reading, spoken: Spoken, at: int, births: Births) -> None:
+    if spoken.part == "BIRTH" and (spoken.declared or spoken.seq >= 0):
+        births.born(reading.device, at, spoken.session, spoken.declared)
+        reading.online = True
+    elif spoken.part == "DEATH" and not reading.rejections:
+        reading.dead = births.died(reading.device, at, spoken.session)
 
 
 def append(decisions: Iterable[Decision], journal: Journal) -> int:
@@ -133,6 +160,8 @@ class Decider:
                 accepted += _gather(decision.observations, builder, self._partitions)
                 if decision.reading.state_said:
                     self._tell(decision, message.received_at)
+                for device in decision.reading.dead:
+                    self._tell_offline(device, message.received_at)
                 continue
             if found.rows:
                 builder.add(found.route.partition, found.route.patient, found.entries, found.rows)
@@ -160,6 +189,12 @@ class Decider:
                 reading.online,
             ),
         )
+
+    def _tell_offline(self, device: str, at: int) -> None:
+        patient = self._registry.patient_at(device, at)
+        if not isinstance(patient, Reason):
+            state = DeviceState(device, patient, at, at, online=False)
+            self._teller.say(_partition(patient, self._partitions), state)
 
     def _tell_plain(self, found: Plain, received_at: int) -> None:
         route = found.route

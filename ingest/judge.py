@@ -6,17 +6,17 @@ decide all that ingest decides, and keep nothing: a second process, or a replay,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import nan
 from types import MappingProxyType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ingest.announcement import Announced, read_announcement
 from ingest.catalogue import SIGNALS
 from ingest.instant import format_instant
 from ingest.observation import DeviceId, Observation, PatientId, SignalCode
-from ingest.payload import fhir, native, senml
+from ingest.payload import fhir, mapped, native, senml, sparkplug
 from ingest.payload.decoded import (
     Decoded,
     Kept,
@@ -27,9 +27,11 @@ from ingest.payload.decoded import (
     shortened,
     value_path,
 )
+from ingest.payload.sparkplug_births import NO_TABLE, Metric, Table
+from ingest.routes import NATIVE, Routes
 from ingest.screen import screen, screen_kept
 from ingest.settings import IngestSettings, ScreenSettings
-from ingest.topic import EXPECTED, Address, Kind, is_declared, is_device_id, parse_topic
+from ingest.topic import EXPECTED, Address, Kind, is_declared, is_device_id, is_name
 
 #: Format name → decoder.
 FORMATS: Mapping[str, Callable[[bytes], Decoded]] = MappingProxyType(
@@ -55,6 +57,40 @@ class Bindings(Protocol):
     def noise_std(self, device: str) -> Mapping[str, float]: ...
 
 
+class Tables(Protocol):
+    """What Sparkplug's births declared; `ingest.births`."""
+
+    def table(self, device: str, at: int) -> Table: ...
+    def next_table(self, device: str, at: int) -> Table | None: ...
+
+
+class NoTables:
+    """Nobody was ever born."""
+
+    def table(self, device: str, at: int) -> Table:
+        return NO_TABLE
+
+    def next_table(self, device: str, at: int) -> Table | None:
+        return None
+
+
+class Spoken(NamedTuple):
+    """What a Sparkplug message is besides its samples.
+
+    part: BIRTH, DATA or DEATH. session: bdSeq; seq: number in its edge node's count; −1 if not
+    said. born: a birth of this device was known. declared: the metrics that a birth names.
+    """
+
+    part: str
+    declared: Sequence[Metric]
+    session: int
+    seq: int
+    born: bool
+
+
+_NO_TABLES = NoTables()
+
+
 @dataclass(slots=True)
 class Reading:
     """What a message holds, whoever's it is.
@@ -62,7 +98,7 @@ class Reading:
     device: "" where the topic names none. measured: samples with their canonical values. kept:
     values of dates and intervals, likewise. telemetry: the message is one (a status or one of our
     own refusals is not). battery, contact, online, announced: what the device said of itself, None:
-    nothing.
+    nothing. spoken: of a Sparkplug message; dead: the devices whose death it says.
     """
 
     device: DeviceId
@@ -77,6 +113,8 @@ class Reading:
     contact: bool | None = None
     online: bool | None = None
     announced: Announced | None = None
+    spoken: Spoken | None = None
+    dead: Sequence[str] = ()
 
     @property
     def state_said(self) -> bool:
@@ -84,13 +122,19 @@ class Reading:
         return not (self.battery is self.contact is self.online is None)
 
 
-def read(topic: str, payload: bytes, received_at: int, settings: IngestSettings) -> Reading:
-    """Decode and screen one message. Never raises."""
-    address = parse_topic(topic)
+def read(
+    topic: str,
+    payload: bytes,
+    received_at: int,
+    settings: IngestSettings,
+    tables: Tables = _NO_TABLES,
+) -> Reading:
+    """Decode and screen one message, by the births that `tables` knows. Never raises."""
+    address = settings.routes.address(topic)
     if address is None:
         fault = Rejection(Reason.TOPIC_UNKNOWN, "topic", EXPECTED, shortened(topic))
         return Reading(DeviceId(""), True, [fault])
-    if address.kind is Kind.REFUSED:
+    if address.kind in (Kind.REFUSED, Kind.COMMAND):
         return Reading(address.device, False)
     fault_or_none = _address_fault(address, payload, settings)
     if fault_or_none is not None:
@@ -99,7 +143,46 @@ def read(topic: str, payload: bytes, received_at: int, settings: IngestSettings)
         return _read_status(address.device, payload)
     if address.kind is Kind.ANNOUNCE:
         return _read_announcement(address.device, payload)
-    return _screened(address.device, native.decode(payload), received_at, settings.screen)
+    if address.form == "sparkplug":
+        return _read_sparkplug(address, payload, received_at, settings.screen, tables)
+    if address.form == "mapped":
+        decoded = mapped.decode(payload, settings.routes.mappings[address.part])
+        return _read_mapped(address, decoded, received_at, settings.screen)
+    decoded = FORMATS[address.form](payload)
+    return _screened(address.device, decoded, received_at, settings.screen)
+
+
+def _read_mapped(
+    address: Address, decoded: Decoded, received_at: int, settings: ScreenSettings
+) -> Reading:
+    device, named = address.device, decoded.device
+    if not device:  # behind a gateway of which only the payload says which one it is
+        if named is None or not is_name(named):
+            expected = "the device's id: 1–64 of A–Z a–z 0–9 . _ -"
+            got = "none" if named is None else shortened(named)
+            lost = max(1, len(decoded.samples))
+            fault = Rejection(Reason.DEVICE_UNNAMED, "device", expected, got, samples=lost)
+            return Reading(DeviceId(""), True, [fault], surplus=decoded.surplus)
+        device = DeviceId(f"{address.gateway}/{named}")
+    return _screened(device, decoded, received_at, settings)
+
+
+def _read_sparkplug(
+    address: Address, payload: bytes, received_at: int, settings: ScreenSettings, tables: Tables
+) -> Reading:
+    device, part = address.device, address.part
+    table = tables.table(device, received_at)
+    understood = sparkplug.decode(payload, part, table)
+    if any(each.reason is Reason.ALIAS_UNKNOWN for each in understood.decoded.rejections):
+        later = tables.next_table(device, received_at)
+        if later is not None:
+            understood = sparkplug.decode(payload, part, later)
+    reading = _screened(device, understood.decoded, received_at, settings)
+    reading.telemetry = part != "DEATH" or bool(reading.rejections)
+    reading.spoken = Spoken(
+        part, understood.declared, understood.session, understood.seq, table is not NO_TABLE
+    )
+    return reading
 
 
 def bind(
@@ -147,25 +230,33 @@ def bind(
 
 
 def judge(
-    payload: bytes, form: str = "native", topic: str | None = None, now: int | None = None
+    payload: bytes,
+    form: str = "native",
+    topic: str | None = None,
+    now: int | None = None,
+    decode: Callable[[bytes], Decoded] | None = None,
+    routes: Routes = NATIVE,
 ) -> list[dict[str, object]]:
     """What the decoder makes of a payload: a line for each observation or refusal.
 
     Judges format, unit, range and the stamp's syntax; with `now` (ns UTC) the stamp's age too.
-    Never device or consent. Raises KeyError for an unknown form (see FORMATS).
+    Never device or consent. decode: instead of the form's own (FORMATS). Raises KeyError for a form
+    that is not there.
     """
-    decode = FORMATS[form]
+    decode = decode or FORMATS[form]
     device = None
     if topic is not None:
-        address = parse_topic(topic)
+        address = routes.address(topic)
         if address is None:
             fault = Rejection(Reason.TOPIC_UNKNOWN, "topic", EXPECTED, shortened(topic))
             return [_refusal_line(fault)]
-        if address.kind is not Kind.TELEMETRY:
+        if address.kind in (Kind.STATUS, Kind.ANNOUNCE):
             announced = address.kind is Kind.ANNOUNCE
             said = (_read_announcement if announced else _read_status)(address.device, payload)
             return [_refusal_line(each) for each in said.rejections]
-        device = address.device
+        if address.kind is not Kind.TELEMETRY:
+            return []
+        device = address.device or None
     reading = _screened(device, decode(payload), now, ScreenSettings())
     return [
         *(_observation_line(sample, value) for sample, value in reading.measured),
@@ -178,6 +269,10 @@ def _address_fault(address: Address, payload: bytes, settings: IngestSettings) -
     if not is_declared(address, settings.devices.gateways):
         expected = "a gateway that the configuration declares"
         return Rejection(Reason.GATEWAY_UNKNOWN, "topic", expected, str(address.gateway))
+    if address.form == "sparkplug" and address.device.split("/")[0] in settings.devices.gateways:
+        # Or else an edge node could speak for a device of a gateway with its group's name.
+        expected, got = "a group that is no declared gateway", str(address.device)
+        return Rejection(Reason.IDENTITY_MISMATCH, "topic", expected, shortened(got))
     if len(payload) > settings.payload_max_bytes:
         expected = f"at most {settings.payload_max_bytes} bytes"
         return Rejection(Reason.PAYLOAD_TOO_LARGE, "", expected, f"{len(payload)} bytes")

@@ -19,7 +19,7 @@ from ingest.observation import DeviceId, PatientId
 from ingest.payload.native import NOTHING_SAID, Said, decode_plain
 from ingest.registry import Registry
 from ingest.settings import IngestSettings
-from ingest.topic import Kind, is_declared, parse_topic
+from ingest.topic import Kind, is_declared
 
 _RANGES = {code: (signal.lower, signal.upper) for code, signal in SIGNALS.items()}
 _ROUTES_KEPT = 1 << 17
@@ -95,8 +95,8 @@ class PlainPath:
         return found
 
     def _route(self, topic: str) -> Route | None:
-        address = parse_topic(topic)
-        if address is None or address.kind is not Kind.TELEMETRY:
+        address = self._settings.routes.address(topic)
+        if address is None or address.kind is not Kind.TELEMETRY or address.form != "native":
             return None
         if not is_declared(address, self._settings.devices.gateways):
             return None

@@ -8,7 +8,7 @@ in the sums (table `expired`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -243,6 +243,15 @@ class Quarantine:
         `unkept`: never kept, for want of a basis."""
         with self._lock:
             return {name: self._total(name) for name in ("expired", "erased", "unkept")}
+
+    def devices_with(self, reason: str) -> Set[str]:
+        """Devices of which a message is here for this reason."""
+        found = self._rows(
+            "SELECT DISTINCT device FROM item JOIN message ON message.id = item.message "
+            "WHERE reason = ?",
+            (reason,),
+        )
+        return {row[0] for row in found}
 
     def expired(self) -> int:
         """How many messages went because of size or age."""

@@ -19,6 +19,7 @@ from types import MappingProxyType
 import apsw
 
 from ingest.binding import Binding, in_order
+from ingest.births import Births
 from ingest.database import open_database, rows
 from ingest.observation import Bound, Command, DeviceId, PatientId
 from ingest.payload.decoded import Reason
@@ -26,9 +27,9 @@ from ingest.registry_commands import binding_command, device_command, outbox, pu
 from ingest.registry_content import TABLES, Content, Settled, load
 from ingest.registry_file import Enrolment
 from ingest.settings import DeviceSettings
+from ingest.topic import DEVICE_ID
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_DEVICE = re.compile(r"([A-Za-z0-9._-]{1,64}/)?[A-Za-z0-9._-]{1,64}")
 _LABEL_LENGTH = 200
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # base32, lower case
 
@@ -44,19 +45,21 @@ class RegistryRefused(Exception):
 
 def checked_device(device: str) -> DeviceId:
     """The id, well-formed. Raises RegistryRefused."""
-    if not _DEVICE.fullmatch(device):
+    if not DEVICE_ID.fullmatch(device):
         raise RegistryRefused(device, "a device id is 1–64 of A–Z a–z 0–9 . _ -")
     return DeviceId(device)
 
 
 class Registry:
-    """Safe to use from several threads. `now` gives ns UTC."""
+    """Safe to use from several threads. `now` gives ns UTC. births: of Sparkplug's devices, for the
+    thread that decides on messages."""
 
     def __init__(self, path: Path, settings: DeviceSettings, now: Callable[[], int]) -> None:
         self.settings = settings
         self._now = now
         self._lock = RLock()
         self._connection = open_database(path, TABLES)
+        self.births = Births(path)
         self._version = -1
         self._content = Content(settings.ambiguous_ns, settings.require_basis)
         self.refresh()
@@ -218,6 +221,7 @@ class Registry:
             self._connection.execute("DELETE FROM outbox WHERE id <= ?", (up_to,))
 
     def close(self) -> None:
+        self.births.close()
         with self._lock:
             self._connection.close()
 

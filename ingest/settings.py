@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from ingest.instant import DAY, MINUTE
+from ingest.routes import NATIVE, Routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +124,5 @@ class IngestSettings:
     publish_refusals: bool = False
     #: Journal seconds that pass in one second of wall time; other than 1 only in the demo.
     speed: float = 1.0
+    #: Which topics are understood, and the format that each speaks.
+    routes: Routes = NATIVE

@@ -17,11 +17,12 @@ from time import monotonic
 import apsw
 import msgspec
 
-from ingest.decide import Decided, Decider, Decision
+from ingest.decide import Decided, Decider, Decision, replay_quarantined
 from ingest.frames import Delivery
 from ingest.journal.protocol import Journal, JournalFull
 from ingest.mqtt import Subscriber
 from ingest.quarantine import Quarantine, RefusedMessage
+from ingest.rebirth import Rebirths, waiting_for
 from ingest.registry import Registry
 from ingest.settings import IngestSettings
 from ingest.tail import TailEvent, TailWriter
@@ -70,7 +71,9 @@ class Writer:
         self._subscriber = subscriber
         self._journal = journal
         self._decider = Decider(registry, settings, journal.partitions)
+        self._registry = registry
         self._quarantine = quarantine
+        self._rebirths = Rebirths(subscriber.publish)
         self._tail = tail
         self._counters = counters
         self._stopping = Event()
@@ -123,7 +126,16 @@ class Writer:
             if group[0].records:
                 self._journal.append("observations", group[0].records)
 
-        if all(self._persist(step) for step in (decide_all, keep_refused, journal)):
+        def use_what_waited() -> None:
+            waiting = waiting_for(group[0].explained, self._quarantine)
+            if waiting:
+                replay_quarantined(
+                    self._quarantine, self._registry, self._journal, self._settings, waiting
+                )
+
+        if all(
+            self._persist(step) for step in (decide_all, keep_refused, journal, use_what_waited)
+        ):
             self._subscriber.acknowledge(deliveries)
             self._count(group[0])
             self._tell(deliveries, group[0])
@@ -160,7 +172,9 @@ class Writer:
                 counters.refused[rejection.reason] += rejection.samples
 
     def _tell(self, deliveries: Sequence[Delivery], decided: Decided) -> None:
-        """Whoever tails, and the device's engineer where configured."""
+        """Edge nodes whose birth is missing, whoever tails, and the device's engineer where
+        configured."""
+        self._rebirths.ask(decided.explained)
         if self._settings.publish_refusals:
             for _, decision in decided.explained:
                 self._publish(decision)

@@ -15,6 +15,7 @@ from platformdirs import user_data_path
 from pydantic import BaseModel, Field, model_validator
 
 from ingest.instant import DAY, MINUTE
+from ingest.routes import NATIVE, Routes
 from ingest.settings import (
     DeviceSettings,
     IngestSettings,
@@ -23,6 +24,7 @@ from ingest.settings import (
     ScreenSettings,
     TlsSettings,
 )
+from twin.config_mapping import MappingTable, TopicTable
 from twin.config_purpose import PurposeTable
 from twin.config_table import STRICT
 from twin.config_values import (
@@ -165,9 +167,32 @@ class IngestTable(_Table):
     """How long messages are collected for one commit."""
     commit_messages: Annotated[int, Field(ge=1, le=100_000)] = 5_000
     """Most messages in one commit."""
+    topics: list[TopicTable] = []
+    """Topics of the fleet's own on which devices speak a known format; subscribed to by
+    themselves. Ours need no declaration, Sparkplug only `spBv1.0/#` among the filters."""
+    mapping: list[MappingTable] = []
+    """Devices that speak a JSON of their own; their topics are subscribed to by themselves."""
+    mapping_files: Annotated[list[FileName], Field(examples=[["mappings"]])] = []
+    """Files with more such tables `[[mapping]]`, or folders of files."""
     publish_refusals: bool = False
     """Publish each refusal (reason, path, expected; never the payload) on
     twin/v1/<device>/refused, for the device's engineer."""
+
+    @model_validator(mode="after")
+    def _named_once(self) -> Self:
+        names = [each.name for each in self.mapping]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise refusal("a name of its own", f"mapping.{index}.name", f'"{name}"')
+        return self
+
+    def routes(self) -> Routes:
+        """Which topics are understood, and the format that each speaks."""
+        if not self.topics and not self.mapping:
+            return NATIVE
+        return Routes(
+            [each.template() for each in self.topics], [each.rule() for each in self.mapping]
+        )
 
 
 class JournalTable(_Table):
@@ -361,8 +386,9 @@ class Config(_Table):
 
     def ingest_settings(self, speed: float = 1.0) -> IngestSettings:
         """What ingest is told; speed: journal seconds in a second, other than 1 in the demo."""
+        routes = self.ingest.routes()
         return IngestSettings(
-            self._mqtt(),
+            self._mqtt(routes),
             ScreenSettings(
                 round(self.screen.future_minutes * MINUTE), round(self.screen.ancient_days * DAY)
             ),
@@ -384,9 +410,10 @@ class Config(_Table):
             self.ingest.commit_messages,
             self.ingest.publish_refusals,
             speed,
+            routes,
         )
 
-    def _mqtt(self) -> MqttSettings:
+    def _mqtt(self, routes: Routes) -> MqttSettings:
         mqtt, tls = self.mqtt, self.mqtt.tls
         return MqttSettings(
             mqtt.host,
@@ -399,7 +426,7 @@ class Config(_Table):
             mqtt.keepalive_s,
             mqtt.session_expiry_s,
             mqtt.receive_maximum,
-            tuple(mqtt.filters),
+            tuple(dict.fromkeys([*mqtt.filters, *routes.filters])),
             mqtt.reconnect_max_s,
             shared_group=mqtt.shared_group,
             reader=mqtt.reader,

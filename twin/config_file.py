@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from twin.config import Config
+from twin.config_mapping import MappingFile, MappingTable
 from twin.config_words import expected_of, table_of
 from twin.toml_lines import Key, key_lines
 
@@ -54,11 +55,34 @@ def read_config(path: Path, environment: Mapping[str, str] = os.environ) -> Conf
     content, document = _document(path)
     from_environment = _put_secrets(document, environment)
     try:
-        return Config.model_validate(document, context={"folder": path.absolute().parent})
+        config = Config.model_validate(document, context={"folder": path.absolute().parent})
     except ValidationError as invalid:
-        errors = _errors(path, content, from_environment, invalid.errors(include_url=False))
-        first, *others = sorted(errors, key=lambda each: each.line)
-        raise ConfigError(path, first.line, first.key, first.expected, first.got, others) from None
+        raise _refused(path, content, from_environment, invalid) from None
+    return _with_mappings(config, path)
+
+
+def read_mappings(path: Path) -> list[MappingTable]:
+    """The mappings of a file of its own, or of all .toml files of a folder. Raises ConfigError."""
+    if path.is_dir():
+        return [each for file in sorted(path.glob("*.toml")) for each in read_mappings(file)]
+    content, document = _document(path)
+    try:
+        return MappingFile.model_validate(document).mapping
+    except ValidationError as invalid:
+        raise _refused(path, content, {}, invalid, ("ingest",)) from None
+
+
+def _with_mappings(config: Config, path: Path) -> Config:
+    """The mappings of files put beside those of the configuration itself."""
+    mapping = list(config.ingest.mapping)
+    for file in config.ingest.mapping_files:
+        for each in read_mappings(file):
+            if each.name in {known.name for known in mapping}:
+                got = f'"{each.name}" again'
+                raise ConfigError(file, 0, "mapping.name", "a name of its own", got)
+            mapping.append(each)
+    ingest = config.ingest.model_copy(update={"mapping": mapping})
+    return config.model_copy(update={"ingest": ingest})
 
 
 def _document(path: Path) -> tuple[str, dict[str, Any]]:
@@ -94,15 +118,34 @@ def _put_secrets(document: dict[str, Any], environment: Mapping[str, str]) -> di
     return put
 
 
+def _refused(
+    path: Path,
+    content: str,
+    from_environment: Mapping[Key, str],
+    invalid: ValidationError,
+    place: Key = (),
+) -> ConfigError:
+    """The first error by its line, with the others; place: the table of its keys."""
+    found = invalid.errors(include_url=False)
+    errors = _errors(path, content, from_environment, found, place)
+    first, *others = sorted(errors, key=lambda each: each.line)
+    return ConfigError(path, first.line, first.key, first.expected, first.got, others)
+
+
 def _errors(
-    path: Path, content: str, from_environment: Mapping[Key, str], found: Sequence[ErrorDetails]
+    path: Path,
+    content: str,
+    from_environment: Mapping[Key, str],
+    found: Sequence[ErrorDetails],
+    place: Key,
 ) -> Iterator[ConfigError]:
     lines = key_lines(content)
     for each in found:
         context = each.get("ctx", {})
-        own = tuple(k for k in str(context.get("key", "")).split(".") if k)
-        key: Key = (*each["loc"], *own)
-        expected, got = _wording(key, each, context)
+        own = [k for k in str(context.get("key", "")).split(".") if k]
+        within: Key = tuple(int(k) if k.isdigit() else k for k in own)
+        key: Key = (*each["loc"], *within)
+        expected, got = _wording((*place, *key), each, context)
         variable = from_environment.get(key)
         name = _dotted(key) + (f" (from {variable})" if variable else "")
         yield ConfigError(path, 0 if variable else _line(lines, key), name, expected, got)

@@ -26,8 +26,8 @@ _UNITS = {
 def table_of(key: Key) -> type[BaseModel] | None:
     """The declaration of a table, () being the whole file; None: no table."""
     table: type[BaseModel] = Config
-    for name in key:
-        field = table.model_fields.get(str(name))
+    for name in (each for each in key if isinstance(each, str)):
+        field = table.model_fields.get(name)
         inner = None if field is None else as_table(field)
         if inner is None:
             return None
@@ -36,9 +36,16 @@ def table_of(key: Key) -> type[BaseModel] | None:
 
 
 def as_table(field: FieldInfo) -> type[BaseModel] | None:
-    """The table that a key is, or None if it is a value."""
+    """The table that a key is, or each of a list of tables; None if it is a value."""
     kind = _without_none(field.annotation)
+    if is_list(field):
+        kind = get_args(kind)[0]
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def is_list(field: FieldInfo) -> bool:
+    """Whether a key is a list, of tables or of values."""
+    return get_origin(_without_none(field.annotation)) is list
 
 
 def unit_of(name: str) -> str:
@@ -71,6 +78,10 @@ def kind_in_words(kind: Any, metadata: Sequence[Any], unit: str = "") -> str:
         return f"{least}, each of it {kind_in_words(get_args(kind)[0], [])}"
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return "a table"
+    if get_origin(kind) in (Union, UnionType):
+        return " or ".join(kind_in_words(each, []) for each in get_args(kind))
+    if get_origin(kind) is dict:
+        return "a table of texts"
     words = {bool: "true or false", int: "a whole number", float: "a number"}
     if kind in words:
         return words[kind] + (f" of {unit}" if unit else "") + _bounds(metadata)
@@ -78,7 +89,7 @@ def kind_in_words(kind: Any, metadata: Sequence[Any], unit: str = "") -> str:
 
 
 def _without_none(kind: Any) -> Any:
-    if get_origin(kind) in (Union, UnionType):
+    if get_origin(kind) in (Union, UnionType) and NoneType in get_args(kind):
         return next(each for each in get_args(kind) if each is not NoneType)
     return kind
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from twin.config import Config
-from twin.config_words import as_table, expected_of
+from twin.config_words import as_table, expected_of, is_list
 
 _HEAD = """\
 # Configuration of `twin run`. Every key is optional; what stands here, commented out, is the
@@ -43,6 +43,9 @@ def toml_value(value: object) -> str:
     """A value as TOML writes it."""
     if isinstance(value, Path):
         value = str(value)
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{json.dumps(k)} = {toml_value(v)}" for k, v in value.items())
+        return f"{{ {pairs} }}" if pairs else "{}"
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -54,10 +57,12 @@ def _table(table: type[BaseModel], place: tuple[str, ...]) -> Iterator[str]:
     for name, inner in tables.items():
         if inner is not None:
             field = table.model_fields[name]
-            optional = "#" if field.default is None else ""
+            several = is_list(field)
+            optional = "#" if field.default is None or several or field.is_required() else ""
             yield ""
             yield from _comment(inner.__doc__ or "")
-            yield f"{optional}[{'.'.join((*place, name))}]"
+            header = f"[{'.'.join((*place, name))}]"
+            yield f"{optional}[{header}]" if several else f"{optional}{header}"
             yield from _table(inner, (*place, name))
 
 
@@ -75,7 +80,7 @@ def _key(name: str, field: FieldInfo, key: tuple[str, ...]) -> Iterator[str]:
 
 
 def _has_no_default(field: FieldInfo) -> bool:
-    return field.default is None or field.default_factory is not None
+    return field.default is None or field.default_factory is not None or field.is_required()
 
 
 def _default(field: FieldInfo) -> object:

@@ -72,7 +72,13 @@ class _Scan:
 
     def _header(self) -> Key:
         several = self._take("[")
-        key = self._note((), "]")
+        names = self._note((), "]")
+        key: Key = ()
+        for place, name in enumerate(names, 1):
+            key = (*key, name)
+            if place < len(names) and key in self._tables:
+                key = (*key, self._tables[key])
+        self.lines.setdefault(key, self.lines.get(names, 1))
         if several:
             self._take("]")
             self._tables[key] = self._tables.get(key, -1) + 1

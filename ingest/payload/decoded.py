@@ -56,6 +56,7 @@ class Reason(StrEnum):
     STATUS_UNREADABLE = "status_unreadable"
     ANNOUNCEMENT_UNREADABLE = "announcement_unreadable"
     ALIAS_UNKNOWN = "alias_unknown"
+    DEVICE_UNNAMED = "device_unnamed"
     NOT_SUPPORTED = "not_supported"
 
 

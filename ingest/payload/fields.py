@@ -37,13 +37,13 @@ def stamp_of_text(text: str) -> int:
             stamp = (_moment(text) - _EPOCH) // _MICROSECOND * 1000
         except ValueError:
             return _stamp_of_any(text)
-        return stamp if -MAX_STAMP <= stamp <= MAX_STAMP else _within(stamp)
+        return stamp if -MAX_STAMP <= stamp <= MAX_STAMP else within(stamp)
     return _stamp_of_any(text)
 
 
 def _stamp_of_any(text: str) -> int:
     try:
-        return _within(parse_instant(text))
+        return within(parse_instant(text))
     except OverflowError:
         raise ValueError(_OUTSIDE) from None
     except ValueError:
@@ -62,10 +62,11 @@ def _is_instant(text: str) -> bool:
 
 def stamp_of_milliseconds(milliseconds: int) -> int:
     """ns UTC of an epoch in ms. Raises ValueError outside int64 ns."""
-    return _within(milliseconds * MILLISECOND)
+    return within(milliseconds * MILLISECOND)
 
 
-def _within(stamp: int) -> int:
+def within(stamp: int) -> int:
+    """The stamp. Raises ValueError outside int64 ns."""
     if not -MAX_STAMP <= stamp <= MAX_STAMP:
         raise ValueError(_OUTSIDE)
     return stamp

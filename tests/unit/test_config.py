@@ -197,7 +197,9 @@ def test_example_with_every_key_uncommented_is_accepted(tmp_path: Path) -> None:
 
     config = accepted(tmp_path, uncommented)
 
-    names = {".".join(map(str, key)) for key in key_lines(uncommented)}
+    names = {
+        ".".join(part for part in key if isinstance(part, str)) for key in key_lines(uncommented)
+    }
     assert set(KEYS) <= names
     told = {"username": "twin", "password": "secret", "shared_group": "ingest"}
     assert config.mqtt == Config().mqtt.model_copy(update=told | {"tls": config.mqtt.tls})

@@ -86,7 +86,12 @@ def _config(options: DemoOptions, folder: Path, broker: BrokerAddress) -> Config
     return Config.model_validate(
         {
             "data_dir": folder,
-            "mqtt": {"host": broker.host, "port": broker.port, "protocol": broker.protocol},
+            "mqtt": {
+                "host": broker.host,
+                "port": broker.port,
+                "protocol": broker.protocol,
+                "filters": ["twin/v1/#", "spBv1.0/#"],
+            },
             "devices": {"unknown": "register", "register_at_most": 1_000},
             "care": {"port": options.port, "simulated": True},
         }

@@ -61,7 +61,7 @@ def reasons(topic: str, payload: bytes, received_at: int = NOW) -> list[Reason]:
 def test_a_topic_of_the_grammar_names_its_device(
     topic: str, device: str, gateway: str | None, kind: Kind
 ) -> None:
-    assert parse_topic(topic) == (device, gateway, kind)
+    assert parse_topic(topic) == (device, gateway, kind, "native", "")
 
 
 @pytest.mark.parametrize(

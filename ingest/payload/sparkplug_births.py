@@ -1,0 +1,41 @@
+"""What a Sparkplug birth declares of its metrics: the table by which later data is understood."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
+
+
+class Metric(NamedTuple):
+    """A metric as its birth declared it; alias and unit None, datatype 0: not said."""
+
+    name: str
+    alias: int | None
+    datatype: int
+    unit: str | None
+
+
+class Table(NamedTuple):
+    """A birth, ready to be asked."""
+
+    by_alias: Mapping[int, Metric]
+    by_name: Mapping[str, Metric]
+
+
+NO_TABLE = Table(MappingProxyType({}), MappingProxyType({}))
+
+
+def table_of(metrics: Sequence[Metric]) -> Table:
+    """An alias that was given to two names means neither."""
+    by_alias: dict[int, Metric] = {}
+    twice = set()
+    for metric in metrics:
+        if metric.alias is None:
+            continue
+        known = by_alias.setdefault(metric.alias, metric)
+        if known.name != metric.name:
+            twice.add(metric.alias)
+    for alias in twice:
+        del by_alias[alias]
+    return Table(by_alias, {metric.name: metric for metric in metrics})
