@@ -209,7 +209,7 @@ class _Reading:
         if quality != quality or 0 <= quality <= 1:
             paths = _paths(index, own_unit, own_time)
             self.samples.append(
-                Sample(meaning or known.name, value, unit, stamp, quality, index, paths)
+                Sample(meaning or known.name, value, unit, stamp, quality, at=paths)
             )
         else:
             path = f"metrics[{index}].properties.Quality"
