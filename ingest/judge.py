@@ -16,7 +16,7 @@ from ingest.announcement import Announced, read_announcement
 from ingest.catalogue import SIGNALS
 from ingest.instant import format_instant
 from ingest.observation import DeviceId, Observation, PatientId, SignalCode
-from ingest.payload import fhir, mapped, native, senml, sparkplug
+from ingest.payload import fhir, ieee1752, mapped, native, senml, sparkplug
 from ingest.payload.decoded import (
     Decoded,
     Kept,
@@ -39,6 +39,7 @@ FORMATS: Mapping[str, Callable[[bytes], Decoded]] = MappingProxyType(
         "native": native.decode,
         "senml": senml.decode_json,
         "senml-cbor": senml.decode_cbor,
+        "ieee1752": ieee1752.decode,
         "fhir": fhir.decode,
     }
 )
@@ -423,6 +424,8 @@ def _kept_line(kept: Kept, value: float) -> dict[str, object]:
     }
     if kept.precision:
         line["precision"] = kept.precision
+    if kept.part_of_day:
+        line["part_of_day"] = kept.part_of_day
     if kept.start or kept.end or kept.statistic:
         line |= {
             "statistic": kept.statistic,

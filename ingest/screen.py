@@ -47,7 +47,7 @@ def screen_kept(kept: Kept, received_at: int | None, settings: ScreenSettings) -
         value: float | Rejection = kept.value
     elif signal is not None and kept.statistic in _SPREADS:
         value = _spread(signal, sample, _SPREADS[kept.statistic])
-    elif signal is not None and signal.unit == "{steps}" and kept.start:
+    elif signal is not None and signal.unit == "{steps}":
         total = to_canonical(signal, kept.value, kept.unit)
         value = _canonical(sample) if total is None or total < 0 else total
     else:

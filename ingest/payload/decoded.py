@@ -138,6 +138,7 @@ class Kept(msgspec.Struct, frozen=True, gc=False):
     end: str = ""
     statistic: str | None = None
     denominator: str = ""
+    part_of_day: str = ""
     stamp: int | None = None
 
 

@@ -29,7 +29,7 @@ from ingest.payload.fhir_sampled import sampled
 from ingest.payload.fhir_value import Quantity, quantity
 from ingest.payload.json_text import JsonObject, keys_twice, parse
 from ingest.payload.loinc import SIGNAL_OF, SYSTEM
-from ingest.payload.moments import Moment, moment
+from ingest.payload.moments import Moment, When, moment, place
 
 Resource = Mapping[str, object]
 
@@ -78,24 +78,6 @@ def decode(payload: bytes) -> Decoded:
             Rejection(Reason.SCHEMA_UNKNOWN, "resourceType", "Observation or Bundle", shown(kind))
         )
     return Decoded(reading.samples, reading.rejections, reading.surplus, kept=reading.kept)
-
-
-@dataclass(frozen=True, slots=True)
-class _When:
-    """The effective time: an instant or date (at), or a Period."""
-
-    path: str
-    at: Moment | None = None
-    start: Moment | None = None
-    end: Moment | None = None
-
-    @property
-    def stamp(self) -> int | None:
-        """ns UTC, if it is an instant; a Period of no length is one."""
-        if self.at is not None:
-            return self.at.stamp
-        same = self.start is not None and self.end is not None and self.start == self.end
-        return self.end.stamp if self.end is not None and same else None
 
 
 @dataclass(slots=True)
@@ -204,7 +186,7 @@ class _Reading:
                 self.read(resource, f"{path}contained[{i}].")
 
     def _take(
-        self, holder: Resource, path: str, signal: str, when: _When, device: str | None
+        self, holder: Resource, path: str, signal: str, when: When, device: str | None
     ) -> None:
         key = _value_key(holder, path, signal)
         if key == "valueSampledData":
@@ -228,21 +210,16 @@ class _Reading:
                 signal,
             )
 
-    def _add(self, signal: str, quantity: Quantity, when: _When, device: str | None) -> None:
+    def _add(self, signal: str, quantity: Quantity, when: When, device: str | None) -> None:
         at = Paths(quantity.path, quantity.unit_path, when.path, device)
-        stamp = when.stamp
-        if stamp is not None:
-            self.samples.append(Sample(signal, quantity.value, quantity.unit, stamp, at=at))
-        elif when.at is not None:
-            text, precision = when.at.text, when.at.precision
-            self.kept.append(
-                Kept(signal, quantity.value, quantity.unit, at, text, precision=precision)
-            )
+        placed = place(signal, quantity.value, quantity.unit, at, when)
+        if isinstance(placed, Sample):
+            self.samples.append(placed)
         else:
-            self.kept.append(_over_period(signal, quantity, at, when))
+            self.kept.append(placed)
 
     def _take_sampled(
-        self, said: object, path: str, signal: str, when: _When, device: str | None
+        self, said: object, path: str, signal: str, when: When, device: str | None
     ) -> None:
         first = when.at or when.start
         if first is None or first.stamp is None:
@@ -256,22 +233,6 @@ class _Reading:
         samples, rejections = sampled(said, path, signal, first.stamp, when.path, device)
         self.samples += samples
         self.rejections += rejections
-
-
-def _over_period(signal: str, quantity: Quantity, at: Paths, when: _When) -> Kept:
-    start, end = when.start, when.end
-    last = end or start
-    return Kept(
-        signal,
-        quantity.value,
-        quantity.unit,
-        at,
-        last.text if last else "",
-        precision=(end.precision if end else "") or (start.precision if start else ""),
-        start=start.text if start else "",
-        end=end.text if end else "",
-        stamp=end.stamp if end else None,
-    )
 
 
 def _count(observation: Resource) -> int:
@@ -348,7 +309,7 @@ def _device(observation: Resource) -> str | None:
     return None
 
 
-def _when(observation: Resource, path: str) -> _When:
+def _when(observation: Resource, path: str) -> When:
     said = _EFFECTIVE.intersection(observation)
     if not said:
         expected = "effectiveDateTime, effectiveInstant or effectivePeriod"
@@ -363,7 +324,7 @@ def _when(observation: Resource, path: str) -> _When:
         expected = "effectiveDateTime, effectiveInstant or effectivePeriod"
         raise Unusable(Reason.NOT_SUPPORTED, path, expected, shown(value))
     if key != "effectivePeriod":
-        return _When(path, moment(value, path, partial=key == "effectiveDateTime"))
+        return When(path, moment(value, path, partial=key == "effectiveDateTime"))
     if not isinstance(value, dict):
         raise Unusable(Reason.TIME_UNREADABLE, path, "a Period", shown(value))
     start, end = (
@@ -374,7 +335,7 @@ def _when(observation: Resource, path: str) -> _When:
         raise Unusable(Reason.TIME_MISSING, path, "a start or an end")
     if start is not None and end is not None and _after(start, end):
         raise Unusable(Reason.TIME_UNREADABLE, path, "a start before the end", start.text)
-    return _When(path, None, start, end)
+    return When(path, None, start, end)
 
 
 def _after(start: Moment, end: Moment) -> bool:

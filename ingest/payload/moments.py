@@ -1,4 +1,4 @@
-"""Dates and times as FHIR and IEEE 1752 write them: an instant, or a date that is none.
+"""Dates, times and intervals as FHIR and IEEE 1752 write them, and what a value at one is.
 
 Both take RFC 3339: a time has seconds and a zone. FHIR also allows a year, a month or a day alone.
 """
@@ -6,12 +6,13 @@ Both take RFC 3339: a time has seconds and a zone. FHIR also allows a year, a mo
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from typing import NamedTuple
 
 from ingest.instant import format_instant
-from ingest.payload.decoded import Reason, Unusable, shown
+from ingest.payload.decoded import Kept, Paths, Reason, Sample, Unusable, shown
 from ingest.payload.fields import stamp_of_text
 
 _CLOCK = r"([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?"
@@ -46,6 +47,60 @@ def moment(said: object, path: str, partial: bool = False) -> Moment:
             raise Unusable(Reason.TIME_WITHOUT_ZONE, path, expected, shown(said))
         raise Unusable(Reason.TIME_UNREADABLE, path, expected, shown(said))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """When a value holds: at an instant or date (at), or over an interval. path: where it is said.
+
+    part_of_day: which part of the date is meant, "" none.
+    """
+
+    path: str
+    at: Moment | None = None
+    start: Moment | None = None
+    end: Moment | None = None
+    part_of_day: str = ""
+
+    @property
+    def stamp(self) -> int | None:
+        """ns UTC, if it is an instant; an interval of no length is one."""
+        if self.at is not None:
+            return self.at.stamp
+        if self.end is None or self.start is None or self.start.stamp != self.end.stamp:
+            return None
+        return self.end.stamp
+
+
+def place(
+    signal: str,
+    value: float,
+    unit: str | None,
+    at: Paths,
+    when: When,
+    statistic: str | None = None,
+    denominator: str = "",
+) -> Sample | Kept:
+    """A sample, if it is a value at an instant; else what is kept of it."""
+    stamp = when.stamp
+    if stamp is not None and statistic is None:
+        return Sample(signal, value, unit, stamp, at=at)
+    last = when.at or when.end or when.start
+    precisions = (each.precision for each in (when.at, when.end, when.start) if each is not None)
+    return Kept(
+        signal,
+        value,
+        unit,
+        at,
+        last.text if last is not None else "",
+        "part_of_day" if when.part_of_day else next(filter(None, precisions), ""),
+        when.start.text if when.start is not None else "",
+        when.end.text if when.end is not None else "",
+        statistic,
+        denominator,
+        when.part_of_day,
+        (when.at or when.end or Moment("", None, "")).stamp,
+    )
 
 
 @lru_cache(maxsize=1 << 12)

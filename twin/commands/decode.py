@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ingest.payload.decoded import Decoded
     from ingest.routes import Routes
 
-Format = Literal["native", "senml", "senml-cbor", "fhir", "sparkplug", "mapped"]
+Format = Literal["native", "senml", "senml-cbor", "sparkplug", "ieee1752", "fhir", "mapped"]
 
 
 def decode_payloads(
