@@ -295,7 +295,9 @@ class Quarantine(Protocol):
     def by_device(self) -> Mapping[str, Mapping[str, int]]:
         """Refusals by device id and reason."""
 
-    def items(self, limit: int, reason: str | None = None) -> Sequence[Refused]:
+    def items(
+        self, limit: int, reason: str | None = None, device: str | None = None
+    ) -> Sequence[Refused]:
         """The newest first."""
 
 

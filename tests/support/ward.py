@@ -193,5 +193,11 @@ class MemoryQuarantine:
             of[item.reason] = of.get(item.reason, 0) + item.count
         return counts
 
-    def items(self, limit: int, reason: str | None = None) -> Sequence[Refused]:
-        return [item for item in self.refused if reason in (None, item.reason)][:limit]
+    def items(
+        self, limit: int, reason: str | None = None, device: str | None = None
+    ) -> Sequence[Refused]:
+        return [
+            item
+            for item in self.refused
+            if reason in (None, item.reason) and device in (None, item.device)
+        ][:limit]

@@ -10,9 +10,20 @@ from starlette.middleware import Middleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from ingest.onboarding import Onboarding
 from twin.care import alarm_views, problem, sign_in, views
 from twin.care.access import Access, Guard
-from twin.care.api import alarms, bodies, devices, entries, operations, patients, signals, stream
+from twin.care.api import (
+    alarms,
+    bodies,
+    devices,
+    entries,
+    operations,
+    patients,
+    signals,
+    stream,
+)
+from twin.care.api import onboarding as onboarding_api
 from twin.care.feed import Feed
 from twin.care.names import Names
 from twin.care.parts import Parts
@@ -38,6 +49,7 @@ def create_app(
     quarantine: Quarantine,
     health: Callable[[], Health] = Health,
     metrics: Metrics = tuple,
+    onboarding: Onboarding | None = None,
 ) -> FastAPI:
     """The page and its API. It starts the feed with itself and stops it at its end.
 
@@ -74,15 +86,17 @@ def create_app(
         access,
         Names(),
         feed.commands,
+        onboarding,
     )
     app.mount("/static", _Static(directory=STATIC), name="static")
     problem.install(app)
-    bodies.describe(app, (*bodies.BODIES, *alarms.BODIES, *entries.BODIES))
+    bodies.describe(app, (*bodies.BODIES, *alarms.BODIES, *entries.BODIES, *onboarding_api.BODIES))
     for part in (
         operations,
         patients,
         signals,
         devices,
+        onboarding_api,
         alarms,
         stream,
         views,

@@ -8,6 +8,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from ingest.onboarding import Onboarding
 from twin.care.access import Access
 from twin.care.commands import Commands
 from twin.care.feed import Feed
@@ -30,6 +31,8 @@ class Parts:
     access: Access
     names: Names
     commands: Commands
+    #: Where devices are registered and approved; None: not by this process.
+    onboarding: Onboarding | None = None
 
 
 def _parts(request: Request) -> Parts:

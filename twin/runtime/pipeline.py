@@ -8,6 +8,7 @@ from functools import partial
 from importlib.metadata import version
 
 from ingest.instant import DAY
+from ingest.onboarding import Onboarding
 from twin.care.app import create_app
 from twin.care.feed import Feed
 from twin.care.server import PageServer
@@ -115,6 +116,12 @@ class Pipeline:
             parts.quarantine,
             lambda: health(parts, feed.alive),
             lambda: metrics(parts),
+            Onboarding(
+                parts.registry,
+                parts.quarantine,
+                parts.journal,
+                self.config.ingest_settings(self.clock.speed),
+            ),
         )
         page = PageServer(app, care.host, care.port, certificate=care.certificate, key=care.key)
         page.start()

@@ -139,18 +139,39 @@ class LedgerBody(msgspec.Struct, frozen=True):
 
 
 class DeviceBody(msgspec.Struct, frozen=True):
-    """A device, the patient it is bound to now (or null), and its ledger."""
+    """A device, the patient it is bound to now (or null), its ledger, and what is registered of it:
+    model, the model's regulatory status (ce, wellness, research), retired: since when."""
 
     id: str
     patient: str | None
     last_received: str | None
     ledger: LedgerBody
+    model: str | None = None
+    regulatory: str | None = None
+    firmware: str | None = None
+    serial: str | None = None
+    retired: str | None = None
+
+
+class PendingBody(msgspec.Struct, frozen=True):
+    """A device that nobody registered: on which topic it was heard, from when to when, how many
+    messages wait in quarantine, and what it announced (null: nothing)."""
+
+    id: str
+    topic: str
+    since: str
+    last: str
+    messages: int
+    model: str | None
+    firmware: str | None
+    serial: str | None
 
 
 class DevicesBody(msgspec.Struct, frozen=True):
-    """Every device that is bound, was heard, or was refused."""
+    """Every device that is registered, was heard, or was refused; pending: those to be approved."""
 
     devices: Sequence[DeviceBody]
+    pending: Sequence[PendingBody] = ()
 
 
 class RefusedBody(msgspec.Struct, frozen=True):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
 from fastapi import APIRouter, Query, Response
 
 from ingest.instant import format_instant
+from ingest.observation import Refused
 from twin.care.api.bodies import (
     DeviceBody,
     DevicesBody,
     LedgerBody,
+    PendingBody,
     QuarantineBody,
     RefusedBody,
     answer,
@@ -28,7 +31,7 @@ MOST_ITEMS = 1_000
 @router.get("/devices", responses=answers(DevicesBody))
 def devices(parts: PartsOf) -> Response:
     """Each device's ledger; the differences between its columns are zero or explained."""
-    return answer(DevicesBody(ledgers(parts)))
+    return answer(DevicesBody(ledgers(parts), pending(parts)))
 
 
 @router.get("/quarantine", responses=answers(QuarantineBody))
@@ -56,28 +59,63 @@ def ledgers(parts: Parts) -> list[DeviceBody]:
         in_store = None if stored is None else stored.get(device, 0)
         ledger = _ledger(account, dict(refused.get(device, {})), in_store)
         at = format_instant(received) if received else None
-        made.append(DeviceBody(device, bound.get(device), at, ledger))
+        made.append(_with_registered(DeviceBody(device, bound.get(device), at, ledger), parts))
     return made
+
+
+def pending(parts: Parts) -> list[PendingBody]:
+    """Devices that wait to be approved, by id."""
+    return [
+        PendingBody(
+            each.device,
+            each.topic,
+            format_instant(each.since),
+            format_instant(each.last_at),
+            each.messages,
+            each.model or None,
+            each.firmware or None,
+            each.serial or None,
+        )
+        for each in (parts.onboarding.pending() if parts.onboarding is not None else ())
+    ]
+
+
+def _with_registered(body: DeviceBody, parts: Parts) -> DeviceBody:
+    content = None if parts.onboarding is None else parts.onboarding.registry.content
+    device = None if content is None else content.devices.get(body.id)
+    if content is None or device is None:
+        return body
+    model = content.models.get(device.model)
+    return msgspec.structs.replace(
+        body,
+        model=device.model or None,
+        regulatory=None if model is None else model.regulatory,
+        firmware=device.firmware or None,
+        serial=device.serial or None,
+        retired=None if device.retired_at is None else format_instant(device.retired_at),
+    )
 
 
 def refusals(parts: Parts, limit: int, reason: str | None) -> QuarantineBody:
     """The quarantine's counts and newest items."""
     by_reason = dict(parts.quarantine.summary())
-    items = [
-        RefusedBody(
-            item.id,
-            item.reason,
-            item.path,
-            item.expected,
-            item.got,
-            item.device,
-            format_instant(item.received_at),
-            item.size,
-            item.count,
-        )
-        for item in parts.quarantine.items(limit, reason)
-    ]
+    items = [refused_body(item) for item in parts.quarantine.items(limit, reason)]
     return QuarantineBody(sum(by_reason.values()), by_reason, items)
+
+
+def refused_body(item: Refused) -> RefusedBody:
+    """One refusal, as it is listed."""
+    return RefusedBody(
+        item.id,
+        item.reason,
+        item.path,
+        item.expected,
+        item.got,
+        item.device,
+        format_instant(item.received_at),
+        item.size,
+        item.count,
+    )
 
 
 def _stored(parts: Parts) -> Mapping[str, int] | None:
