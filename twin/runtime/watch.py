@@ -65,7 +65,20 @@ def metrics(parts: Parts) -> Iterator[Metric]:
     yield from _retention(parts)
     for reason, count in parts.quarantine.summary().items():
         labels = {"reason": reason}
-        yield Metric("twin_quarantined", labels, count, "Refused samples kept, by reason.")
+        yield Metric("twin_quarantined", labels, count, "Refused samples, by reason.")
+    used, allowed = parts.quarantine.fill()
+    yield Metric("twin_quarantine_bytes", {}, used, "Bytes of the messages that are kept.")
+    yield Metric("twin_quarantine_allowed_bytes", {}, allowed, "Bytes they may take.")
+    for cause, count in parts.quarantine.totals().items():
+        labels = {"cause": cause}
+        help_text = "Messages expired, erased, or never kept."
+        yield Metric("twin_quarantine_gone_total", labels, count, help_text)
+    devices = parts.registry.devices()
+    bound = sum(each.patient is not None for each in devices)
+    yield Metric("twin_devices", {"state": "bound"}, bound, "Registered devices.")
+    yield Metric("twin_devices", {"state": "unbound"}, len(devices) - bound, "Registered devices.")
+    waiting = len(parts.quarantine.waiting())
+    yield Metric("twin_devices", {"state": "waiting"}, waiting, "Registered devices.")
 
 
 def _ingest(parts: Parts) -> Iterator[Metric]:
