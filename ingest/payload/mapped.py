@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from math import isfinite, nan
 
 import msgspec
@@ -19,6 +20,10 @@ from ingest.payload.paths import NOTHING, Node, Path
 
 _decode = msgspec.json.Decoder().decode
 _LARGEST_EXPONENT = 12
+#: Of one message, and of one list: a bound on what anybody's bytes may cost.
+LARGEST_RECORDS = 4_000
+#: Refusals of one message of which the offending value is shown; nobody reads on.
+_SHOWN = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +104,11 @@ def decode(payload: bytes, rule: MappingRule) -> Decoded:
         return refused(Rejection(Reason.UNDECODABLE, "", expected, shown(document)))
     root = Node(document, "")
     reading = _Reading(rule)
-    for record in _records(root, rule, reading):
+    for number, record in enumerate(_records(root, rule, reading)):
+        if number == LARGEST_RECORDS:
+            expected = f"at most {LARGEST_RECORDS} records"
+            reading.refuse(Reason.PAYLOAD_TOO_LARGE, record.where, expected, "more")
+            break
         reading.read(record)
     state = _State(rule, root)
     state.read()
@@ -138,19 +147,22 @@ class _Reading:
 
     rule: MappingRule
     named: frozenset[object] = frozenset()
+    expected: str = ""
     samples: list[Sample] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
     surplus: int = 0
 
     def __post_init__(self) -> None:
         self.named = self.rule.named
+        paths = ", ".join(rule.path.text for rule in self.rule.fields)
+        self.expected = f"one of {paths}"[:200]
 
     def refuse(self, reason: Reason, path: str, expected: str, got: str, signal: str = "") -> None:
         self.rejections.append(Rejection(reason, path[:64], expected, got, signal))
 
     def read(self, node: Node) -> None:
         if isinstance(node.value, dict):
-            self.surplus += sum(name not in self.named for name in node.value)
+            self.surplus += len(node.value.keys() - self.named)
         stamp: int | Rejection | None = None
         found = False
         for rule in self.rule.fields:
@@ -174,15 +186,18 @@ class _Reading:
                 place = self.rule.time.path.place(node)
                 self._take(rule, node, said, rule.path.place(node), stamp, place)
         if not found:
-            expected = "one of " + ", ".join(rule.path.text for rule in self.rule.fields)
-            self.refuse(Reason.FIELD_MISSING, node.where, expected[:200], "none of them")
+            self.refuse(Reason.FIELD_MISSING, node.where, self.expected, "none of them")
 
     def _read_column(self, rule: FieldRule, node: Node) -> bool:
         """Values in a list of their own, beside a list of times or after one time."""
-        values = list(rule.path.nodes(node))
+        values = list(islice(rule.path.nodes(node), LARGEST_RECORDS + 1))
+        if len(values) > LARGEST_RECORDS:
+            expected, path = f"at most {LARGEST_RECORDS} values", rule.path.place(node)
+            self.refuse(Reason.PAYLOAD_TOO_LARGE, path, expected, "more", rule.signal)
+            return True
         time = self.rule.time
         if time.path.stars:
-            times = list(time.path.nodes(node))
+            times = list(islice(time.path.nodes(node), LARGEST_RECORDS + 1))
             if len(times) != len(values):
                 expected = f"{len(times)} values, as {time.path.text} has"
                 path, got = rule.path.place(node), f"{len(values)}"
@@ -214,9 +229,8 @@ class _Reading:
     ) -> None:
         value = _number(said)
         if value is None:
-            self.refuse(
-                Reason.VALUE_NOT_A_NUMBER, place, "a finite number", shown(said), rule.signal
-            )
+            got = shown(said) if len(self.rejections) < _SHOWN else ""
+            self.refuse(Reason.VALUE_NOT_A_NUMBER, place, "a finite number", got, rule.signal)
             return
         if rule.exponent is not None:
             power = rule.exponent.value(node)

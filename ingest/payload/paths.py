@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 Step = str | int
@@ -45,16 +45,19 @@ _EVERY = _All()
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A parsed path. climbs: how often to go out; −1: to the document."""
+    """A parsed path. climbs: how often to go out; −1: to the document. stars: how many `[*]` it
+    has; words: its steps as they are written behind a place."""
 
     text: str
     climbs: int
     steps: tuple[Step | _All, ...]
+    stars: int = field(init=False)
+    words: str = field(init=False)
 
-    @property
-    def stars(self) -> int:
-        """How many `[*]` it has."""
-        return sum(step is _EVERY for step in self.steps)
+    def __post_init__(self) -> None:
+        stars = sum(isinstance(step, _All) for step in self.steps)
+        object.__setattr__(self, "stars", stars)
+        object.__setattr__(self, "words", _joined("", self.steps))
 
     @property
     def first(self) -> Step | None:
@@ -80,7 +83,8 @@ class Path:
 
     def place(self, node: Node) -> str:
         """Its place in the document, in words."""
-        return _joined(self.start(node).where, self.steps)
+        where = self.start(node).where if self.climbs else node.where
+        return f"{where}.{self.words}" if where and self.words[:1] != "[" else where + self.words
 
     def nodes(self, node: Node) -> Iterator[Node]:
         """Every node that a path with `[*]` leads to, each in that of the list it is from."""
@@ -124,9 +128,13 @@ def _expanded(node: Node, steps: Sequence[Step | _All]) -> Iterator[Node]:
         if step is _EVERY:
             if not isinstance(value, list):
                 return
-            where = _joined(node.where, steps[:place])
+            where, rest = _joined(node.where, steps[:place]), steps[place + 1 :]
             for index, each in enumerate(value):
-                yield from _expanded(Node(each, f"{where}[{index}]", node), steps[place + 1 :])
+                inner = Node(each, f"{where}[{index}]", node)
+                if rest:
+                    yield from _expanded(inner, rest)
+                else:
+                    yield inner
             return
         value = _inner(value, step)
         if value is NOTHING:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ingest.payload.decoded import Decoded, Paths, Reason, Rejection, Sample, refused, shortened
-from ingest.payload.fields import stamp_of_milliseconds
+from ingest.payload.fields import MAX_STAMP, stamp_of_milliseconds
 from ingest.payload.names import BATTERY, CONTACT, meaning_of_name
 from ingest.payload.sparkplug_births import NO_TABLE, Metric, Table
 from ingest.payload.sparkplug_values import (
@@ -26,12 +26,19 @@ from ingest.payload.sparkplug_values import (
 )
 from ingest.payload.sparkplug_wire import (
     DATASET,
+    DOUBLE,
+    FLOAT,
     TEMPLATE,
     DecodeError,
     Payload,
 )
 
 LARGEST_SEQ = 255
+#: Metrics of one message, and of a birth: a bound on what anybody's bytes may cost.
+LARGEST_DATA, LARGEST_BIRTH = 10_000, 2_500
+#: Refusals of one message that are told one by one; nobody reads on.
+_TOLD = 500
+_LATEST = MAX_STAMP // 1_000_000
 _COMPRESSED = b"SPBV1.0_COMPRESSED"
 #: Names that the protocol itself uses; they carry no measurement.
 _OWN = ("Node Control/", "Device Control/", "Properties/", "Node Info/", "Device Info/")
@@ -71,11 +78,18 @@ def decode(payload: bytes, kind: str, table: Table = NO_TABLE) -> Understood:
     if not message.metrics and not message.HasField("seq"):
         what = "metrics, or at least a sequence number"
         reading.refuse(Reason.FIELD_MISSING, "metrics", what, "neither")
+    lost, largest = len(message.metrics), LARGEST_BIRTH if reading.is_birth else LARGEST_DATA
+    if lost > largest:
+        expected, got = f"at most {largest} metrics", str(lost)
+        fault = Rejection(Reason.PAYLOAD_TOO_LARGE, "metrics", expected, got, samples=lost)
+        return Understood(refused(fault), (), -1, seq)
     for index, metric in enumerate(message.metrics):
-        reading.read(index, metric)
+        if not reading.read_plain(index, metric):
+            reading.read(index, metric)
+    untold = (Rejection(r, "metrics", "as above", "", "", n) for r, n in reading.untold.items())
     decoded = Decoded(
         reading.samples,
-        reading.rejections,
+        [*reading.rejections, *untold],
         reading.surplus,
         battery=reading.battery,
         contact=reading.contact,
@@ -90,7 +104,7 @@ def _session(message: Any) -> int:
     return -1
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1 << 14)
 def _paths(index: int, own_unit: bool, own_time: bool) -> Paths:
     where = f"metrics[{index}]"
     unit = f"{where}.properties.engUnit" if own_unit else f"{where} (unit of its birth)"
@@ -108,6 +122,7 @@ class _Reading:
     rejections: list[Rejection] = field(default_factory=list)
     declared: list[Metric] = field(default_factory=list)
     aliases: dict[int, str] = field(default_factory=dict)
+    untold: dict[Reason, int] = field(default_factory=dict)
     surplus: int = 0
     battery: float | None = None
     contact: bool | None = None
@@ -125,10 +140,39 @@ class _Reading:
     def refuse(
         self, reason: Reason, path: str, expected: str, got: str = "", signal: str = ""
     ) -> None:
-        rejection = Rejection(reason, path, expected, shortened(got), shortened(signal))
-        self.rejections.append(rejection)
+        if len(self.rejections) < _TOLD:
+            rejection = Rejection(reason, path, expected, shortened(got), shortened(signal))
+            self.rejections.append(rejection)
+        else:
+            self.untold[reason] = self.untold.get(reason, 0) + 1
+
+    def read_plain(self, index: int, metric: Any) -> bool:
+        """Take in what data mostly is, alias, number and time; whether it was that, and is done."""
+        plain = self.table.plain.get(metric.alias)
+        if plain is None or self.is_birth or metric.name:
+            return False
+        if metric.is_null or metric.is_transient or metric.HasField("properties"):
+            return False
+        own_time = metric.HasField("timestamp")
+        if not own_time and not self.message.HasField("timestamp"):
+            return False
+        milliseconds = metric.timestamp if own_time else self.message.timestamp
+        which = metric.WhichOneof("value")
+        if which == "double_value":
+            value = metric.double_value
+        elif which == "float_value":
+            value = metric.float_value
+        else:
+            return False
+        if milliseconds > _LATEST or metric.datatype not in (0, FLOAT, DOUBLE):
+            return False
+        signal, unit = plain
+        paths = _paths(index, False, own_time)
+        self.samples.append(Sample(signal, value, unit, milliseconds * 1_000_000, at=paths))
+        return True
 
     def read(self, index: int, metric: Any) -> None:
+        """Take in any metric."""
         known = self._known(index, metric)
         if known is None:
             return

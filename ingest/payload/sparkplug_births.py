@@ -6,6 +6,10 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+from ingest.catalogue import SIGNALS
+from ingest.payload.names import meaning_of_name
+from ingest.payload.sparkplug_wire import DOUBLE, FLOAT
+
 
 class Metric(NamedTuple):
     """A metric as its birth declared it; alias and unit None, datatype 0: not said."""
@@ -17,13 +21,15 @@ class Metric(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A birth, ready to be asked."""
+    """A birth, ready to be asked. plain: alias → (signal, unit) of what is read at once: the
+    measured ones of type Float or Double."""
 
     by_alias: Mapping[int, Metric]
     by_name: Mapping[str, Metric]
+    plain: Mapping[int, tuple[str, str | None]]
 
 
-NO_TABLE = Table(MappingProxyType({}), MappingProxyType({}))
+NO_TABLE = Table(MappingProxyType({}), MappingProxyType({}), MappingProxyType({}))
 
 
 def table_of(metrics: Sequence[Metric]) -> Table:
@@ -38,4 +44,9 @@ def table_of(metrics: Sequence[Metric]) -> Table:
             twice.add(metric.alias)
     for alias in twice:
         del by_alias[alias]
-    return Table(by_alias, {metric.name: metric for metric in metrics})
+    plain: dict[int, tuple[str, str | None]] = {}
+    for alias, metric in by_alias.items():
+        signal = meaning_of_name(metric.name)
+        if signal is not None and signal in SIGNALS and metric.datatype in (FLOAT, DOUBLE):
+            plain[alias] = (signal, metric.unit)
+    return Table(by_alias, {metric.name: metric for metric in metrics}, plain)
