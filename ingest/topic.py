@@ -27,7 +27,7 @@ FOREIGN_NAME = r"[A-Za-z0-9._:-](?:[A-Za-z0-9._: -]{0,62}[A-Za-z0-9._:-])?"
 DEVICE_ID = re.compile(rf"(?:{NAME}/)?{NAME}|(?:{FOREIGN_NAME}/){{1,2}}{FOREIGN_NAME}", re.ASCII)
 
 #: Formats that a device of ours may speak under its own name: twin/v1/<device>/<format>.
-FORMS = ("senml", "senml-cbor", "fhir")
+FORMS = ("senml", "senml-cbor", "ieee1752", "fhir")
 _TOPIC = re.compile(
     rf"twin/v1/(?:({NAME})/)?({NAME})/(telemetry|status|announce|{'|'.join(FORMS)})", re.ASCII
 )

@@ -65,7 +65,9 @@ class TopicTable(_Table):
 
     topic: Annotated[TopicTemplate, Field(examples=["ward-3/{device}/vitals"])]
     """Template: {device} (or {gateway}/{device}) stands for the name, + for any one level."""
-    format: Annotated[Literal["native", "senml", "senml-cbor", "fhir"], Field(examples=["senml"])]
+    format: Annotated[
+        Literal["native", "senml", "senml-cbor", "ieee1752", "fhir"], Field(examples=["senml"])
+    ]
     """Format that is spoken there."""
 
     @model_validator(mode="after")

@@ -137,11 +137,15 @@ def test_each_format_is_on_the_page_by_one_message(running: Running) -> None:
         ("twin/v1/watch-3/senml-cbor", cbor2.dumps([{0: "heart_rate", 2: 63, 6: now_ms() / 1000}])),
         ("spBv1.0/Ward 3/DBIRTH/Gateway/Watch", birth(64)),
         ("acme/watch-5/data", json.dumps({"ts": now_ms(), "vitals": {"hr": 65}})),
+        ("twin/v1/watch-6/ieee1752", ieee1752(66)),
+        ("twin/v1/watch-7/fhir", fhir(67)),
     ]
     for topic, message in sent:
         running.publish(topic, message)
 
-    eventually(lambda: {61, 62, 63, 64, 65} <= set(running.rates()), "all rates on the page")
+    eventually(
+        lambda: {61, 62, 63, 64, 65, 66, 67} <= set(running.rates()), "all rates on the page"
+    )
     assert {"Ward 3/Gateway/Watch", "watch-5"} <= set(running.run.ledgers())
 
 
