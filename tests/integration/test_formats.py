@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-import cbor2
 import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
@@ -24,6 +26,7 @@ from tests.support.sparkplug import by_alias, double, payload
 
 pytestmark = [pytest.mark.integration]
 
+ROOT = Path(__file__).parents[2]
 MAPPING = """
 [[mapping]]
 name = "acme"
@@ -71,7 +74,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         tables: dict[str, dict[str, Any]] = {
             "mqtt": {"port": broker.port, "filters": ["twin/v1/#", "spBv1.0/#"]},
             "devices": {"unknown": "register"},
-            "ingest": {"mapping_files": [str(mapping)]},
+            "ingest": {"mapping_files": [str(mapping), str(ROOT / "deploy/mappings")]},
         }
         run = stack.enter_context(TwinRun(folder / "run", tables))
         run.wait_until_connected()
@@ -90,63 +93,36 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def native(rate: float) -> str:
-    return json.dumps({"time": now_ms(), "values": {"heart_rate": rate}})
-
-
-def senml(rate: float) -> list[dict[str, object]]:
-    return [{"n": "heart_rate", "v": rate, "u": "/min", "t": now_ms() / 1000}]
-
-
-def ieee1752(rate: float) -> str:
-    frame = {"date_time": f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}"}
-    body = {"heart_rate": {"value": rate, "unit": "beats/min"}, "effective_time_frame": frame}
-    header = {
-        "id": "243c773b-8936-407e-9c23-270d0ea49cc4",
-        "creation_date_time": frame["date_time"],
-        "schema_id": {"namespace": "omh", "name": "heart-rate", "version": "2.0"},
-    }
-    return json.dumps({"header": header, "body": body})
-
-
-def fhir(rate: float) -> str:
-    return json.dumps(
-        {
-            "resourceType": "Observation",
-            "status": "final",
-            "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]},
-            "effectiveDateTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "valueQuantity": {
-                "value": rate,
-                "unit": "beats/minute",
-                "system": "http://unitsofmeasure.org",
-                "code": "/min",
-            },
-        }
-    )
-
-
 def birth(rate: float, seq: int = 1) -> bytes:
     return payload(double("vitals/heart_rate", rate, alias=1), seq=seq, timestamp=now_ms())
 
 
-def test_each_format_is_on_the_page_by_one_message(running: Running) -> None:
-    sent: list[tuple[str, bytes | str]] = [
-        ("twin/v1/watch-1/telemetry", native(61)),
-        ("twin/v1/watch-2/senml", json.dumps(senml(62))),
-        ("twin/v1/watch-3/senml-cbor", cbor2.dumps([{0: "heart_rate", 2: 63, 6: now_ms() / 1000}])),
-        ("spBv1.0/Ward 3/DBIRTH/Gateway/Watch", birth(64)),
-        ("acme/watch-5/data", json.dumps({"ts": now_ms(), "vitals": {"hr": 65}})),
-        ("twin/v1/watch-6/ieee1752", ieee1752(66)),
-        ("twin/v1/watch-7/fhir", fhir(67)),
-    ]
-    for topic, message in sent:
-        running.publish(topic, message)
+def documented_commands() -> list[str]:
+    """The commands of docs/devices.md that publish, one for each format."""
+    document = (ROOT / "docs" / "devices.md").read_text("utf-8")
+    section = document.partition("## From nothing")[2].partition("\n## ")[0]
+    blocks = re.findall(r"```sh\n(.*?)```", section, re.S)
+    return [block for block in blocks if "mosquitto_pub" in block]
 
-    eventually(
-        lambda: {61, 62, 63, 64, 65, 66, 67} <= set(running.rates()), "all rates on the page"
-    )
-    assert {"Ward 3/Gateway/Watch", "watch-5"} <= set(running.run.ledgers())
+
+def test_each_documented_command_puts_a_device_on_the_page(running: Running) -> None:
+    commands = documented_commands()
+    assert len(commands) == 7
+    for command in commands:
+        here = command.replace("mosquitto_pub", f"mosquitto_pub -p {running.broker.port}")
+        here = here.replace(".venv/bin/python", sys.executable)
+        subprocess.run(["bash", "-ec", here], cwd=ROOT, check=True, timeout=30)
+
+    expected = set(range(61, 68))
+    eventually(lambda: expected <= set(running.rates()), "all rates on the page")
+    assert {"watch-1", "ward/gateway/watch-6", "watch-7"} <= set(running.run.ledgers())
+
+
+def test_a_name_with_spaces_is_a_device_of_sparkplug(running: Running) -> None:
+    running.publish("spBv1.0/Ward 3/DBIRTH/Gateway/Watch 1", birth(81))
+
+    eventually(lambda: "Ward 3/Gateway/Watch 1" in running.run.ledgers(), "known")
+    eventually(lambda: 81 in running.rates(), "on the page")
 
 
 def test_data_before_its_birth_asks_for_it_and_is_used_once_it_came(running: Running) -> None:

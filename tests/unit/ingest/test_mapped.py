@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from ingest.payload.decoded import Decoded, Reason
 from ingest.payload.mapped import decode
 from ingest.payload.paths import parse_path
 from twin.config_file import read_mappings
-from twin.config_mapping import MappingTable
+from twin.config_mapping import MappingFile, MappingTable
 
 MAPPINGS = Path(__file__).parents[3] / "deploy" / "mappings"
 NOON = 1_795_608_000  # 2026-11-25T12:00:00Z
@@ -252,3 +253,21 @@ def test_paths_of_the_grammar_are_read(text: str) -> None:
 def test_other_paths_say_what_was_expected(text: str) -> None:
     with pytest.raises(ValueError, match="a path like"):
         parse_path(text)
+
+
+def test_the_documented_mapping_reads_the_documented_payload() -> None:
+    section = (MAPPINGS.parents[1] / "docs" / "formats.md").read_text("utf-8")
+    declared = re.findall(r"```toml\n(.*?)```", section.partition("## Declared mappings")[2], re.S)
+    payload = re.findall(r"```json\n(.*?)```", section.partition("## Declared mappings")[2], re.S)
+    (mapping,) = MappingFile.model_validate(tomllib.loads(declared[0])).mapping
+
+    decoded = decode(payload[0].encode(), mapping.rule())
+
+    assert refused(decoded) == []
+    assert [(s.signal, s.value, s.unit, s.quality) for s in decoded.samples][:3] == [
+        ("heart_rate", 72, None, 0.9),
+        ("skin_temperature", 91.7, "[degF]", pytest.approx(float("nan"), nan_ok=True)),
+        ("glucose", 5.4, "mmol/L", pytest.approx(float("nan"), nan_ok=True)),
+    ]
+    assert len(decoded.samples) == 4
+    assert (decoded.battery, decoded.sequence) == (0.81, 5)
