@@ -41,10 +41,13 @@ servers: venv
 	@scripts/test_machine.sh
 
 fault: venv servers
-	TWIN_FAULT_KILLS=$${TWIN_FAULT_KILLS:-100} $(BIN)/pytest -m fault --timeout 3600 $(ARGS)
+	@mkdir -p build && rm -f build/faults.jsonl
+	TWIN_FAULT_KILLS=$${TWIN_FAULT_KILLS:-100} TWIN_FAULT_DEVICES=$${TWIN_FAULT_DEVICES:-10000} \
+	TWIN_FAULT_REPORT=$(CURDIR)/build/faults.jsonl $(BIN)/pytest -m fault --timeout 3600 $(ARGS)
+	$(BIN)/python -m tests.support.reliability
 
 soak: venv servers
-	TWIN_FAULT_KILLS=$${TWIN_FAULT_KILLS:-1000} TWIN_SOAK=1 $(BIN)/pytest -m fault --timeout 86400 $(ARGS)
+	TWIN_FAULT_KILLS=$${TWIN_FAULT_KILLS:-200} TWIN_FAULT_DEVICES=$${TWIN_FAULT_DEVICES:-10000} $(BIN)/pytest -m fault --timeout 86400 $(ARGS)
 
 bench: venv
 	$(BIN)/twin bench $(ARGS)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import resource
 import select
 import socket
@@ -127,9 +128,12 @@ def flood(devices: list[Device], in_flight: int) -> None:
         time.sleep(0.0005)
 
 
-def steady(devices: list[Device], rate: float, count: int) -> None:
-    """Evenly, each message made as it leaves."""
-    poll = select.epoll()
+LATE_S = 60
+
+
+def steady(devices: list[Device], rate: float, count: int, late: float = 0.0) -> None:
+    """Evenly, each message made as it leaves; a share of them is stamped a minute before."""
+    poll, chance = select.epoll(), random.Random(1)
     by_fd = {device.connection.fileno(): device for device in devices}
     for fd in by_fd:
         poll.register(fd, select.EPOLLIN)
@@ -139,7 +143,8 @@ def steady(devices: list[Device], rate: float, count: int) -> None:
         if wait > 0:
             time.sleep(wait)
         device = devices[number % len(devices)]
-        now = datetime.fromtimestamp(time.time_ns() / SECOND, UTC)
+        behind = LATE_S if late and chance.random() < late else 0
+        now = datetime.fromtimestamp(time.time_ns() / SECOND - behind, UTC)
         stamp = now.isoformat(timespec="microseconds").replace("+00:00", "Z").encode()
         payload = b'{"time":"%s","values":{"heart_rate":%d.5},"sequence":%d}' % (
             stamp, 60 + number % 40, device.sent + 1,
@@ -174,6 +179,7 @@ def main() -> None:
     parser.add_argument("--in-flight", type=int, default=20)
     parser.add_argument("--samples", type=int, default=1)
     parser.add_argument("--rate", type=float)
+    parser.add_argument("--late", type=float, default=0.0)
     chosen = parser.parse_args()
     count = chosen.messages // chosen.connections
     devices = [
@@ -192,7 +198,7 @@ def main() -> None:
     if chosen.rate is None:
         flood(devices, chosen.in_flight)
     else:
-        steady(devices, chosen.rate, count * chosen.connections)
+        steady(devices, chosen.rate, count * chosen.connections, chosen.late)
     end = time.time_ns()
     after = resource.getrusage(resource.RUSAGE_SELF)
     report = {

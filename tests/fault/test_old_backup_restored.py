@@ -26,7 +26,7 @@ from tests.support.line import (
 )
 from tests.support.servers import MosquittoServer
 
-pytestmark = [pytest.mark.fault, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.fault, pytest.mark.campaign, pytest.mark.slow, pytest.mark.timeout(180)]
 
 DEVICES, SECONDS, SPEED = 30, 32, 4.0
 

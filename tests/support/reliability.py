@@ -1,0 +1,103 @@
+"""The table of docs/reliability.md, made of what a run of the fault campaign wrote about itself.
+
+`make fault` writes `build/faults.jsonl` and calls `python -m tests.support.reliability`.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "docs" / "reliability.md"
+REPORT = ROOT / "build" / "faults.jsonl"
+_FIRST, _LAST = "<!-- campaign -->\n", "<!-- end of campaign -->\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One fault: what its file says of it, and what its tests did. stall_s: the longest."""
+
+    fault: str
+    budget: str
+    runs: int
+    passed: int
+    failed: int
+    skipped: int
+    stall_s: float | None
+
+
+def rows(lines: Sequence[str]) -> list[Row]:
+    """A row for each file of tests/fault that a report tells of; of a test told twice the last."""
+    told = {each["test"]: each for each in map(json.loads, lines)}
+    by_file: dict[str, list[Mapping[str, object]]] = {}
+    for test, each in told.items():
+        by_file.setdefault(test.partition("::")[0], []).append(each)
+    return [_row(file, tests) for file, tests in sorted(by_file.items())]
+
+
+def _row(file: str, tests: list[Mapping[str, object]]) -> Row:
+    said = " ".join((ast.get_docstring(ast.parse((ROOT / file).read_text("utf-8"))) or "").split())
+    fault, _, budget = said.removeprefix("Fault: ").partition(" Budget: ")
+    stalls = [float(str(each["stall_s"])) for each in tests if "stall_s" in each]
+    outcomes = [str(each["outcome"]) for each in tests]
+    return Row(
+        fault.rstrip("."),
+        budget.partition(".")[0].partition(";")[0] or "0 lost, 0 double",
+        sum(int(float(str(each.get("runs", 1)))) for each in tests),
+        outcomes.count("passed"),
+        outcomes.count("failed"),
+        outcomes.count("skipped"),
+        max(stalls, default=None),
+    )
+
+
+def table(found: Sequence[Row], head: str) -> Iterator[str]:
+    """Markdown lines."""
+    yield head
+    yield ""
+    yield "| fault | runs | budget | kept by | longest stall |"
+    yield "|---|---|---|---|---|"
+    for row in found:
+        count = f"{row.passed} of {row.passed + row.failed} tests"
+        count += f", {row.skipped} skipped" if row.skipped else ""
+        stall = "" if row.stall_s is None else f"{row.stall_s:.1f} s"
+        yield f"| {row.fault} | {row.runs} | {row.budget} | {count} | {stall} |"
+
+
+def renewed(document: str, lines: Sequence[str]) -> str:
+    """The document with the table between its marks. Raises ValueError without them."""
+    start, end = document.index(_FIRST) + len(_FIRST), document.index(_LAST)
+    return document[:start] + "".join(f"{line}\n" for line in lines) + document[end:]
+
+
+def _commit() -> str:
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        capture_output=True, text=True, check=False, cwd=ROOT,
+    )  # fmt: skip
+    return done.stdout.strip() or "unknown"
+
+
+def main() -> None:
+    """Renew the document from the report."""
+    report = Path(sys.argv[1]) if len(sys.argv) > 1 else REPORT
+    lines = report.read_text("utf-8").splitlines()
+    found = rows(lines)
+    seconds = sum(json.loads(line)["seconds"] for line in lines)
+    day = datetime.now(UTC).date().isoformat()
+    head = (
+        f"{day}, commit {_commit()}: {len(found)} faults, {sum(r.runs for r in found)} runs in "
+        f"{seconds / 60:.0f} minutes of tests, {sum(row.failed for row in found)} failed."
+    )
+    DOCUMENT.write_text(renewed(DOCUMENT.read_text("utf-8"), list(table(found, head))), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
