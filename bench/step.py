@@ -84,19 +84,18 @@ def measured(patients: int, sweeps: int) -> dict[str, float]:
         sweep_ns(bank, slots, means, second, rng, False)
     in_order = [sweep_ns(bank, slots, means, full + n, rng, False) for n in range(sweeps)]
     random = [sweep_ns(bank, slots, means, full + sweeps + n, rng, True) for n in range(sweeps)]
-    a = bank.slots.of
-    per_slot = sum(
-        x.itemsize * (x.shape[1] if x.ndim == 2 else 1)
-        for k, x in a.items()
-        if k not in ("ring_t", "ring_z", "ring_r", "ring_device")
-    )
+    width = {
+        name: x.itemsize * (x.shape[1] if x.ndim == 2 else 1) for name, x in bank.slots.of.items()
+    }
+    member = sum(width.pop(name) for name in ("ring_t", "ring_z", "ring_r", "ring_device"))
+    learned = width.pop("entries") + width.pop("base_entries")
     rings = sum(base_model().signals[code].ring for code in VITALS)
-    per_member = sum(a[k].itemsize for k in ("ring_t", "ring_z", "ring_r", "ring_device"))
     return {
         "patients": patients,
         "key_order_ns": statistics.median(in_order),
         "random_order_ns": statistics.median(random),
-        "bytes_per_patient": per_slot * len(VITALS) + per_member * rings,
+        "bytes_per_patient": sum(width.values()) * len(VITALS) + member * rings,
+        "bytes_learned": learned * len(VITALS),
     }
 
 

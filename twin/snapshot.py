@@ -18,12 +18,17 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.estimation.kalman import DEVICE
+from twin.estimation.devices import NAMED, NAMED_ENTRIES
 from twin.estimation.models import parse_model
 from twin.step import TwinState
 
-LAYOUT = 2
+LAYOUT = 3
 _DIGEST = 16
+#: Arrays and columns of the bank that hold a device's number.
+_NAMED = [
+    *((name, column) for name in ("memory", "base_memory") for column in NAMED),
+    *((name, column) for name in ("entries", "base_entries") for column in NAMED_ENTRIES),
+]
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -93,13 +98,13 @@ def capture(state: TwinState, partition: int) -> Captured:
     """A copy of all state of the partition, as of the last entry it took in."""
     bank = state.bank
     part = bank.slots.take(bank.in_partition(partition))
-    rows = np.concatenate([part["state"], part["base"]])
-    used = np.concatenate([part["ring_device"], rows[:, DEVICE].astype(np.int64)])
+    columns = [part[name][:, column] for name, column in _NAMED]
+    used = np.concatenate([part["ring_device"], *columns]).astype(np.int64)
     numbers = np.unique(used[used >= 0]).astype(np.int64)
     part["ring_device"] = np.searchsorted(numbers, part["ring_device"]).astype(np.int32)
-    for name in ("state", "base"):
-        some = part[name][:, DEVICE] >= 0
-        part[name][some, DEVICE] = np.searchsorted(numbers, part[name][some, DEVICE])
+    for name, column in _NAMED:
+        some = part[name][:, column] >= 0
+        part[name][some, column] = np.searchsorted(numbers, part[name][some, column])
     snapshot = _Snapshot(
         LAYOUT,
         version("wearable-twin"),
@@ -147,9 +152,9 @@ def restore(state: TwinState, name: str, file: bytes) -> None:
     part = {key: array.read().copy() for key, array in snapshot.arrays.items()}
     if len(numbers):
         part["ring_device"] = numbers[part["ring_device"]].astype(np.int32)
-        for key in ("state", "base"):
-            some = part[key][:, DEVICE] >= 0
-            part[key][some, DEVICE] = numbers[part[key][some, DEVICE].astype(np.int64)]
+        for key, column in _NAMED:
+            some = part[key][:, column] >= 0
+            part[key][some, column] = numbers[part[key][some, column].astype(np.int64)]
     bank.restore(snapshot.patients, bank.slots.put(part))
     state.position[snapshot.partition] = snapshot.position
     state.tick_at[snapshot.partition] = snapshot.tick_at

@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 from ingest.catalogue import SIGNALS
 from ingest.instant import SECOND
 from ingest.journal.protocol import partition_of
-from twin.estimation.kalman import DISCRETE, ESTIMATE, NEVER, STATE, process, project
+from twin.estimation.devices import ENTRIES
+from twin.estimation.kalman import DISCRETE, ESTIMATE, NEVER, STATE, project
 from twin.estimation.models import PARAMETERS, ModelFile, base_model
 from twin.estimation.names import Names
+from twin.estimation.ring import process
+from twin.estimation.robust import MEMORY
 from twin.estimation.slots import Slots
 
 BLOCK = 1024
@@ -138,7 +141,9 @@ class Bank:
         room = n + REVISION_ROOM
         parts: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]] = []
         a = self.slots.of
-        scratch, taken = np.empty((1, a["state"].shape[1])), np.empty((3, 64))
+        scratch, remembered = np.empty((1, STATE)), np.empty((1, MEMORY), np.float32)
+        devices = np.empty((1, ENTRIES), np.float32)
+        taken = np.empty((6, 64))
         done = 0
         while done < n or not parts:
             by, at = np.empty(room, np.int64), np.empty(room, np.int64)
@@ -146,9 +151,11 @@ class Bank:
             step, m = process(
                 order[done:], events.slot, events.stamp, events.value, events.noise_std,
                 events.quality, events.device, a["state"], a["state_t"], a["base"], a["base_t"],
-                a["model"], a["ring_at"], a["ring_size"], a["ring_n"], a["ring_t"], a["ring_z"],
+                a["memory"], a["base_memory"], a["entries"], a["base_entries"], a["model"],
+                a["ring_at"], a["ring_size"], a["ring_n"], a["ring_t"], a["ring_z"],
                 a["ring_r"], a["ring_device"], self.params, self._cache, self._cache_dt,
-                verdict, as_of, estimates, states, by, at, revised, scratch, taken,
+                verdict, as_of, estimates, states, by, at, revised, scratch,
+                remembered, devices, taken,
             )  # fmt: skip
             done += step
             parts.append((by[:m], at[:m], revised[:m]))

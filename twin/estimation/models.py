@@ -48,8 +48,14 @@ from twin.estimate import Z50, Z90, Z95
     VAR_V,
     PER_MINUTE,
     WANDER,
+    EXPECTED,
+    JUMP,
+    JUMP_RATE,
+    STEP_DISTANCE,
+    MOTION,
+    LAG_TIME,
     PARAMETERS,
-) = range(21)
+) = range(27)
 
 
 class ModelError(ValueError):
@@ -65,13 +71,18 @@ class SignalModel:
     """Constants of one signal, in its canonical unit and seconds.
 
     mean, spread: population mean and standard deviation of the slow level; level_time: its time
-    constant; deviation_time tg, velocity_time tv (0 or ≤ tg/1.2), deviation_noise ql (unit²/s),
-    velocity_noise q (unit²/s³): the CAR(2) block; noise: standard deviation of a measurement;
+    constant; deviation_time tg, velocity_time tv (0, ≤ tg/1.2 or ≥ 1.2 tg), deviation_noise ql
+    (unit²/s), velocity_noise q (unit²/s³): the CAR(2) block; noise: of a measurement, as a standard
+    deviation;
     ring: how many newest measurements stay re-orderable; robust: scale c of the IMQ weight;
     gate: nis from which a measurement may be the start of a true step; step_samples,
     step_samples_several: so many mutually consistent ones make it one, with one and with several
-    devices; trend_time: the time over which the trend is taken; expected_interval: between
-    measurements of a usual device; calibration: rows of a horizon (s) and factors on the 50, 90
+    devices (with several a sample and half a second for each step_distance, 0: 2 noise); jump: from
+    one value of a device to its next what a person does not do at once (0: 6 (noise + wander));
+    motion: how much of an outlier that came smoothly becomes variance of the velocity; lag_time:
+    of the delays by which a device is found to follow another (0: not looked for); trend_time: the
+    time over which the trend is taken; expected_interval: between measurements of a usual device;
+    calibration: rows of a horizon (s) and factors on the 50, 90
     and 95 % bands of a forecast so far ahead (`scales`); source: where the numbers come from.
     """
 
@@ -89,6 +100,10 @@ class SignalModel:
     gate: float = 9.0
     step_samples: int = 3
     step_samples_several: int = 8
+    jump: float = 0.0
+    step_distance: float = 0.0
+    motion: float = 0.0
+    lag_time: float = 0.0
     trend_time: float = 900.0
     expected_interval: float = 0.0
     calibration: tuple[tuple[float, float, float, float], ...] = ()
@@ -111,6 +126,10 @@ class SignalModel:
     def wander(self) -> float:
         """Variance of mean − smoothed mean of a person at rest (docs/models.md, trend)."""
         return self.stationary()[0] * self.trend_time / (self.deviation_time + self.trend_time)
+
+    def jumps(self) -> float:
+        """A change from one value to the next that no person makes at once."""
+        return self.jump or 6.0 * (self.noise + math.sqrt(self.stationary()[0]))
 
     def stationary(self) -> tuple[float, float, float]:
         """(var d, cov d v, var v) of the CAR(2) block at rest."""
@@ -171,6 +190,12 @@ class ModelFile:
                 *model.stationary(),
                 60.0 / model.trend_time,
                 model.wander(),
+                interval,
+                model.jumps(),
+                model.jumps() / 10.0,
+                model.step_distance or 2.0 * model.noise,
+                model.motion,
+                model.lag_time,
             )
         return table
 
@@ -188,6 +213,10 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "gate": (0.1, 1e12),
     "step_samples": (1, 1000),
     "step_samples_several": (1, 1000),
+    "jump": (0.0, 1e9),
+    "step_distance": (0.0, 1e9),
+    "motion": (0.0, 1.0),
+    "lag_time": (0.0, 1e6),
     "trend_time": (1.0, 1e7),
     "expected_interval": (0.0, 1e7),
 }
@@ -272,9 +301,12 @@ def _is_number(value: object) -> bool:
 
 
 def _check_stable(where: str, model: SignalModel) -> None:
-    if model.velocity_time and model.deviation_time < 1.2 * model.velocity_time:
+    ratio = model.velocity_time / model.deviation_time
+    if model.velocity_time and 1 / 1.2 < ratio < 1.2:
         raise ModelError(
-            f"{where}.velocity_time", model.velocity_time, "0, or at most deviation_time / 1.2"
+            f"{where}.velocity_time",
+            model.velocity_time,
+            "0, or a fifth away from deviation_time at least",
         )
     if model.deviation_noise == 0 and (model.velocity_noise == 0 or model.velocity_time == 0):
         raise ModelError(f"{where}.deviation_noise", 0, "some noise, of deviation or velocity")

@@ -11,19 +11,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.estimation.devices import ENTRIES
 from twin.estimation.kalman import NEVER, STATE
+from twin.estimation.robust import MEMORY
 
 #: name, dtype, width (0 = one number a slot), filled with.
 _SLOT_ARRAYS: tuple[tuple[str, Any, int, int], ...] = (
     ("state", np.float64, STATE, 0),
     ("base", np.float64, STATE, 0),
+    ("memory", np.float32, MEMORY, 0),
+    ("base_memory", np.float32, MEMORY, 0),
+    ("entries", np.float32, ENTRIES, 0),
+    ("base_entries", np.float32, ENTRIES, 0),
     ("state_t", np.int64, 0, NEVER),
     ("base_t", np.int64, 0, NEVER),
     ("model", np.int32, 0, 0),
     ("patient", np.int32, 0, -1),
-    ("ring_at", np.int64, 2, 0),  # start in the ring arrays, index of the oldest
-    ("ring_size", np.int32, 0, 0),
-    ("ring_n", np.int32, 0, 0),
+    ("ring_at", np.int32, 2, 0),  # start in the ring arrays, index of the oldest
+    ("ring_size", np.int16, 0, 0),
+    ("ring_n", np.int16, 0, 0),
     ("status", np.uint8, 0, 0),
     ("coasted_at", np.int64, 0, NEVER),
 )

@@ -86,7 +86,7 @@ REFUSED = [
     (
         table(velocity_time=17.0, velocity_noise=0.1),
         "signal.heart_rate.velocity_time",
-        "0, or at most deviation_time / 1.2",
+        "0, or a fifth away from deviation_time at least",
     ),
     (table(deviation_noise=0.0), "signal.heart_rate.deviation_noise", "some noise"),
     *(

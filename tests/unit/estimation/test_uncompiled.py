@@ -11,14 +11,14 @@ import numpy as np
 
 from tests.support.twins import SWINGING, Sample, fed, model_of, state_of
 from twin.estimation.bank import Bank
-from twin.estimation.kalman import process
+from twin.estimation.ring import process
 
 TOP = Path(__file__).parents[3]
 STEPPED = """
 import sys
 import numpy as np
 from tests.unit.estimation.test_uncompiled import short_run
-from twin.estimation.kalman import process
+from twin.estimation.ring import process
 assert not hasattr(process, "py_func")
 np.savez(sys.argv[1], **short_run())
 """

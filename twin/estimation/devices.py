@@ -1,0 +1,193 @@
+"""The compiled kernel, third part: what is remembered of each of two devices of one key.
+
+Which jumped, and which lags behind the other (docs/models.md, Several devices). All of it is in
+rows beside the state, moved on in order of stamp like the state: a function of the set too.
+A key with one device never comes here.
+"""
+
+from __future__ import annotations
+
+import math
+
+from twin.estimation.compiled import compiled
+from twin.estimation.models import EXPECTED, JUMP, JUMP_RATE, LAG_TIME, NOISE2
+from twin.estimation.robust import (
+    DEVICE,
+    INSIDE,
+    INSIDE_AGE,
+    MEMORY,
+    OTHER,
+    OUT_AGE,
+    SEVERAL,
+)
+
+#: Devices of a key that are told apart; a third takes the place of who is silent longest.
+DEVICES = 2
+# Columns of an entry (float32). NUMBER: the device (−1: free); LAST: its last value, AGE seconds
+# ago; JUMPED: its last value was far from the one before; SUSPECT: it jumped away and has not come
+# back; SLOW1, SLOW2: its values, delayed by two first-order lags. BEHIND: how far its values are
+# from the other's delayed ones, APART: from the other's last ones (both means of a/(a + 3 noise),
+# 0 to 1); DISTANCE: mean |a|, cut; LEARNED: weight of these means, 0 to 1; LAGS: it follows.
+NUMBER, LAST, AGE, JUMPED, SUSPECT, SLOW1, SLOW2 = range(7)
+BEHIND, APART, DISTANCE, LEARNED, LAGS, ENTRY = range(7, 13)
+#: Width of a row of entries, beside each memory row.
+ENTRIES = DEVICES * ENTRY
+#: Columns that hold a device's number, or less than 0: of a memory row, of a row of entries.
+NAMED, NAMED_ENTRIES = (DEVICE, INSIDE), (NUMBER, ENTRY + NUMBER)
+
+#: Seconds after the last change of device for which a key counts as reported by several.
+SEVERAL_WITHIN = 30.0
+UNKNOWN = 1e9
+#: Seconds over which lag and distance are learned, and the weight from which they count.
+LEARNING_TIME, ENOUGH = 400.0, 0.25
+#: A device lags if it is this much nearer to the other's past than to its present.
+NEARER = 0.75
+#: Of a lagging device no witness is made while the other is heard within so many seconds.
+SILENT = 10.0
+#: Mean |a| of a Gaussian is 0.8 standard deviations; the lag's error counts twice that.
+LAG_FACTOR2 = (2.0 / 0.8) ** 2
+
+
+@compiled
+def begin_memory(y, w, i):  # type: ignore[no-untyped-def]
+    """y[i] (MEMORY,), w[i] (ENTRIES,) become those of a person of whom nothing was measured."""
+    for j in range(MEMORY):
+        y[i, j] = 0.0
+    for j in range(ENTRIES):
+        w[i, j] = 0.0
+    y[i, DEVICE], y[i, OTHER] = -1.0, UNKNOWN
+    y[i, INSIDE], y[i, INSIDE_AGE] = -1.0, UNKNOWN
+    for k in range(DEVICES):
+        w[i, k * ENTRY + NUMBER] = -1.0
+
+
+@compiled
+def pass_time(y, w, i, dt):  # type: ignore[no-untyped-def]
+    """The memory, dt seconds later. Ages of devices count only while several report."""
+    if y[i, OTHER] <= SEVERAL_WITHIN:
+        y[i, INSIDE_AGE] = min(float(y[i, INSIDE_AGE]) + dt, UNKNOWN)
+        y[i, OUT_AGE] = min(float(y[i, OUT_AGE]) + dt, UNKNOWN)
+        for k in range(DEVICES):
+            age = k * ENTRY + AGE
+            w[i, age] = min(float(w[i, age]) + dt, UNKNOWN)
+    y[i, OTHER] = min(float(y[i, OTHER]) + dt, UNKNOWN)
+
+
+@compiled
+def alone(y, i, device):  # type: ignore[no-untyped-def]
+    """Whether the device has been the only one for long: most keys, so this is the short way."""
+    return device == y[i, DEVICE] and y[i, OTHER] > SEVERAL_WITHIN
+
+
+@compiled
+def heard(y, w, i, device, n):  # type: ignore[no-untyped-def]
+    """Note who reports now, n at one stamp; True if several devices do."""
+    if n == 1 and device == y[i, DEVICE]:
+        return y[i, OTHER] <= SEVERAL_WITHIN
+    if n == 1 and y[i, DEVICE] == -1.0:
+        y[i, DEVICE] = device
+        return False
+    if y[i, OTHER] > SEVERAL_WITHIN:  # ages stood still since then
+        y[i, INSIDE_AGE] = UNKNOWN
+        for k in range(DEVICES):
+            w[i, k * ENTRY + AGE] = UNKNOWN
+    y[i, DEVICE] = device if n == 1 else SEVERAL
+    y[i, OTHER] = 0.0
+    return True
+
+
+@compiled
+def entry(w, i, device):  # type: ignore[no-untyped-def]
+    """Column of the device's entry, −1 if it has none."""
+    for k in range(DEVICES):
+        if w[i, k * ENTRY + NUMBER] == device:
+            return k * ENTRY
+    return -1
+
+
+@compiled
+def note(w, i, z, device, p, row):  # type: ignore[no-untyped-def]
+    """The device said z now: its own series moves on. A new device takes a place.
+
+    Returns its entry's column, whether what it said before is known, and seconds since then.
+    """
+    e = entry(w, i, device)
+    if e < 0:
+        e, oldest = 0, -1.0
+        for k in range(DEVICES):
+            other = k * ENTRY
+            age = UNKNOWN + 1.0 if w[i, other + NUMBER] < 0.0 else float(w[i, other + AGE])
+            if age > oldest:
+                e, oldest = other, age
+        for j in range(ENTRY):
+            w[i, e + j] = 0.0
+        w[i, e + NUMBER], w[i, e + AGE] = device, UNKNOWN
+        w[i, e + SLOW1] = w[i, e + SLOW2] = w[i, e + LAST] = z
+    age, last = float(w[i, e + AGE]), float(w[i, e + LAST])
+    known = age < 12.0 * p[row, EXPECTED]
+    w[i, e + JUMPED] = (
+        1.0 if known and abs(z - last) > p[row, JUMP] + p[row, JUMP_RATE] * age else 0.0
+    )
+    if p[row, LAG_TIME] > 0.0:
+        g = -math.expm1(-min(age, 60.0) / p[row, LAG_TIME])
+        slow1, slow2 = float(w[i, e + SLOW1]), float(w[i, e + SLOW2])
+        w[i, e + SLOW2] = slow2 + g * (slow1 - slow2)
+        w[i, e + SLOW1] = slow1 + g * (last - slow1)
+    w[i, e + LAST], w[i, e + AGE] = z, 0.0
+    return e, known, 0.0 if age >= UNKNOWN else min(age, 60.0)
+
+
+@compiled
+def compare(w, i, e, age, p, row):  # type: ignore[no-untyped-def]
+    """Learn whether the device of entry e, just noted, lags behind the other.
+
+    age: seconds since it spoke before. a/(a + 3 noise) instead of a: where devices go wild in
+    bursts, the past of one is no nearer to the other than its present; squares would be fooled.
+    """
+    o = ENTRY if e == 0 else 0
+    for k in range(DEVICES):  # who has gone wild seems to lead: the other agrees with its past
+        if w[i, k * ENTRY + JUMPED] > 0.0 or w[i, k * ENTRY + SUSPECT] > 0.0:
+            return
+    if p[row, LAG_TIME] == 0.0 or w[i, o + NUMBER] < 0.0 or w[i, o + AGE] >= 2.0 * p[row, EXPECTED]:
+        return
+    noise = math.sqrt(p[row, NOISE2])
+    h = -math.expm1(-age / LEARNING_TIME)
+    z = float(w[i, e + LAST])
+    behind, apart = abs(z - float(w[i, o + SLOW2])), abs(z - float(w[i, o + LAST]))
+    w[i, e + BEHIND] += h * (behind / (behind + 3.0 * noise) - float(w[i, e + BEHIND]))
+    w[i, e + APART] += h * (apart / (apart + 3.0 * noise) - float(w[i, e + APART]))
+    w[i, e + DISTANCE] += h * (min(apart, 30.0 * noise) - float(w[i, e + DISTANCE]))
+    w[i, e + LEARNED] += h * (1.0 - float(w[i, e + LEARNED]))
+    mine, others, now = float(w[i, e + BEHIND]), float(w[i, o + BEHIND]), float(w[i, e + APART])
+    learned = float(w[i, e + LEARNED])
+    if (
+        mine < NEARER * min(now, others)
+        and w[i, e + DISTANCE] > 1.5 * noise * learned
+        and learned > ENOUGH
+    ):
+        w[i, e + LAGS], w[i, o + LAGS] = 1.0, 0.0
+    elif mine > min(now, others):
+        w[i, e + LAGS] = 0.0
+
+
+@compiled
+def lag_variance(w, i, e):  # type: ignore[no-untyped-def]
+    """What a lag adds to the noise of the device of entry e: 0 if it has none or is alone now."""
+    o = ENTRY if e == 0 else 0
+    if e < 0 or w[i, e + LAGS] == 0.0 or w[i, o + AGE] >= SILENT:
+        return 0.0
+    distance = float(w[i, e + DISTANCE]) / max(float(w[i, e + LEARNED]), ENOUGH)
+    return LAG_FACTOR2 * distance * distance
+
+
+@compiled
+def one_lags(w, i):  # type: ignore[no-untyped-def]
+    """Whether one of the two devices lags, so that the other has no witness."""
+    return w[i, LAGS] > 0.0 or w[i, ENTRY + LAGS] > 0.0
+
+
+@compiled
+def forgive(w, i):  # type: ignore[no-untyped-def]
+    """After a true step nobody is suspect."""
+    for k in range(DEVICES):
+        w[i, k * ENTRY + SUSPECT] = 0.0

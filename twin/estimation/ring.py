@@ -1,0 +1,380 @@
+"""The compiled kernel, fourth part: the ring of newest measurements, and late data.
+
+The newest measurements of a key are kept after a base, the state before them. A late one is
+inserted and all that follow are filtered again (docs/models.md, Late, doubled, equal stamps).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from twin.estimation.compiled import compiled
+from twin.estimation.devices import (
+    AGE,
+    BEHIND,
+    ENTRIES,
+    JUMPED,
+    LAST,
+    SUSPECT,
+    alone,
+    begin_memory,
+    compare,
+    entry,
+    forgive,
+    heard,
+    lag_variance,
+    note,
+    one_lags,
+    pass_time,
+)
+from twin.estimation.kalman import (
+    E_INTERVAL,
+    LAG,
+    NEVER,
+    STATE,
+    begin,
+    correct,
+    estimate,
+    normalised,
+    predict,
+)
+from twin.estimation.models import EXPECTED, GATE, HORIZON, NOISE2, QUANTISATION2, ROBUST2
+from twin.estimation.robust import INSIDE, INSIDE_AGE, MEMORY, update, update_of_several
+
+ACCEPTED, BELATED, DUPLICATE, CONFLICT = 1, 2, 3, 4
+#: A signal quality of this or less weighs as this (exp(1/q² − 1) is cut at exp(20)).
+LARGEST_EXPONENT = 20.0
+
+# Rows are named by (array, index) everywhere: a view would be a new array (see compiled.py).
+
+
+@compiled
+def noise_variance(noise_std, quality, p, row):  # type: ignore[no-untyped-def]
+    """Measurement variance, rounded to float32: device noise or the class's, quantisation, quality.
+
+    Quality q multiplies it by exp(1/q² − 1) (Li, Mark & Clifford 2008), cut at exp(20).
+    """
+    r = noise_std * noise_std if noise_std > 0.0 and noise_std < 1e6 else p[row, NOISE2]
+    r += p[row, QUANTISATION2]
+    if quality < 1.0:
+        exponent = LARGEST_EXPONENT
+        if quality > 0.2:
+            exponent = min(1.0 / (quality * quality) - 1.0, LARGEST_EXPONENT)
+        r *= math.exp(exponent)
+    return np.float32(r)
+
+
+@compiled
+def place(start, head, size, j):  # type: ignore[no-untyped-def]
+    """Where the j-th oldest member is, of the ring at `start` whose oldest is at `head`."""
+    j += head
+    return start + (j if j < size else j - size)
+
+
+@compiled
+def group_end(ring_t, start, head, size, j, n):  # type: ignore[no-untyped-def]
+    """Number after the last of the n members that has the stamp of member j."""
+    stamp = ring_t[place(start, head, size, j)]
+    j += 1
+    while j < n and ring_t[place(start, head, size, j)] == stamp:
+        j += 1
+    return j
+
+
+@compiled
+def take_one(x, y, w, i, z, r, device, several, e, known, p, row):  # type: ignore[no-untyped-def]
+    """Update with one measurement; e: its device's entry (−1: none); returns (nis, weight)."""
+    if not several or x[i, LAG] != x[i, LAG]:
+        return update(x, y, i, z, r, p, row)
+    if e >= 0:
+        if normalised(x, i, z, r) <= p[row, GATE]:
+            w[i, e + SUSPECT] = 0.0
+        elif w[i, e + JUMPED] > 0.0:
+            w[i, e + SUSPECT] = 1.0
+    more = lag_variance(w, i, e)
+    if more > 0.0:  # it follows the other: heard, but no witness for or against it
+        nis = normalised(x, i, z, r + more)
+        weight = 1.0 / (1.0 + nis / p[row, ROBUST2])
+        correct(x, i, z, (r + more) / weight)
+        return nis, weight
+    if one_lags(w, i):
+        return update(x, y, i, z, r, p, row)
+    recent = y[i, INSIDE_AGE] <= max(2.5, 1.25 * p[row, EXPECTED])
+    another = y[i, INSIDE] != device and recent
+    smooth = e >= 0 and known and w[i, e + SUSPECT] == 0.0 and not another
+    nis, weight, step = update_of_several(x, y, i, z, r, device, smooth, p, row)
+    if step:
+        forgive(w, i)
+    return nis, weight
+
+
+@compiled
+def take_group(  # type: ignore[no-untyped-def]
+    x, y, w, i, ring_z, ring_r, ring_device, start, head, size, first, last, p, row, taken
+):  # fmt: skip
+    """Update x[i] with the ring members first..last−1 (one stamp), smallest |e|/√S first.
+
+    Equal ones as `before` has it: their order in the ring is the order of arrival.
+    taken (6, ≥ ring): of member j, [0, j−first] is a mark, [1, …] its nis, [2, …] its weight,
+    [3, …] whether its device's last value is known, [4, …] how old, [5, …] its rank by `before`.
+    Returns the (nis, weight) of the last one taken in.
+    """
+    n = last - first
+    m = place(start, head, size, first)
+    several = heard(y, w, i, ring_device[m], n)
+    if n == 1:
+        e, known, age = -1, False, 0.0
+        if several:
+            e, known, age = note(w, i, ring_z[m], ring_device[m], p, row)
+            compare(w, i, e, age, p, row)
+        nis, weight = take_one(
+            x, y, w, i, ring_z[m], ring_r[m], ring_device[m], several, e, known, p, row
+        )
+        taken[1, 0] = nis
+        taken[2, 0] = weight
+        return nis, weight
+    nis, weight = 0.0, 0.0
+    note_group(w, i, ring_z, ring_r, ring_device, start, head, size, first, n, p, row, taken)
+    for j in range(n):
+        taken[0, j] = 0.0
+    for _ in range(n):
+        best, least, chosen = -1, math.inf, 0
+        for j in range(n):
+            if taken[0, j] == 0.0:
+                m = place(start, head, size, first + j)
+                e = entry(w, i, ring_device[m])
+                score = normalised(x, i, ring_z[m], ring_r[m] + lag_variance(w, i, e))
+                if best < 0 or score < least or (score == least and taken[5, j] < taken[5, best]):
+                    best, least, chosen = j, score, m
+        e = entry(w, i, ring_device[chosen])
+        nis, weight = take_one(
+            x, y, w, i, ring_z[chosen], ring_r[chosen], ring_device[chosen], True, e,
+            taken[3, best] > 0.0, p, row,
+        )  # fmt: skip
+        taken[0, best] = 1.0
+        taken[1, best] = nis
+        taken[2, best] = weight
+    return nis, weight
+
+
+@compiled
+def before(w, i, ring_z, ring_r, ring_device, m, chosen):  # type: ignore[no-untyped-def]
+    """Whether member m comes before the chosen one, of equal stamp.
+
+    By value, variance, then what is remembered; not by the device's number, which is given in order
+    of arrival. Two members alike in all of it change the state alike.
+    """
+    if ring_z[m] != ring_z[chosen]:
+        return ring_z[m] < ring_z[chosen]
+    if ring_r[m] != ring_r[chosen]:
+        return ring_r[m] < ring_r[chosen]
+    one, other = entry(w, i, ring_device[m]), entry(w, i, ring_device[chosen])
+    if one < 0 or other < 0:
+        return one > other
+    for column in (LAST, SUSPECT, BEHIND, AGE):
+        if w[i, one + column] != w[i, other + column]:
+            return w[i, one + column] < w[i, other + column]
+    return False
+
+
+@compiled
+def note_group(  # type: ignore[no-untyped-def]
+    w, i, ring_z, ring_r, ring_device, start, head, size, first, n, p, row, taken
+):  # fmt: skip
+    """Remember what n devices said at one stamp, by value, so that arrival has no say."""
+    for j in range(n):
+        taken[0, j] = 0.0
+    for rank in range(n):
+        best, chosen = -1, 0
+        for j in range(n):
+            if taken[0, j] == 0.0:
+                m = place(start, head, size, first + j)
+                if best < 0 or before(w, i, ring_z, ring_r, ring_device, m, chosen):
+                    best, chosen = j, m
+        taken[0, best] = 1.0
+        _, known, age = note(w, i, ring_z[chosen], ring_device[chosen], p, row)
+        taken[3, best] = 1.0 if known else 0.0
+        taken[4, best] = age
+        taken[5, best] = rank
+    for rank in range(n):
+        j = 0
+        while taken[5, j] != rank:
+            j += 1
+        e = entry(w, i, ring_device[place(start, head, size, first + j)])
+        if e >= 0:
+            compare(w, i, e, taken[4, j], p, row)
+
+
+@compiled
+def move_to(x, y, w, i, known_t, stamp, p, row, cache, cache_dt):  # type: ignore[no-untyped-def]
+    """x[i], y[i], w[i] from known_t (NEVER: nothing known) to stamp."""
+    if known_t == NEVER:
+        begin(x, i, p, row)
+        begin_memory(y, w, i)
+    elif stamp > known_t:
+        predict(x, i, stamp - known_t, p, row, cache, cache_dt)
+        pass_time(y, w, i, (stamp - known_t) * 1e-9)
+
+
+@compiled
+def keep(states, n, state, k):  # type: ignore[no-untyped-def]
+    """Copy the state after event n, if asked for."""
+    if n < states.shape[0]:
+        for j in range(STATE):
+            states[n, j] = state[k, j]
+
+
+@compiled
+def process(  # type: ignore[no-untyped-def]
+    order, slot, stamp, value, noise_std, quality, device,
+    state, state_t, base, base_t, memory, base_memory, entries, base_entries,
+    model, ring_at, ring_size, ring_n, ring_t, ring_z, ring_r, ring_device, params, cache, cache_dt,
+    verdict, as_of, out, states, rev_event, rev_t, rev_out,
+    scratch, scratch_memory, scratch_entries, taken,
+):  # fmt: skip
+    """Take in events order[0], order[1], …; returns (events taken, revisions written).
+
+    Per event n: slot, stamp (ns), value, noise_std, quality (NaN = not said), device (number).
+    Per slot k: state/base (slots, STATE) now and before the ring, state_t/base_t their stamps,
+    memory/base_memory (slots, MEMORY) and entries/base_entries (slots, ENTRIES) what is
+    remembered beside them;
+    model[k] its row of params; ring_at[k] (start in the ring arrays, index of the oldest member),
+    ring_size[k], ring_n[k]: a circular ring in order of stamp. Written: verdict, as_of (n,), out
+    (n, ESTIMATE), states (n or 0, STATE) the state after; revisions rev_event (which event caused
+    it), rev_t (the stamp revised), rev_out.
+    Stops early when fewer than 64 revisions would fit.
+    """
+    revisions = 0
+    for position in range(order.shape[0]):
+        if revisions + 64 > rev_t.shape[0]:
+            return position, revisions
+        n = order[position]
+        k = slot[n]
+        row = model[k]
+        t = stamp[n]
+        start, head = ring_at[k, 0], ring_at[k, 1]
+        size = ring_size[k]
+        members = ring_n[k]
+        z = np.float32(value[n])
+        r = noise_variance(noise_std[n], quality[n], params, row)
+        as_of[n] = state_t[k]
+        # Identity: the same stamp of the same device inside the ring.
+        where = members
+        said = ACCEPTED
+        while where > 0:
+            j = place(start, head, size, where - 1)
+            if ring_t[j] < t:
+                break
+            if ring_t[j] == t and ring_device[j] == device[n]:
+                said = DUPLICATE if ring_z[j] == z else CONFLICT
+                break
+            where -= 1
+        if said == ACCEPTED and members > 0:
+            oldest = ring_t[place(start, head, size, 0)]
+            if (
+                t <= base_t[k]
+                or (members == size and t <= oldest)
+                or t < state_t[k] - np.int64(params[row, HORIZON])
+            ):
+                said = BELATED
+        verdict[n] = said
+        out[n, E_INTERVAL] = 0.0
+        if members >= 4:
+            span = state_t[k] - ring_t[place(start, head, size, 0)]
+            out[n, E_INTERVAL] = span * 1e-9 / (members - 1)
+        if said != ACCEPTED:
+            estimate(state, k, params, row, out, n, math.nan, 0.0)
+            keep(states, n, state, k)
+            continue
+        if members == size:  # the oldest stamp goes into the base
+            end = group_end(ring_t, start, head, size, 0, members)
+            oldest = ring_t[place(start, head, size, 0)]
+            move_to(
+                base, base_memory, base_entries, k, base_t[k], oldest, params, row, cache, cache_dt
+            )
+            j = place(start, head, size, 0)
+            if end == 1 and alone(base_memory, k, ring_device[j]):
+                update(base, base_memory, k, ring_z[j], ring_r[j], params, row)
+            else:
+                take_group(
+                    base, base_memory, base_entries, k, ring_z, ring_r, ring_device, start, head,
+                    size, 0, end, params, row, taken,
+                )  # fmt: skip
+            base_t[k] = oldest
+            head = (head + end) % size
+            ring_at[k, 1] = head
+            members -= end
+            where -= end
+        for j in range(members, where, -1):
+            to, frm = place(start, head, size, j), place(start, head, size, j - 1)
+            ring_t[to] = ring_t[frm]
+            ring_z[to] = ring_z[frm]
+            ring_r[to] = ring_r[frm]
+            ring_device[to] = ring_device[frm]
+        j = place(start, head, size, where)
+        ring_t[j], ring_z[j], ring_r[j], ring_device[j] = t, z, r, device[n]
+        members += 1
+        ring_n[k] = members
+        if members == 1 or t > state_t[k]:
+            move_to(state, memory, entries, k, state_t[k], t, params, row, cache, cache_dt)
+            if alone(memory, k, device[n]):
+                nis, weight = update(state, memory, k, z, r, params, row)
+            else:
+                nis, weight = take_group(
+                    state, memory, entries, k, ring_z, ring_r, ring_device, start, head, size,
+                    where, where + 1, params, row, taken,
+                )  # fmt: skip
+            state_t[k] = t
+            as_of[n] = t
+            estimate(state, k, params, row, out, n, nis, weight)
+            keep(states, n, state, k)
+            continue
+        # Late, or a second device at the newest stamp: filter again from the base.
+        for j in range(STATE):
+            scratch[0, j] = base[k, j]
+        for j in range(MEMORY):
+            scratch_memory[0, j] = base_memory[k, j]
+        for j in range(ENTRIES):
+            scratch_entries[0, j] = base_entries[k, j]
+        known = base_t[k]
+        own_nis, own_weight = 0.0, 0.0
+        i = 0
+        while i < members:
+            end = group_end(ring_t, start, head, size, i, members)
+            now = ring_t[place(start, head, size, i)]
+            move_to(
+                scratch,
+                scratch_memory,
+                scratch_entries,
+                0,
+                known,
+                now,
+                params,
+                row,
+                cache,
+                cache_dt,
+            )
+            nis, weight = take_group(
+                scratch, scratch_memory, scratch_entries, 0, ring_z, ring_r, ring_device, start,
+                head, size, i, end, params, row, taken,
+            )  # fmt: skip
+            known = now
+            if i <= where < end:
+                own_nis, own_weight = taken[1, where - i], taken[2, where - i]
+            if t <= known < state_t[k]:
+                rev_event[revisions] = n
+                rev_t[revisions] = known
+                estimate(scratch, 0, params, row, rev_out, revisions, nis, weight)
+                revisions += 1
+            i = end
+        for j in range(STATE):
+            state[k, j] = scratch[0, j]
+        for j in range(MEMORY):
+            memory[k, j] = scratch_memory[0, j]
+        for j in range(ENTRIES):
+            entries[k, j] = scratch_entries[0, j]
+        estimate(state, k, params, row, out, n, own_nis, own_weight)
+        keep(states, n, state, k)
+    return order.shape[0], revisions

@@ -1,0 +1,161 @@
+"""The compiled kernel, second part: one measurement against the state, weighed and not gated.
+
+IMQ weight 1/(1 + nis/c²) on the noise (Duran-Martin 2024). Outliers that agree with each other are
+a true step: after enough of them the state jumps there (docs/models.md, A true step).
+"""
+
+from __future__ import annotations
+
+from twin.estimation.compiled import compiled
+from twin.estimation.kalman import (
+    LAG,
+    PDD,
+    PDV,
+    PMD,
+    PMV,
+    PVV,
+    D,
+    M,
+    V,
+    correct,
+    correct_place,
+    normalised,
+)
+from twin.estimation.models import (
+    DEVIATION_TIME,
+    GATE,
+    JUMP,
+    MOTION,
+    ROBUST2,
+    SPREAD2,
+    STEP_DISTANCE,
+    STEP_SAMPLES,
+    STEP_SAMPLES_SEVERAL,
+    VAR_D,
+    VAR_V,
+)
+
+# Columns of a memory row (float32), beside each state row. OUT_COUNT: consecutive outliers that
+# agree with each other (FOLLOWING: they made a step); OUT_LEVEL: the last of them. DEVICE: who
+# reported last (−1: nobody yet, SEVERAL: more than one at the same stamp); OTHER: seconds since
+# that changed. INSIDE: who reported last what was no outlier, INSIDE_AGE seconds ago. OUT_AGE:
+# seconds since the first of the outliers, of several devices.
+OUT_LEVEL, OUT_COUNT, DEVICE, OTHER, INSIDE, INSIDE_AGE, OUT_AGE, MEMORY = range(8)
+SEVERAL = -2.0
+FOLLOWING = -1.0
+#: c of the weight of a device that moved smoothly away while the state stayed behind.
+SMOOTH2 = 15.0 * 15.0
+#: Several devices: fewest agreeing outliers that make a step, and longest time (s) to wait.
+FEWEST, LONGEST = 4.0, 15.0
+#: Velocity after a jump by d: a standard deviation of this many d/tg.
+CARRIED = 0.1
+
+
+@compiled
+def update(x, y, i, z, r, p, row):  # type: ignore[no-untyped-def]
+    """Robust update with the only device, or the only one to rely on; returns (nis, weight)."""
+    nis = normalised(x, i, z, r)
+    if x[i, LAG] != x[i, LAG]:  # the first of a person: the population is no reason to doubt it
+        correct(x, i, z, r)
+        x[i, LAG] = x[i, M] + x[i, D]
+        return nis, 1.0
+    weight = 1.0 / (1.0 + nis / p[row, ROBUST2])
+    if nis > p[row, GATE]:
+        if jumps(x, y, i, z, r, p, row):
+            weight = 1.0
+        else:
+            correct(x, i, z, r / weight)
+    else:
+        correct(x, i, z, r / weight)
+        settle(x, y, i, z, r, p, row)
+    return nis, weight
+
+
+@compiled
+def agrees(y, i, z, r, p, row):  # type: ignore[no-untyped-def]
+    """Whether z and the outlier before it may be two measurements of one person at rest."""
+    apart = z - float(y[i, OUT_LEVEL])
+    return apart * apart <= p[row, GATE] * (2.0 * r + p[row, VAR_D])
+
+
+@compiled
+def settle(x, y, i, z, r, p, row):  # type: ignore[no-untyped-def]
+    """No outlier: forget those before. After a step, once the deviation is usual again."""
+    if y[i, OUT_COUNT] > 0.0 or x[i, D] * x[i, D] <= p[row, GATE] * p[row, VAR_D]:
+        y[i, OUT_COUNT] = 0.0
+    elif y[i, OUT_COUNT] < 0.0 and agrees(y, i, z, r, p, row):
+        y[i, OUT_LEVEL] = z
+
+
+@compiled
+def jumps(x, y, i, z, r, p, row):  # type: ignore[no-untyped-def]
+    """Count an outlier; if enough of them agree, the deviation jumps to the last of them: True.
+
+    The slow level stays: a person who jumps by 50 usually comes back (on ICU recordings, beginning
+    the whole state anew costs half of the forecast's skill). So the model expects a quick return,
+    and who stays up is an outlier again and again: until the deviation is usual, each one that
+    agrees with the one before is followed at once.
+    """
+    agree = y[i, OUT_COUNT] != 0.0 and agrees(y, i, z, r, p, row)
+    y[i, OUT_LEVEL] = z
+    if not agree:
+        y[i, OUT_COUNT] = 1.0
+    elif y[i, OUT_COUNT] > 0.0:
+        y[i, OUT_COUNT] += 1.0
+    if 0.0 < y[i, OUT_COUNT] < p[row, STEP_SAMPLES]:
+        return False
+    begin_at(x, i, z, r, p[row, SPREAD2], 0.0, p[row, VAR_V])
+    y[i, OUT_COUNT] = FOLLOWING
+    return True
+
+
+@compiled
+def begin_at(x, i, z, r, spread2, velocity, var_v):  # type: ignore[no-untyped-def]
+    """The deviation begins anew at z, the level stays."""
+    x[i, D] = z - x[i, M]
+    x[i, V], x[i, PMD], x[i, PMV] = velocity, 0.0, 0.0
+    x[i, PDD], x[i, PDV], x[i, PVV] = spread2, 0.0, var_v
+    correct(x, i, z, r)
+
+
+@compiled
+def update_of_several(x, y, i, z, r, device, smooth, p, row):  # type: ignore[no-untyped-def]
+    """Robust update where several devices report; returns (nis, weight, whether it was a step).
+
+    smooth: this device's own series has come here without a jump. A device that goes wild jumps
+    first; a person who begins to run does not. So a smooth outlier is followed, and the velocity
+    may change, unless another device has just said that the state is right.
+    """
+    nis = normalised(x, i, z, r)
+    weight = 1.0 / (1.0 + nis / p[row, ROBUST2])
+    if nis <= p[row, GATE]:
+        correct(x, i, z, r / weight)
+        y[i, OUT_COUNT] = 0.0
+        y[i, INSIDE], y[i, INSIDE_AGE] = device, 0.0
+        return nis, weight, False
+    away = z - x[i, M] - x[i, D]
+    if smooth:
+        cut = min(away * away, p[row, JUMP] * p[row, JUMP])
+        x[i, PVV] += p[row, MOTION] * cut / (p[row, DEVIATION_TIME] * p[row, DEVIATION_TIME])
+        weight = 1.0 / (1.0 + nis / SMOOTH2)
+        correct(x, i, z, r / weight)
+        y[i, OUT_COUNT] = 0.0
+        return nis, weight, False
+    agree = y[i, OUT_COUNT] > 0.0 and agrees(y, i, z, r, p, row)
+    y[i, OUT_LEVEL] = z
+    y[i, OUT_COUNT] = y[i, OUT_COUNT] + 1.0 if agree else 1.0
+    if not agree:
+        y[i, OUT_AGE] = 0.0
+    # The further away, the more have to say so, and the longer: two devices that go wild together
+    # agree by chance.
+    steps = abs(away) / p[row, STEP_DISTANCE]
+    need = min(max(steps, FEWEST), p[row, STEP_SAMPLES_SEVERAL])
+    if y[i, OUT_COUNT] < need or y[i, OUT_AGE] < min(0.5 * steps, LONGEST):
+        correct_place(x, i, z, r / weight)
+        return nis, weight, False
+    carried = CARRIED * (z - x[i, M]) / p[row, DEVIATION_TIME]
+    var_v = max(x[i, PVV], carried * carried) if p[row, MOTION] > 0.0 else p[row, VAR_V]
+    velocity = x[i, V] if p[row, MOTION] > 0.0 else 0.0
+    begin_at(x, i, z, r, p[row, SPREAD2], velocity, var_v)
+    y[i, OUT_COUNT] = 0.0
+    return nis, 1.0, True
