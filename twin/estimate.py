@@ -2,8 +2,9 @@
 
 One record of the estimates journal is an `EstimateBatch`: a row for each input observation with its
 verdict (and the estimate, if accepted), revisions of earlier estimates, status changes and coasting
-rows. Others are an `Outcome` (the answer to a command) and `Judgements` (alarms and scores, see
-`twin.judgement`). Store writer, live feed and ledger read nothing else.
+rows. Others are an `Outcome` (the answer to a command), `Judgements` (alarms and scores, see
+`twin.judgement`), `DeviceReports` and `SystemEvent` (see `twin.device_report`). Store writer, live
+feed and ledger read nothing else.
 """
 
 from __future__ import annotations
@@ -19,13 +20,23 @@ from numpy.typing import NDArray
 
 from ingest.observation import (
     KIND_ESTIMATES,
+    KIND_EVENT,
     KIND_JUDGEMENTS,
     KIND_OUTCOME,
+    KIND_REPORTS,
     Bound,
     RecordDamaged,
     Refused,
     seal,
     unseal,
+)
+from twin.device_report import (
+    DeviceReports,
+    SystemEvent,
+    decode_event,
+    decode_reports,
+    encode_event,
+    encode_reports,
 )
 from twin.judgement import Judgements
 
@@ -143,7 +154,7 @@ class _OutcomeWire(msgspec.Struct, frozen=True, array_like=True):
 
 
 #: What a record of the estimates journal holds.
-Output = EstimateBatch | Outcome | Judgements
+Output = EstimateBatch | Outcome | Judgements | DeviceReports | SystemEvent
 
 _encoder = msgspec.msgpack.Encoder()
 _judgements = msgspec.msgpack.Decoder(Judgements)
@@ -155,6 +166,10 @@ def encode_output(output: Output) -> bytes:
     """A record of the estimates journal."""
     if isinstance(output, Judgements):
         return seal(KIND_JUDGEMENTS, _encoder.encode(output))
+    if isinstance(output, DeviceReports):
+        return seal(KIND_REPORTS, encode_reports(output))
+    if isinstance(output, SystemEvent):
+        return seal(KIND_EVENT, encode_event(output))
     if isinstance(output, Outcome):
         body = _OutcomeWire(output.id, output.done, output.reason, output.at)
         return seal(KIND_OUTCOME, _encoder.encode(body))
@@ -181,6 +196,10 @@ def decode_output(record: bytes) -> Output:
             return Outcome(said.id, said.done, said.reason, said.at)
         if kind == KIND_JUDGEMENTS:
             return _judgements.decode(body)
+        if kind == KIND_REPORTS:
+            return decode_reports(body)
+        if kind == KIND_EVENT:
+            return decode_event(body)
         if kind != KIND_ESTIMATES:
             raise RecordDamaged(f"kind {kind} is not one of the estimates journal")
         wire = _wire.decode(body)

@@ -27,7 +27,7 @@ from twin.estimation.names import Names
 from twin.estimation.status import status_of
 from twin.intake.arrivals import Arrivals
 
-REASONS = ("", "no_model", "value_not_a_number")
+REASONS = ("", "no_model", "value_not_a_number", "over_rate")
 #: A key without measurement gives a coasting row this often, from late until stale.
 COAST_EVERY = 10 * SECOND
 _FLOATS = tuple(name for name in ESTIMATE_ROW.names or () if ESTIMATE_ROW[name].kind == "f")
@@ -55,9 +55,14 @@ class RowBuilder:
     _events: list[NDArray[np.int64]] = field(default_factory=list)
 
     def refuse(self, arrived: Arrivals, chosen: NDArray[np.int64], reason: str) -> None:
-        """A verdict row for each chosen observation that the twin cannot use."""
+        """A verdict row for each chosen observation that the twin cannot use.
+
+        What is beyond the declared rate is not kept: its row says so without the value.
+        """
         if len(chosen):
             rows = self._observed(arrived, chosen)
+            if reason == "over_rate":
+                rows["value"] = np.nan
             rows["verdict"], rows["reason"] = Verdict.REFUSED, REASONS.index(reason)
             self._take(rows, chosen)
 

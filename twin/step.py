@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 from ingest.instant import SECOND
 from ingest.journal.protocol import ALL_PARTITIONS
 from ingest.observation import Command, DeviceStates, ObservationBatch, Record, Tick
-from twin.estimate import Outcome, Output
+from twin.estimate import Outcome, Output, Verdict
 from twin.estimation.bank import Bank, Events, Updated
 from twin.estimation.kalman import NEVER
 from twin.estimation.models import ModelError, ModelFile, base_model, parse_model
 from twin.estimation.names import Names
 from twin.intake.arrivals import Arrivals, arrivals
+from twin.intake.intake import Intake
 from twin.part import Moment, Part, Said, Seen
-from twin.rows import RowBuilder
+from twin.rows import REASONS, RowBuilder
 
 #: A tick nearer to the last one than this (several ingest processes tick) changes nothing.
 TICK_MINIMUM = SECOND // 2
@@ -38,7 +39,8 @@ REMEMBERED_COMMANDS = 10_000
 class TwinState:
     """Everything that has a memory. One worker's partitions; moved on only by `step`.
 
-    parts: what remembers besides the bank, in the order in which they are told of a record.
+    parts: what remembers besides the bank, in the order in which they are told of a record; the
+    first is `intake`, which sees observations before the bank.
     commands: of each partition the ids of the commands that it was told, the newest last, and why
     each was refused ("": it acted).
     position, tick_at, elapsed: (partitions,) int64. The journal position taken in last, the last
@@ -48,12 +50,15 @@ class TwinState:
     bank: Bank
     devices: Names = field(default_factory=Names)
     parts: Sequence[Part] = ()
+    intake: Intake = field(init=False)
     commands: list[dict[str, str]] = field(init=False)
     position: NDArray[np.int64] = field(init=False)
     tick_at: NDArray[np.int64] = field(init=False)
     elapsed: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.intake = Intake(self.bank, self.devices)
+        self.parts = (self.intake, *self.parts)
         self.commands = [{} for _ in range(self.bank.partitions)]
         self.position = np.zeros(self.bank.partitions, np.int64)
         self.tick_at = np.full(self.bank.partitions, NEVER, np.int64)
@@ -131,23 +136,40 @@ def _observe(
     if not batches:
         return
     arrived = arrivals(batches, state.bank, state.devices)
+    admitted = state.intake.admit(arrived, state.elapsed)
+    if admitted.measured_at is not None:
+        arrived = arrived.measured(admitted.measured_at)
     rows = RowBuilder(state.bank, state.devices)
     slot = np.full(len(arrived), -1, np.int64)
     known = arrived.signal >= 0
     slot[known] = state.bank.find(arrived.patient[known], arrived.signal[known])
-    # Ingest refuses these already; one that came in all the same would be in the state for ever.
-    number = np.isfinite(arrived.rows["value"])
-    used = np.flatnonzero((slot >= 0) & number)
-    rows.refuse(arrived, np.flatnonzero(~number), "value_not_a_number")
-    rows.refuse(arrived, np.flatnonzero((slot < 0) & number), "no_model")
+    reason = _reasons(arrived, slot, admitted.over)
+    used = np.flatnonzero(reason == 0)
+    for refused in np.unique(reason[reason > 0]).tolist():
+        rows.refuse(arrived, np.flatnonzero(reason == refused), REASONS[refused])
     events = _events(arrived, used, slot[used])
     updated = state.bank.update(events)
+    verdict = np.full(len(arrived), Verdict.REFUSED, np.uint8)
+    verdict[used] = updated.verdict
+    state.intake.count(admitted.row, verdict)
     rows.add(arrived, used, events.slot, updated)
     _add(outputs, rows.batches())
-    if state.parts and len(used):
+    if len(used):
         seen = _seen(arrived, used, events, updated)
         for part in state.parts:
             _add(outputs, part.observe(seen))
+
+
+def _reasons(
+    arrived: Arrivals, slot: NDArray[np.int64], over: NDArray[np.bool_] | None
+) -> NDArray[np.int64]:
+    """(n,) indexes of REASONS: why the twin cannot use each, 0 where it can."""
+    reason = np.where(slot < 0, REASONS.index("no_model"), 0)
+    # Ingest refuses these already; one that came in all the same would be in the state for ever.
+    reason[~np.isfinite(arrived.rows["value"])] = REASONS.index("value_not_a_number")
+    if over is not None:
+        reason[over] = REASONS.index("over_rate")
+    return reason
 
 
 def _add(outputs: dict[int, list[Output]], said: Iterable[tuple[int, Output]]) -> None:

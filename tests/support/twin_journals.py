@@ -10,6 +10,7 @@ from ingest.instant import SECOND
 from ingest.journal.protocol import ALL_PARTITIONS, partition_of
 from ingest.observation import Command, Observation, Record, Tick, batch_of
 from tests.support.twins import T0, observation
+from twin.device_report import DeviceReports, SystemEvent
 from twin.estimate import EstimateBatch, Outcome, Output
 from twin.judgement import Alarm, Judgements, Score
 from twin.step import Placed
@@ -76,9 +77,23 @@ def lines(outputs: Iterable[Output]) -> list[Line]:
         elif isinstance(output, Judgements):
             found += [("alarm", one.patient, *_plain(one)) for one in output.alarms]
             found += [("score", one.patient, *_plain(one)) for one in output.scores]
+        elif isinstance(output, DeviceReports):
+            found += _device_lines(output)
+        elif isinstance(output, SystemEvent):
+            found.append((str(output.cause), output.at, output.seconds))
         else:
             found += _lines(output)
     return found
+
+
+def _device_lines(reports: DeviceReports) -> list[Line]:
+    rows = reports.rows.copy()
+    names = [(reports.patients[r["patient"]], reports.devices[r["device"]]) for r in rows]
+    rows["patient"] = rows["device"] = 0
+    return [
+        ("device", patient, device, "", "", row.tobytes())
+        for (patient, device), row in zip(names, rows, strict=True)
+    ]
 
 
 def _plain(one: Alarm | Score) -> Iterable[str]:

@@ -29,6 +29,8 @@ from twin.care.ledger import Account
 from twin.care.points import Points
 from twin.care.pulse import LIVE, Pulses
 from twin.care.saved import load_fold, save_fold
+from twin.care.told import DeviceFacts
+from twin.device_report import DeviceReports, SystemEvent
 from twin.estimate import Outcome, People, decode_output
 from twin.judgement import Alarm, Judgements, Score
 
@@ -150,6 +152,16 @@ class Feed:
         scores = {} if score is None else {patient: score}
         return Reading(self.now(), self._state, rows, patients, self._labels, scores, alarms)
 
+    def facts(self) -> list[DeviceFacts]:
+        """What the worker last reported of every device."""
+        with self._lock:
+            return self._latest.told.facts()
+
+    def events(self) -> list[SystemEvent]:
+        """What last happened to the line itself, oldest first."""
+        with self._lock:
+            return list(self._latest.told.events)
+
     def accounts(self) -> list[Account]:
         """The ledger's part that the estimates journal knows."""
         with self._lock:
@@ -261,6 +273,8 @@ class Feed:
             self._answered.append(output)
         elif isinstance(output, Judgements):
             self._latest.board.fold(output, entry.position)
+        elif isinstance(output, DeviceReports | SystemEvent):
+            self._latest.told.fold(output)
         else:
             self._latest.fold(output)
             for patient in self.hub.watched.intersection(output.patients):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ingest.observation import RecordDamaged, seal, unseal
 from twin.care.board import Board, BoardState
 from twin.care.ledger import Ledger, LedgerState
+from twin.care.told import Told, ToldState
 from twin.care.vitals import ORDER, VITALS
 from twin.estimate import EstimateBatch, Kind, Verdict
 
@@ -61,6 +62,7 @@ class _State(msgspec.Struct, frozen=True, array_like=True):
     rows: bytes
     ledger: LedgerState
     board: BoardState = BoardState()
+    told: ToldState = ToldState()
 
 
 class Latest:
@@ -72,6 +74,7 @@ class Latest:
         self.ledger = Ledger()
         #: Alarms and scores.
         self.board = Board()
+        self.told = Told()
         self._patients: dict[str, int] = {}
         self._names: list[str] = []
         self._slots = np.full((0, len(VITALS)), _NONE, np.int64)
@@ -134,6 +137,7 @@ class Latest:
             self.rows.tobytes(),
             self.ledger.state(),
             self.board.state(),
+            self.told.state(),
         )
         return seal(_KIND_LATEST, msgspec.msgpack.encode(state))
 
@@ -149,6 +153,7 @@ class Latest:
             latest.position = state.position
             latest.ledger = Ledger.of(state.ledger)
             latest.board = Board.of(state.board)
+            latest.told = Told.of(state.told)
             latest._places(state.patients)
             rows = np.frombuffer(state.rows, LATEST_ROW)
             latest._grow(len(rows))

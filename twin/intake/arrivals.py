@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,12 @@ class Arrivals:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def measured(self, at: NDArray[np.int64]) -> Arrivals:
+        """The same observations with other times of measurement, (n,) ns UTC."""
+        rows = self.rows.copy()
+        rows["measured_at"] = at
+        return replace(self, rows=rows)
 
 
 def arrivals(batches: Sequence[ObservationBatch], bank: Bank, devices: Names) -> Arrivals:

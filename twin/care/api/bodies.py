@@ -136,6 +136,34 @@ class LedgerBody(msgspec.Struct, frozen=True):
     journalled: int
     estimated: int
     stored: int | None
+    missing: int = 0
+    open: int = 0
+    redelivered: int = 0
+
+
+class ClockBody(msgspec.Struct, frozen=True):
+    """A device's clock: its stamps lead their receipt by offset_s ± offset_std_s (negative: it is
+    slow, or its data are late) and drift_ppm ± drift_std_ppm; correction_s is taken from them."""
+
+    offset_s: float | None
+    offset_std_s: float | None
+    drift_ppm: float | None
+    drift_std_ppm: float | None
+    correction_s: float
+
+
+class StateBody(msgspec.Struct, frozen=True):
+    """A device as the twin knows it; null: not said. silence: "" while it is heard, else why not:
+    never_seen, late, body_off, battery, radio, gateway, broker, ingest, clock."""
+
+    silence: str
+    since: str | None
+    expected_interval_s: float
+    battery: float | None
+    contact: bool | None
+    online: bool | None
+    restarts: int
+    clock: ClockBody
 
 
 class DeviceBody(msgspec.Struct, frozen=True):
@@ -151,6 +179,7 @@ class DeviceBody(msgspec.Struct, frozen=True):
     firmware: str | None = None
     serial: str | None = None
     retired: str | None = None
+    state: StateBody | None = None
 
 
 class PendingBody(msgspec.Struct, frozen=True):

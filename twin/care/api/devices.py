@@ -10,18 +10,21 @@ from fastapi import APIRouter, Query, Response
 from ingest.instant import format_instant
 from ingest.observation import Refused
 from twin.care.api.bodies import (
+    ClockBody,
     DeviceBody,
     DevicesBody,
     LedgerBody,
     PendingBody,
     QuarantineBody,
     RefusedBody,
+    StateBody,
     answer,
     answers,
 )
 from twin.care.ledger import Account
 from twin.care.parts import Parts, PartsOf
 from twin.care.problem import Problem
+from twin.care.told import DeviceFacts, by_device
 from twin.estimate import HistoryUnavailable
 
 router = APIRouter(prefix="/api/v1")
@@ -49,17 +52,20 @@ def quarantine(
 def ledgers(parts: Parts) -> list[DeviceBody]:
     """Every device that is bound, was heard or was refused, by id."""
     accounts = {account.device: account for account in parts.feed.accounts()}
+    facts = by_device(parts.feed.facts())
     bound = {b.device: b.patient for b in parts.people.devices()}
     refused, stored = parts.quarantine.by_device(), _stored(parts)
-    known = sorted({*accounts, *bound, *refused} - {""})
+    known = sorted({*accounts, *bound, *refused, *facts} - {""})
     made = []
     for device in known:
         account = accounts.get(device)
         received = account.last_received if account else 0
         in_store = None if stored is None else stored.get(device, 0)
-        ledger = _ledger(account, dict(refused.get(device, {})), in_store)
+        told = facts.get(device)
+        ledger = _ledger(account, dict(refused.get(device, {})), in_store, told)
         at = format_instant(received) if received else None
-        made.append(_with_registered(DeviceBody(device, bound.get(device), at, ledger), parts))
+        body = DeviceBody(device, bound.get(device), at, ledger, state=_state(told))
+        made.append(_with_registered(body, parts))
     return made
 
 
@@ -126,7 +132,30 @@ def _stored(parts: Parts) -> Mapping[str, int] | None:
         return None
 
 
-def _ledger(account: Account | None, refused: dict[str, int], stored: int | None) -> LedgerBody:
+def _state(told: DeviceFacts | None) -> StateBody | None:
+    if told is None:
+        return None
+    return StateBody(
+        told.silence,
+        format_instant(told.since) if told.since else None,
+        told.expected_s,
+        told.battery,
+        told.contact,
+        told.online,
+        told.restarts,
+        ClockBody(
+            told.offset_s,
+            told.offset_std_s,
+            told.drift_ppm,
+            told.drift_std_ppm,
+            told.correction_s,
+        ),
+    )
+
+
+def _ledger(
+    account: Account | None, refused: dict[str, int], stored: int | None, told: DeviceFacts | None
+) -> LedgerBody:
     journalled = account.journalled if account else 0
     received = journalled + sum(refused.values())
     for reason, count in (account.refused if account else {}).items():
@@ -140,4 +169,7 @@ def _ledger(account: Account | None, refused: dict[str, int], stored: int | None
         journalled=journalled,
         estimated=account.accepted if account else 0,
         stored=stored,
+        missing=told.missing if told else 0,
+        open=told.still_open if told else 0,
+        redelivered=told.redelivered if told else 0,
     )

@@ -1,0 +1,263 @@
+"""The intake of the step: what devices' own words, numbers and clocks say, before and beside the
+bank.
+
+`admit` sees every observation before the bank and `count` its verdict; as a `Part` of the state it
+is told ticks and commands, and is captured, restored and forgotten by partition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.catalogue import SIGNALS
+from ingest.instant import MINUTE, SECOND
+from ingest.journal.protocol import partition_of
+from ingest.observation import Command, DeviceState, DeviceStates, Tick
+from twin.device_report import Changed, SystemCause, SystemEvent
+from twin.estimation.bank import Bank
+from twin.estimation.kalman import NEVER
+from twin.estimation.names import Names
+from twin.intake import kernel
+from twin.intake.arrivals import Arrivals
+from twin.intake.clock import Shifts, close_minute, forget_clocks
+from twin.intake.declared import apply_binding, apply_device
+from twin.intake.gateways import Gateways
+from twin.intake.identity import Gaps
+from twin.intake.kernel import (
+    BATTERY_LEFT,
+    CHANGED,
+    CONTACT,
+    HEARD,
+    INTERVAL,
+    ONLINE,
+    PARTITION,
+    settle,
+)
+from twin.intake.ledger import reports
+from twin.intake.rate import Meters
+from twin.intake.saved import packed, unpacked
+from twin.intake.silence import RESPITE, judge
+from twin.intake.table import DeviceTable
+from twin.part import Moment, Said, Seen
+
+#: A distance between two ticks longer than this is a gap (ns).
+GAP = 3 * SECOND
+_EXPECTED = np.array([int(s.expected_interval_s * SECOND) for s in SIGNALS.values()], np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """n arrivals as they go on: their rows of the table, what is beyond the declared rate (None:
+    nothing), and measured_at where stamps are corrected (None: nowhere)."""
+
+    row: NDArray[np.int64]
+    over: NDArray[np.bool_] | None
+    measured_at: NDArray[np.int64] | None
+
+
+@dataclass(slots=True)
+class Line:
+    """What each partition knows of the line, all (partitions,) int64 ns.
+
+    tick_at: the last tick; broker_lost_at: tick since which there is no broker (NEVER: there is);
+    respite: journal time until which nobody falls silent; minute: of the last look at the clocks.
+    """
+
+    tick_at: NDArray[np.int64]
+    broker_lost_at: NDArray[np.int64]
+    respite: NDArray[np.int64]
+    minute: NDArray[np.int64]
+
+    @classmethod
+    def new(cls, partitions: int) -> Line:
+        never = np.full(partitions, NEVER, np.int64)
+        return cls(never, never.copy(), np.zeros(partitions, np.int64), never.copy())
+
+
+@dataclass(slots=True)
+class Intake:
+    """What the worker remembers of devices. bank and devices: the state's own."""
+
+    bank: Bank
+    devices: Names
+    table: DeviceTable = field(init=False)
+    gaps: Gaps = field(default_factory=Gaps)
+    shifts: Shifts = field(default_factory=Shifts)
+    meters: Meters = field(default_factory=lambda: Meters(len(SIGNALS)))
+    gateways: Gateways = field(init=False)
+    line: Line = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.table = DeviceTable(self.devices)
+        self.gateways = Gateways(self.devices, self.bank.partitions)
+        self.line = Line.new(self.bank.partitions)
+
+    @property
+    def name(self) -> str:
+        return "intake"
+
+    @property
+    def kinds(self) -> Collection[str]:
+        return ("device", "binding")
+
+    # --- observations -----------------------------------------------------------------------------
+
+    def admit(self, arrived: Arrivals, elapsed: NDArray[np.int64]) -> Admitted:
+        """Take note of observations before the bank does. elapsed: (partitions,) journal time."""
+        row, born = self.table.rows(arrived.patient, arrived.device, self.bank.partition)
+        for place in born:
+            signal = max(int(arrived.signal[place]), 0)
+            self.table.marks[row[place], INTERVAL] = _EXPECTED[signal]
+        stamp = np.ascontiguousarray(arrived.rows["device_stamp"])
+        notes = np.empty((len(row), 5), np.int64)
+        written = kernel.hear(
+            row,
+            stamp,
+            np.ascontiguousarray(arrived.rows["received_at"]),
+            np.ascontiguousarray(arrived.rows["device_sequence"]),
+            np.ascontiguousarray(arrived.rows["boot"]),
+            elapsed,
+            self.table.marks,
+            self.table.clock,
+            notes,
+        )
+        if written:
+            self.gaps.note(self.table, notes[:written], elapsed)
+        over = self.meters.over(self.table, row, arrived.signal, stamp)
+        if over is not None:
+            self.table.marks[row[over], CHANGED] |= Changed.NUMBERS
+        return Admitted(row, over, self.shifts.apply(self.table, row, stamp))
+
+    def count(self, row: NDArray[np.int64], verdict: NDArray[np.uint8]) -> None:
+        """Count the verdicts (n,) of what was admitted in rows (n,)."""
+        settle(row, verdict, self.table.marks)
+
+    def observe(self, seen: Seen) -> Said:
+        """Nothing: `admit` and `count` saw everything, also what the bank never sees."""
+        return ()
+
+    # --- devices' own words -----------------------------------------------------------------------
+
+    def hear(self, said: DeviceStates, moment: Moment) -> Said:
+        """What devices say of themselves, or the broker of them or (patient "") of a gateway."""
+        for state in said.states:
+            self._hear(state, moment)
+        return ()
+
+    def _hear(self, state: DeviceState, moment: Moment) -> None:
+        if not state.patient:
+            if state.online is not None:
+                self.gateways.tell(state.device, state.online, moment.partitions)
+            return
+        if not moment.partitions[partition_of(state.patient, self.bank.partitions)]:
+            return
+        row = self._row(state.patient, state.device, moment)
+        marks, clock = self.table.marks, self.table.clock
+        before = marks[row, [CONTACT, ONLINE]].tolist(), clock[row, BATTERY_LEFT].item()
+        if state.battery is not None:
+            clock[row, BATTERY_LEFT] = state.battery
+        if state.contact is not None:
+            marks[row, CONTACT] = state.contact
+        if state.online is not None:
+            marks[row, ONLINE] = state.online
+        if (marks[row, [CONTACT, ONLINE]].tolist(), clock[row, BATTERY_LEFT].item()) != before:
+            marks[row, CHANGED] |= Changed.STATE
+        if state.online is not False:  # that it went offline is the broker's word, not its own
+            marks[row, HEARD] = moment.elapsed[marks[row, PARTITION]]
+
+    def _row(self, patient: str, device: str, moment: Moment) -> int:
+        """The row of the pair; one that was never heard is waited for from now on."""
+        who, what = self.bank.number_of(patient), self.devices.number(device)
+        row = self.table.row(who, what)
+        if row < 0:
+            row = self.table.add(who, what, int(self.bank.partition[who]))
+            self.table.marks[row, HEARD] = moment.elapsed[self.table.marks[row, PARTITION]]
+        return row
+
+    # --- ticks ------------------------------------------------------------------------------------
+
+    def tick(self, tick: Tick, moment: Moment, heard: Said) -> Said:
+        """Give up gaps, look at clocks once a minute, judge silence; reports of what changed."""
+        events = self._look_at_line(tick, moment)
+        self.gaps.give_up(self.table, moment.partitions, moment.elapsed)
+        self._close_minutes(moment)
+        changed = judge(self.table, self.gateways, tick, moment, self.line.respite)
+        first = int(np.argmax(moment.partitions))
+        return [
+            *((first, event) for event in events),
+            *reports(self.table, self.gaps, changed, self.bank.patients, tick.at),
+        ]
+
+    def _look_at_line(self, tick: Tick, moment: Moment) -> list[SystemEvent]:
+        due, line = moment.partitions, self.line
+        passed = np.where(line.tick_at == NEVER, 0, tick.at - line.tick_at)[due]
+        gap = int(passed.max())
+        events = []
+        if tick.clock_stepped:
+            seconds = float(passed[np.argmax(np.abs(passed))]) / SECOND - 1
+            events.append(SystemEvent(SystemCause.CLOCK_STEPPED, tick.at, seconds))
+            forget_clocks(self.table, self.table.in_partitions(due))
+        elif gap > GAP:
+            events.append(SystemEvent(SystemCause.INGEST_GAP, tick.at, gap / SECOND))
+        if tick.clock_stepped or gap > GAP:
+            line.respite[due] = moment.elapsed[due] + RESPITE
+        lost = line.broker_lost_at[due]
+        if not tick.broker_connected and (lost == NEVER).any():
+            events.append(SystemEvent(SystemCause.BROKER_LOST, tick.at))
+            line.broker_lost_at[due] = np.where(lost == NEVER, tick.at, lost)
+        elif tick.broker_connected and (lost != NEVER).any():
+            away = (tick.at - int(lost[lost != NEVER].min())) / SECOND
+            events.append(SystemEvent(SystemCause.BROKER_BACK, tick.at, away))
+            line.broker_lost_at[due] = NEVER
+            line.respite[due] = moment.elapsed[due] + RESPITE
+        line.tick_at[due] = tick.at
+        return events
+
+    def _close_minutes(self, moment: Moment) -> None:
+        """Each partition's clocks once a minute, one partition after another."""
+        count = len(moment.elapsed)
+        minute = (moment.elapsed + np.arange(count) * (MINUTE // count)) // MINUTE
+        new = moment.partitions & (minute != self.line.minute)
+        over = new & (self.line.minute != NEVER)
+        self.line.minute[new] = minute[new]
+        if over.any():
+            close_minute(self.table, self.shifts, self.table.in_partitions(over))
+
+    # --- commands and snapshots -------------------------------------------------------------------
+
+    def obey(self, command: Command, moment: Moment) -> tuple[str, Said]:
+        """`device` says what a device's model declares, `binding` from when to when it is worn."""
+        device = command.body.get("device")
+        if not isinstance(device, str) or not device or not command.patient:
+            return "expected a device and its patient", ()
+        partition = partition_of(command.patient, self.bank.partitions)
+        if not moment.partitions[partition]:
+            return "", ()
+        row = self._row(command.patient, device, moment)
+        if command.kind == "binding":
+            return apply_binding(self.table, row, command.body), ()
+        return apply_device(self.table, self.meters, self.shifts, row, command.body), ()
+
+    def capture(self, partition: int) -> bytes:
+        """Everything of the partition, packed."""
+        return packed(self, partition)
+
+    def restore(self, partition: int, content: bytes) -> None:
+        """Raises ValueError: another layout."""
+        self.forget(partition)
+        unpacked(self, partition, content)
+
+    def forget(self, partition: int) -> None:
+        """Drop the partition."""
+        for row in self.table.in_partition(partition).tolist():
+            self.gaps.of.pop(row, None)
+            self.shifts.pieces.pop(row, None)
+        self.table.forget(partition)
+        self.gateways.off[partition].clear()
+        fresh = Line.new(len(self.line.tick_at))
+        for name in ("tick_at", "broker_lost_at", "respite", "minute"):
+            getattr(self.line, name)[partition] = getattr(fresh, name)[partition]

@@ -1,0 +1,101 @@
+"""The intake of a partition as bytes, and back: arrays as they are, names instead of numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.catalogue import SIGNALS
+from twin.intake.identity import Gap
+from twin.intake.kernel import CLOCK_COLUMNS, DEVICE, MARK_COLUMNS, METER, PATIENT
+
+if TYPE_CHECKING:
+    from twin.intake.intake import Intake
+
+_LINE = ("tick_at", "broker_lost_at", "respite", "minute")
+
+
+class _Saved(msgspec.Struct, frozen=True, array_like=True):
+    """patients, devices: of each row; arrays little-endian; gaps, shifts: place of row → what."""
+
+    layout: tuple[int, int, int]
+    patients: list[str]
+    devices: list[str]
+    marks: bytes
+    clock: bytes
+    meters: bytes
+    gaps: dict[int, list[tuple[int, int, int, int, bool]]]
+    shifts: dict[int, list[tuple[int, int, int]]]
+    gateways_off: list[str]
+    line: dict[str, int]
+
+
+_LAYOUT = (MARK_COLUMNS, CLOCK_COLUMNS, len(SIGNALS))
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Saved).decode
+
+
+def packed(intake: Intake, partition: int) -> bytes:
+    """Everything that the intake knows of the partition."""
+    table = intake.table
+    rows = table.in_partition(partition)
+    marks, clock = table.marks[rows], table.clock[rows]
+    place = {row: n for n, row in enumerate(rows.tolist())}
+    metered = rows[marks[:, METER] > 0]
+    saved = _Saved(
+        _LAYOUT,
+        [intake.bank.patients.text[n] for n in marks[:, PATIENT].tolist()],
+        [intake.devices.text[n] for n in marks[:, DEVICE].tolist()],
+        marks.astype("<i8").tobytes(),
+        clock.astype("<f8").tobytes(),
+        intake.meters.take(table, metered).astype("<i8").tobytes(),
+        {
+            place[row]: [(g.first, g.last, g.boot, g.opened, g.missing) for g in gaps]
+            for row, gaps in intake.gaps.of.items()
+            if row in place
+        },
+        {place[row]: of for row, of in intake.shifts.pieces.items() if row in place},
+        intake.gateways.names_off(partition),
+        {name: int(getattr(intake.line, name)[partition]) for name in _LINE},
+    )
+    return _encode(saved)
+
+
+def unpacked(intake: Intake, partition: int, content: bytes) -> None:
+    """Put it into an intake that knows nothing of the partition. Raises ValueError."""
+    try:
+        saved = _decode(content)
+    except msgspec.DecodeError as error:
+        raise ValueError(str(error)) from error
+    if saved.layout != _LAYOUT:
+        raise ValueError(f"columns {saved.layout}, this code reads {_LAYOUT}")
+    part = {
+        "marks": _array(saved.marks, "<i8", MARK_COLUMNS),
+        "clock": _array(saved.clock, "<f8", CLOCK_COLUMNS),
+    }
+    pairs = [
+        (intake.bank.number_of(patient), intake.devices.number(device))
+        for patient, device in zip(saved.patients, saved.devices, strict=True)
+    ]
+    rows = intake.table.put(pairs, partition, part)
+    metered = rows[part["marks"][:, METER] > 0].tolist()
+    taken = np.frombuffer(saved.meters, "<i8").reshape(len(metered), 3, len(SIGNALS))
+    for row, of in zip(metered, taken, strict=True):
+        intake.meters.put(intake.table, row, of)
+    for place, gaps in saved.gaps.items():
+        intake.gaps.of[int(rows[place])] = [Gap(*gap) for gap in gaps]
+    for place, pieces in saved.shifts.items():
+        intake.shifts.pieces[int(rows[place])] = list(pieces)
+    every = np.zeros(intake.bank.partitions, np.bool_)
+    every[partition] = True
+    for gateway in saved.gateways_off:
+        intake.gateways.tell(gateway, False, every)
+    for name in _LINE:
+        getattr(intake.line, name)[partition] = saved.line[name]
+
+
+def _array(content: bytes, kind: str, columns: int) -> NDArray[Any]:
+    return np.frombuffer(content, kind).reshape(-1, columns)

@@ -1,0 +1,168 @@
+"""What the worker remembers of each device on each patient: compact rows, growing by doubling.
+
+A row is a device on one patient, never more: a device that goes from one patient to another has a
+row for each, so no state couples two patients, and each row is of its patient's partition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.estimation.kalman import NEVER
+from twin.estimation.names import Names
+from twin.intake.kernel import (
+    BATTERY_LEFT,
+    CLOCK_COLUMNS,
+    CONTACT,
+    DEVICE,
+    HEARD,
+    HIGHEST,
+    LEAST,
+    LEAST_BEFORE,
+    MARK_COLUMNS,
+    MESSAGE_AT,
+    MESSAGE_NUMBER,
+    MINUTE_LEAST,
+    MINUTE_MOST,
+    MOST,
+    MOST_BEFORE,
+    NEWEST,
+    NEXT,
+    ONLINE,
+    PARTITION,
+    PATIENT,
+    PREVIOUS_HIGHEST,
+    find,
+)
+
+_UNSAID = (NEXT, HIGHEST, PREVIOUS_HIGHEST, MESSAGE_NUMBER, CONTACT, ONLINE)
+
+
+class DeviceTable:
+    """`marks` (rows, MARK_COLUMNS) int64 and `clock` (rows, CLOCK_COLUMNS) float64; see kernel.py.
+
+    count rows are in use. devices: the twin's numbers of device names, shared with the bank.
+    """
+
+    def __init__(self, devices: Names) -> None:
+        self.devices = devices
+        self.count = 0
+        self.marks = np.zeros((0, MARK_COLUMNS), np.int64)
+        self.clock = np.zeros((0, CLOCK_COLUMNS))
+        self._first = np.full(0, -1, np.int64)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def rows(
+        self,
+        patient: NDArray[np.int64],
+        device: NDArray[np.int64],
+        partition: NDArray[np.int32],
+    ) -> tuple[NDArray[np.int64], list[int]]:
+        """((n,) rows of patient and device numbers, the places at which a new row was made).
+
+        partition: of each patient number.
+        """
+        if len(self.devices) > len(self._first):
+            grown = np.full(max(64, 2 * len(self.devices)), -1, np.int64)
+            grown[: len(self._first)] = self._first
+            self._first = grown
+        found = np.empty(len(patient), np.int64)
+        born: list[int] = []
+        if find(patient, device, self._first, self.marks, found):
+            for place in np.flatnonzero(found < 0).tolist():
+                who, what = int(patient[place]), int(device[place])
+                known = self.row(who, what)
+                if known < 0:
+                    known = self.add(who, what, int(partition[who]))
+                    born.append(place)
+                found[place] = known
+        return found, born
+
+    def row(self, patient: int, device: int) -> int:
+        """The row of the pair, −1 if there is none."""
+        row = int(self._first[device]) if device < len(self._first) else -1
+        while row >= 0 and self.marks[row, PATIENT] != patient:
+            row = int(self.marks[row, NEXT])
+        return row
+
+    def in_partition(self, partition: int) -> NDArray[np.int64]:
+        """Rows of the partition, in order."""
+        return np.flatnonzero(self.marks[: self.count, PARTITION] == partition)
+
+    def in_partitions(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Rows of the partitions that the mask (partitions,) names, in order."""
+        if not self.count:
+            return np.zeros(0, np.int64)
+        of = self.marks[: self.count, PARTITION]
+        return np.flatnonzero((of >= 0) & mask[np.maximum(of, 0)])
+
+    def forget(self, partition: int) -> None:
+        """Drop the partition's rows. Their places stay empty; they are few, and it is rare."""
+        for row in self.in_partition(partition).tolist():
+            self._unchain(row)
+            self.marks[row, PARTITION] = self.marks[row, PATIENT] = -1
+
+    def take(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Copies of everything these rows hold."""
+        return {"marks": self.marks[rows], "clock": self.clock[rows]}
+
+    def put(
+        self, pairs: Sequence[tuple[int, int]], partition: int, part: Mapping[str, NDArray[Any]]
+    ) -> NDArray[np.int64]:
+        """The inverse of `take` into new rows of these (patient, device) numbers; their numbers."""
+        rows = np.empty(len(part["marks"]), np.int64)
+        for place, (patient, device) in enumerate(pairs):
+            row = self.add(patient, device, partition)
+            following = self.marks[row, NEXT]
+            self.marks[row], self.clock[row] = part["marks"][place], part["clock"][place]
+            self.marks[row, [PATIENT, DEVICE, NEXT, PARTITION]] = (
+                patient, device, following, partition
+            )  # fmt: skip
+            rows[place] = row
+        return rows
+
+    def add(self, patient: int, device: int, partition: int) -> int:
+        """A new row for the pair; its number."""
+        row = self.count
+        self.count += 1
+        if self.count > len(self.marks):
+            self._grow(max(64, 2 * self.count))
+        if device >= len(self._first):
+            grown = np.full(2 * (device + 1), -1, np.int64)
+            grown[: len(self._first)] = self._first
+            self._first = grown
+        marks, clock = self.marks[row], self.clock[row]
+        marks[:] = 0
+        marks[list(_UNSAID)] = -1
+        marks[[HEARD, NEWEST, MESSAGE_AT]] = NEVER
+        marks[[PATIENT, DEVICE, PARTITION]] = patient, device, partition
+        marks[NEXT] = self._first[device]
+        clock[:] = 0
+        clock[[MINUTE_LEAST, LEAST, LEAST_BEFORE]] = np.inf
+        clock[[MINUTE_MOST, MOST, MOST_BEFORE]] = -np.inf
+        clock[BATTERY_LEFT] = np.nan
+        self._first[device] = row
+        return row
+
+    def _grow(self, size: int) -> None:
+        marks, clock = np.zeros((size, MARK_COLUMNS), np.int64), np.zeros((size, CLOCK_COLUMNS))
+        marks[:, PARTITION] = -1
+        marks[: len(self.marks)], clock[: len(self.clock)] = self.marks, self.clock
+        self.marks, self.clock = marks, clock
+
+    def _unchain(self, row: int) -> None:
+        device = int(self.marks[row, DEVICE])
+        following = int(self.marks[row, NEXT])
+        before = int(self._first[device])
+        if before == row:
+            self._first[device] = following
+            return
+        while self.marks[before, NEXT] != row:
+            before = int(self.marks[before, NEXT])
+        self.marks[before, NEXT] = following
