@@ -13,7 +13,7 @@ from ingest.batch import RecordBuilder, rows_by_patient
 from ingest.births import Births
 from ingest.consent import may_be_kept
 from ingest.device_state import StateTeller
-from ingest.journal.protocol import Journal, partition_of
+from ingest.journal.protocol import ALL_PARTITIONS, Journal, partition_of
 from ingest.judge import Reading, Spoken, bind, read
 from ingest.observation import DeviceState, Observation
 from ingest.payload.decoded import Reason, Rejection
@@ -23,6 +23,7 @@ from ingest.quarantine import Quarantine, StoredMessage
 from ingest.registry import Registry
 from ingest.registry_content import Announcement
 from ingest.registry_devices import announce
+from ingest.screen import STAMP_FAULTS
 from ingest.settings import IngestSettings
 
 
@@ -158,7 +159,7 @@ class Decider:
             if found is None:
                 decision = next(nexts)
                 accepted += _gather(decision.observations, builder, self._partitions)
-                if decision.reading.state_said:
+                if decision.reading.state_said or not decision.observations:
                     self._tell(decision, message.received_at)
                 for device in decision.reading.dead:
                     self._tell_offline(device, message.received_at)
@@ -173,6 +174,14 @@ class Decider:
 
     def _tell(self, decision: Decision, received_at: int) -> None:
         reading = decision.reading
+        if reading.online is not None and reading.device in self._settings.devices.gateways:
+            state = DeviceState(reading.device, "", received_at, received_at, online=reading.online)
+            self._teller.say(ALL_PARTITIONS, state)
+        unheard = not decision.observations and reading.telemetry
+        stamps = unheard and any(r.reason in STAMP_FAULTS for r in decision.rejections)
+        sequence = reading.sequence if unheard else -1
+        if not (reading.state_said or stamps or sequence >= 0):
+            return
         at = max((sample.stamp for sample, _ in reading.measured), default=received_at)
         patient = self._registry.patient_at(reading.device, at)
         if isinstance(patient, Reason) or self._registry.allowed(reading.device, at) is None:
@@ -187,6 +196,9 @@ class Decider:
                 reading.battery,
                 reading.contact,
                 reading.online,
+                sequence,
+                reading.boot if sequence >= 0 else 0,
+                stamps,
             ),
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from ingest.instant import MINUTE
 from ingest.observation import DeviceState, DeviceStates, encode_record
 
@@ -25,7 +27,7 @@ class StateTeller:
         self._waiting: dict[int, list[DeviceState]] = {}
 
     def say(self, partition: int, state: DeviceState) -> None:
-        """Take in one message's word. battery counts in hundredths."""
+        """Take in one message's word. battery counts in hundredths; a number always passes."""
         battery = None if state.battery is None else round(state.battery, 2)
         key = (state.device, state.patient)
         known, told_at = self._told.get(key, ((None, None, None), 0))
@@ -34,21 +36,14 @@ class StateTeller:
             known[1] if state.contact is None else state.contact,
             known[2] if state.online is None else state.online,
         )
-        if now == known and abs(state.received_at - told_at) < AGAIN_NS:
+        new = state.sequence >= 0 or state.stamps_refused or now != known
+        if not new and abs(state.received_at - told_at) < AGAIN_NS:
             return
         if len(self._told) >= _REMEMBERED:
             self._told.clear()
         self._told[key] = now, state.received_at
         self._waiting.setdefault(partition, []).append(
-            DeviceState(
-                state.device,
-                state.patient,
-                state.at,
-                state.received_at,
-                battery,
-                state.contact,
-                state.online,
-            )
+            msgspec.structs.replace(state, battery=battery)
         )
 
     def take(self) -> list[tuple[int, bytes]]:

@@ -140,7 +140,7 @@ class PlainPath:
                 entries.append(
                     (device, signal, value, std, nan, stamps, received_at, stamps, sequence, boot)
                 )
-            return Plain(route, entries, len(entries), said, stamps)
+            return Plain(route, entries, len(entries), said, stamps) if entries else None
         if not (first <= min(stamps) and max(stamps) <= last):
             return None
         rows = 0
@@ -166,6 +166,8 @@ class PlainPath:
                         noise(signal, nan),
                     )
                 )
+        if not rows:
+            return None
         newest = 0 if said is NOTHING_SAID else max(stamps)
         return Plain(route, entries, rows, said, newest)
 

@@ -6,14 +6,21 @@ Pure, and without memory: two ingest processes judge the same. Whatever needs ea
 
 from __future__ import annotations
 
+from fractions import Fraction
 from math import isfinite
 
 from ingest.catalogue import SIGNALS, Signal, to_canonical
-from ingest.instant import DAY, SECOND, format_instant
+from ingest.instant import DAY, HOUR, MINUTE, SECOND, format_instant
 from ingest.payload.decoded import Kept, Reason, Rejection, Sample, shortened
 from ingest.settings import ScreenSettings
 
 _SIGNALS = dict(SIGNALS)
+#: What says that a device's clock, or how it writes its time, is wrong.
+STAMP_FAULTS = frozenset({Reason.FUTURE, Reason.ANCIENT})
+#: What epoch numbers are written in, as a multiple of a number read as milliseconds.
+_UNITS = ((Fraction(1000), "seconds"), (Fraction(1, 1000), "µs"), (Fraction(1, 10**6), "ns"))
+#: Zones lie on quarters of an hour, 14 h at most; a device's clock is this near to one (ns).
+_QUARTER, _FARTHEST, _NEAR = 15 * MINUTE, 14 * HOUR, 2 * MINUTE
 
 
 def screen(sample: Sample, received_at: int | None, settings: ScreenSettings) -> float | Rejection:
@@ -93,12 +100,24 @@ def _canonical(sample: Sample) -> float | Rejection:
 
 def _stamp_fault(sample: Sample, received_at: int, settings: ScreenSettings) -> Rejection:
     path = sample.time_path
-    said = format_instant(sample.stamp)
+    said = format_instant(sample.stamp) + _guessed(sample.stamp, received_at)
     if sample.stamp > received_at:
         expected = f"at most {settings.future_ns // SECOND} s ahead of its receipt"
         return _rejection(Reason.FUTURE, sample, path, expected, said)
     expected = f"at most {settings.ancient_ns // DAY} days before its receipt"
     return _rejection(Reason.ANCIENT, sample, path, expected, said)
+
+
+def _guessed(stamp: int, received_at: int) -> str:
+    """What the stamp looks like, where it is clear enough to be named: a unit, or a zone."""
+    for factor, name in _UNITS:
+        if abs(int(stamp * factor) - received_at) <= DAY:
+            return f" (looks like {name})"
+    ahead = stamp - received_at
+    quarters = round(ahead / _QUARTER)
+    if 0 < ahead <= _FARTHEST + _NEAR and abs(ahead - quarters * _QUARTER) <= _NEAR:
+        return f" ({quarters / 4:g} h ahead: zone?)"
+    return ""
 
 
 def _range(signal: Signal) -> str:

@@ -16,6 +16,8 @@ _HUGE = 1e300  # no NaN is less
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _moment = datetime.fromisoformat
+#: Units finer than milliseconds, how many make a second; epoch seconds in 2001, doubled in 2033.
+_FINER, _IN_2001 = (("µs", 10**6), ("ns", 10**9)), 10**9
 _OUTSIDE = "expected a time between the years 1678 and 2262"
 
 
@@ -61,7 +63,11 @@ def _is_instant(text: str) -> bool:
 
 
 def stamp_of_milliseconds(milliseconds: int) -> int:
-    """ns UTC of an epoch in ms. Raises ValueError outside int64 ns."""
+    """ns UTC of an epoch in ms. Raises ValueError outside int64 ns, naming a unit it may be."""
+    if milliseconds > MAX_STAMP // MILLISECOND:
+        for name, in_second in _FINER:
+            if _IN_2001 <= milliseconds // in_second < 2 * _IN_2001:
+                raise ValueError(f"expected epoch milliseconds; it looks like {name}")
     return within(milliseconds * MILLISECOND)
 
 

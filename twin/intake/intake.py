@@ -30,9 +30,12 @@ from twin.intake.identity import Gaps
 from twin.intake.kernel import (
     BATTERY_LEFT,
     CHANGED,
+    CLOCK_FAULT,
     CONTACT,
     HEARD,
     INTERVAL,
+    MESSAGE_AT,
+    MESSAGE_NUMBER,
     ONLINE,
     PARTITION,
     settle,
@@ -166,8 +169,22 @@ class Intake:
             marks[row, ONLINE] = state.online
         if (marks[row, [CONTACT, ONLINE]].tolist(), clock[row, BATTERY_LEFT].item()) != before:
             marks[row, CHANGED] |= Changed.STATE
-        if state.online is not False:  # that it went offline is the broker's word, not its own
+        if state.stamps_refused:  # it speaks, but of no time that can be
+            marks[row, CLOCK_FAULT] = 1
+        elif state.online is not False:  # that it went offline is the broker's word, not its own
             marks[row, HEARD] = moment.elapsed[marks[row, PARTITION]]
+        if state.sequence >= 0:
+            self._number(row, state, moment.elapsed)
+
+    def _number(self, row: int, state: DeviceState, elapsed: NDArray[np.int64]) -> None:
+        """The number of a message without a sample: no gap. It has no stamp: never a new count."""
+        marks = self.table.marks
+        if tuple(marks[row, [MESSAGE_AT, MESSAGE_NUMBER]]) == (state.received_at, state.sequence):
+            return
+        marks[row, [MESSAGE_AT, MESSAGE_NUMBER]] = state.received_at, state.sequence
+        notes = np.empty((1, 5), np.int64)
+        if kernel.count(row, NEVER, state.sequence, state.boot, marks, notes, 0):
+            self.gaps.note(self.table, notes, elapsed)
 
     def _row(self, patient: str, device: str, moment: Moment) -> int:
         """The row of the pair; one that was never heard is waited for from now on."""

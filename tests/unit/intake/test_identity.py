@@ -122,6 +122,17 @@ def test_two_wearers_of_a_device_have_counts_of_their_own() -> None:
     assert line.account(patient="p2") == {"accepted": 2}
 
 
+def test_a_message_whose_samples_were_all_refused_is_no_gap() -> None:
+    line = IntakeLine()
+    line.tick()
+    line.send(1.0, number=1)
+    line.say(sequence=2)
+    line.say(sequence=3, contact=True)
+    line.send(4.0, number=4)
+    line.run(70)
+    assert line.account() == {"accepted": 2}
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.sampled_from(["kept", "lost", "twice"]), min_size=3, max_size=40),

@@ -101,6 +101,14 @@ def test_a_gateway_that_is_offline_silences_its_devices() -> None:
     assert line.silences("gw/watch") == ["gateway", ""]
 
 
+def test_a_device_whose_stamps_are_refused_is_silent_for_its_clock() -> None:
+    line = heard()
+    for _ in range(70):
+        line.say(stamps_refused=True)
+        line.tick()
+    assert line.silences() == ["clock"]
+
+
 def test_without_a_broker_it_is_the_broker() -> None:
     line = heard()
     line.broker = False
