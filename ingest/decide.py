@@ -45,7 +45,7 @@ def decide(
     Raises apsw.Error if the registry's disk does; never because of what a message holds.
     """
     registry.refresh()
-    readings = _readings(messages, registry.births, settings)
+    readings = _readings(messages, registry, settings)
     unknown = Reason.DEVICE_UNKNOWN
     if settings.devices.unknown == "register":
         new = dict.fromkeys(
@@ -70,14 +70,16 @@ def _decided(reading: Reading, registry: Registry, received_at: int, unknown: Re
 
 
 def _readings(
-    messages: Sequence[Message], births: Births, settings: IngestSettings
+    messages: Sequence[Message], registry: Registry, settings: IngestSettings
 ) -> list[Reading]:
     """In order, as a birth gives the data behind it its meaning; births are on disk afterwards."""
+    births = registry.births
     births.refresh()
     readings = []
     try:
         for m in messages:
-            reading = read(m.topic, m.payload, m.received_at, settings, births)
+            at = _by_its_clock(m, registry, settings)
+            reading = read(m.topic, m.payload, at, settings, births)
             if reading.spoken is not None:
                 _take_in(reading, reading.spoken, m.received_at, births)
             readings.append(reading)
@@ -85,6 +87,15 @@ def _readings(
     finally:
         births.discard()  # what is not on disk now was not acknowledged either
     return readings
+
+
+def _by_its_clock(message: Message, registry: Registry, settings: IngestSettings) -> int:
+    """When the message was received by a clock as wrong as its device's is declared to be: then the
+    age of its stamps is judged rightly. Births are looked up by ours."""
+    address = settings.routes.address(message.topic)
+    if address is None or address.form == "sparkplug":
+        return message.received_at
+    return message.received_at + registry.clock_offset(address.device)
 
 
 def _take_in(reading: Reading, spoken: Spoken, at: int, births: Births) -> None:
@@ -182,7 +193,8 @@ class Decider:
         sequence = reading.sequence if unheard else -1
         if not (reading.state_said or stamps or sequence >= 0):
             return
-        at = max((sample.stamp for sample, _ in reading.measured), default=received_at)
+        ahead = self._registry.clock_offset(reading.device)
+        at = max((sample.stamp - ahead for sample, _ in reading.measured), default=received_at)
         patient = self._registry.patient_at(reading.device, at)
         if isinstance(patient, Reason) or self._registry.allowed(reading.device, at) is None:
             return

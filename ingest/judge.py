@@ -56,6 +56,7 @@ class Bindings(Protocol):
     def patient_at(self, device: str, stamp: int) -> PatientId | Reason: ...
     def refusal(self, patient: str, signal: str, stamp: int) -> Reason | None: ...
     def noise_std(self, device: str) -> Mapping[str, float]: ...
+    def clock_offset(self, device: str) -> int: ...
 
 
 class Tables(Protocol):
@@ -198,12 +199,13 @@ def bind(
     nobody: dict[Reason, list[Sample]] = {}
     unkept: dict[tuple[Reason, str], int] = {}
     device = reading.device
-    noise_std = bindings.noise_std(device)
+    noise_std, ahead = bindings.noise_std(device), bindings.clock_offset(device)
     for sample, value in reading.measured:
-        patient = bindings.patient_at(device, sample.stamp)
+        measured_at = sample.stamp - ahead
+        patient = bindings.patient_at(device, measured_at)
         if isinstance(patient, Reason):
             nobody.setdefault(patient, []).append(sample)
-        elif why := bindings.refusal(patient, sample.signal, sample.stamp):
+        elif why := bindings.refusal(patient, sample.signal, measured_at):
             unkept[why, sample.signal] = unkept.get((why, sample.signal), 0) + 1
         else:
             observations.append(
@@ -212,7 +214,7 @@ def bind(
                     device,
                     SignalCode(sample.signal),
                     value,
-                    sample.stamp,
+                    measured_at,
                     received_at,
                     sample.stamp,
                     noise_std.get(sample.signal, nan),

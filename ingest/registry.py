@@ -98,6 +98,10 @@ class Registry:
             return frozenset()
         return self._content.allowed(patient, self._now())
 
+    def clock_offset(self, device: str) -> int:
+        """How far the device's clock is declared to be ahead, ns; as of the last `refresh`."""
+        return self._content.clock_offset(device)
+
     def noise_std(self, device: str) -> Mapping[str, float]:
         """By signal, of one value, where the device's model says it; as of the last `refresh`."""
         return self._content.noise_std(device)

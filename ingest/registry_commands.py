@@ -12,6 +12,7 @@ from ingest.binding import Binding
 from ingest.consent import Basis
 from ingest.database import rows
 from ingest.device_model import DeviceModel
+from ingest.instant import SECOND
 from ingest.journal.protocol import ALL_PARTITIONS, partition_of
 from ingest.observation import Command, encode_record
 from ingest.registry_content import Device
@@ -43,6 +44,7 @@ def device_command(
         "bias_std": dict(model.bias_std),
         "firmware": device.firmware,
         "serial": device.serial,
+        "clock_offset_s": device.clock_offset / SECOND,
     }
     return Command(_new_id("device"), "device", actor, now, body, patient)
 

@@ -31,6 +31,8 @@ CREATE INDEX IF NOT EXISTS binding_device ON binding(device);
 CREATE TABLE IF NOT EXISTS device(
     id TEXT PRIMARY KEY, model TEXT NOT NULL, firmware TEXT NOT NULL, serial TEXT NOT NULL,
     since INTEGER NOT NULL, retired_at INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS clock_offset(
+    device TEXT PRIMARY KEY, offset INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS announced(
     device TEXT PRIMARY KEY, topic TEXT NOT NULL, model TEXT NOT NULL, firmware TEXT NOT NULL,
     serial TEXT NOT NULL, since INTEGER NOT NULL, last_at INTEGER NOT NULL) WITHOUT ROWID;
@@ -47,7 +49,10 @@ _model = msgspec.msgpack.Decoder(DeviceModel)
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device that somebody registered. Empty texts: not said; retired_at: ns UTC or None."""
+    """A device that somebody registered. Empty texts: not said; retired_at: ns UTC or None.
+
+    clock_offset: its clock is known to be so far ahead, ns (a wrong zone; negative: behind).
+    """
 
     id: str
     model: str = ""
@@ -55,6 +60,7 @@ class Device:
     serial: str = ""
     since: int = 0
     retired_at: int | None = None
+    clock_offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +136,11 @@ class Content:
         model = self.model_of(device)
         return {} if model is None else model.noise_std
 
+    def clock_offset(self, device: str) -> int:
+        """How far the device's clock is declared to be ahead, ns."""
+        known = self.devices.get(device)
+        return 0 if known is None else known.clock_offset
+
     def model_of(self, device: str) -> DeviceModel | None:
         """The device's declared model, if there is one."""
         known = self.devices.get(device)
@@ -141,7 +152,7 @@ class Content:
         Only the last of its bindings is settled, and only under at most one basis.
         """
         bindings = self.bindings.get(device)
-        if not bindings:
+        if not bindings or self.clock_offset(device):
             return None
         last = bindings[-1]
         since = _FIRST if last.start is None else last.start
@@ -177,7 +188,10 @@ def load(connection: apsw.Connection, ambiguous_ns: int, require_basis: bool) ->
     ):
         basis = Basis(patient, kind, frozenset(signals.split()), start, end)
         bases.setdefault(patient, []).append(basis)
-    devices = "SELECT id, model, firmware, serial, since, retired_at FROM device"
+    devices = (
+        "SELECT id, model, firmware, serial, since, retired_at, coalesce(offset, 0) "
+        "FROM device LEFT JOIN clock_offset ON device = id"
+    )
     return Content(
         ambiguous_ns,
         require_basis,

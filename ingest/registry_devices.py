@@ -7,6 +7,7 @@ know. Doing it again changes nothing. `actor`: who does it, as it stands in the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import apsw
 import msgspec
@@ -15,7 +16,7 @@ from ingest.catalogue import SIGNALS
 from ingest.consent import KINDS, Basis
 from ingest.database import rows
 from ingest.device_model import DeviceModel
-from ingest.instant import MINUTE
+from ingest.instant import DAY, MINUTE, SECOND
 from ingest.registry import Registry, RegistryRefused, checked_device
 from ingest.registry_commands import consent_command, device_command, put_in_outbox
 from ingest.registry_content import Announcement, Content, Device
@@ -52,11 +53,13 @@ def enrol_file(registry: Registry, file: RegistryFile) -> int:
     changes nothing. Raises RegistryRefused."""
     changed = declare_models(registry, file.models, "file")
     for each in file.enrolments:  # the model first: whoever is bound is told with it
-        if each.model or each.firmware or each.serial:
+        if each.model or each.firmware or each.serial or each.clock_offset_s is not None:
             known = registry.content.devices.get(each.device)
             if known is None or known.retired_at is None:
                 said = (each.model or None, each.firmware or None, each.serial or None)
-                changed += add_device(registry, each.device, *said, actor="file") != known
+                ahead = None if each.clock_offset_s is None else round(each.clock_offset_s * SECOND)
+                made = add_device(registry, each.device, *said, "file", ahead)
+                changed += made != known
     return changed + registry.enrol(file.enrolments)
 
 
@@ -67,9 +70,13 @@ def add_device(
     firmware: str | None = None,
     serial: str | None = None,
     actor: str = "registry",
+    clock_offset: int | None = None,
 ) -> Device:
     """Register a device, or change what is known of it (None: as it is, for a new device as it
-    announced itself). A retired one is in use again. Raises RegistryRefused."""
+    announced itself). A retired one is in use again. clock_offset: ns by which its clock is ahead.
+    Raises RegistryRefused."""
+    if clock_offset is not None and abs(clock_offset) > 2 * DAY:
+        raise RegistryRefused(device, "a clock that is more than two days wrong is to be set")
     with registry.changing() as connection:
         content = registry.content
         if model and model not in content.models:
@@ -83,12 +90,10 @@ def add_device(
             base.firmware if firmware is None else _text(firmware, "firmware"),
             base.serial if serial is None else _text(serial, "serial"),
             old.since if old else registry.now(),
+            clock_offset=base.clock_offset if clock_offset is None else clock_offset,
         )
         if made != old:
-            connection.execute(
-                "INSERT OR REPLACE INTO device VALUES (?, ?, ?, ?, ?, ?)",
-                (made.id, made.model, made.firmware, made.serial, made.since, made.retired_at),
-            )
+            _put_device(connection, made)
             _tell(connection, registry, content, made, content.models.get(made.model), actor)
         connection.execute("DELETE FROM announced WHERE device = ?", (device,))
     return made
@@ -107,11 +112,8 @@ def retire_device(registry: Registry, device: str, actor: str = "registry") -> D
             registry.unbind(device, now, actor)
     with registry.changing() as connection:
         old = registry.content.devices.get(device) or Device(device, since=now)
-        made = Device(device, old.model, old.firmware, old.serial, old.since, now)
-        connection.execute(
-            "INSERT OR REPLACE INTO device VALUES (?, ?, ?, ?, ?, ?)",
-            (made.id, made.model, made.firmware, made.serial, made.since, made.retired_at),
-        )
+        made = replace(old, retired_at=now)
+        _put_device(connection, made)
     return made
 
 
@@ -127,19 +129,14 @@ def announce(registry: Registry, said: Iterable[Announcement]) -> None:
                 continue
             device = device or Device(each.device, since=each.since)
             model = device.model or (each.model if each.model in content.models else "")
-            made = Device(
-                device.id,
-                model,
-                each.firmware or device.firmware,
-                each.serial or device.serial,
-                device.since,
-                device.retired_at,
+            made = replace(
+                device,
+                model=model,
+                firmware=each.firmware or device.firmware,
+                serial=each.serial or device.serial,
             )
             if made != device:
-                connection.execute(
-                    "INSERT OR REPLACE INTO device VALUES (?, ?, ?, ?, ?, ?)",
-                    (made.id, made.model, made.firmware, made.serial, made.since, made.retired_at),
-                )
+                _put_device(connection, made)
                 declared = content.models.get(made.model)
                 _tell(connection, registry, content, made, declared, "device")
 
@@ -205,6 +202,23 @@ def withdraw(registry: Registry, patient: str, actor: str = "registry") -> Seque
         if ended or not bases:
             put_in_outbox(connection, consent_command((), patient, actor, now))
     return ended
+
+
+def _put_device(connection: apsw.Connection, device: Device) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO device VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            device.id,
+            device.model,
+            device.firmware,
+            device.serial,
+            device.since,
+            device.retired_at,
+        ),
+    )
+    connection.execute(
+        "INSERT OR REPLACE INTO clock_offset VALUES (?, ?)", (device.id, device.clock_offset)
+    )
 
 
 def _check(registry: Registry, basis: Basis) -> None:

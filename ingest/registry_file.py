@@ -1,8 +1,9 @@
 """The registry file: devices, their models, patients and bindings as a person writes them.
 
-TOML or CSV. Columns or keys: device, patient, label, from, to, model, firmware, serial. Only
-`device` is required; without `patient` the device's own is kept, or a pseudonym made. In TOML,
-tables [[models]] declare device models (`ingest.device_model`).
+TOML or CSV. Columns or keys: device, patient, label, from, to, model, firmware, serial,
+clock_offset_s (by how much its clock is ahead). Only `device` is required; without `patient` the
+device's own is kept, or a pseudonym made. In TOML, tables [[models]] declare device models
+(`ingest.device_model`).
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import isfinite, nan
 from pathlib import Path
 
 from ingest.device_model import DeviceModel, ModelWrong, model_of
 from ingest.instant import parse_instant
 
 _TEXTS = ("device", "patient", "label", "model", "firmware", "serial")
-_KEYS = (*_TEXTS[:3], "from", "to", *_TEXTS[3:])
+_KEYS = (*_TEXTS[:3], "from", "to", *_TEXTS[3:], "clock_offset_s")
 
 
 class RegistryFileWrong(Exception):
@@ -46,6 +48,7 @@ class Enrolment:
     model: str = ""
     firmware: str = ""
     serial: str = ""
+    clock_offset_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,18 @@ def _enrolment(file: Path, place: str, row: Mapping[str, object]) -> Enrolment:
     if start is not None and end is not None and end <= start:
         raise RegistryFileWrong(file, place, "to", "a time after from")
     device, patient, label, model, firmware, serial = (str(row.get(key, "")) for key in _TEXTS)
-    return Enrolment(device, patient, label, start, end, model, firmware, serial)
+    ahead = _number(file, place, "clock_offset_s", row.get("clock_offset_s"))
+    return Enrolment(device, patient, label, start, end, model, firmware, serial, ahead)
+
+
+def _number(file: Path, place: str, key: str, value: object) -> float | None:
+    try:
+        number = None if value is None else float(str(value).strip())
+    except ValueError:
+        number = nan
+    if number is None or isfinite(number):
+        return number
+    raise RegistryFileWrong(file, place, key, "a number of seconds")
 
 
 def _instant(file: Path, place: str, key: str, value: object) -> int | None:

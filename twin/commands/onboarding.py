@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ingest.instant import format_instant
+from ingest.instant import SECOND, format_instant
 from twin.commands.failure import WrongInput, failing, wrong_input
 from twin.commands.options import ConfigFile, DataDir, Json, instant
 from twin.commands.place import opened_desk, opened_onboarding, opened_registry
@@ -74,6 +74,13 @@ def register_device(
     model: Model = None,
     firmware: Annotated[str | None, typer.Option(metavar="TEXT", help="Its firmware.")] = None,
     serial: Annotated[str | None, typer.Option(metavar="TEXT", help="Its serial number.")] = None,
+    clock_offset: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Its clock is so far ahead, as with a wrong zone.",
+        ),
+    ] = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,
     as_json: Json = False,
@@ -85,7 +92,8 @@ def register_device(
     from ingest.registry_devices import add_device
 
     with opened_registry(config, data_dir) as registry:
-        added = add_device(registry, device, model, firmware, serial, "command")
+        ahead = None if clock_offset is None else round(clock_offset * SECOND)
+        added = add_device(registry, device, model, firmware, serial, "command", ahead)
     if as_json:
         print_json(device_in_json(added))
     else:
@@ -197,6 +205,7 @@ def device_in_json(device: Device) -> dict[str, object]:
         "model": device.model or None,
         "firmware": device.firmware or None,
         "serial": device.serial or None,
+        "clock_offset_s": device.clock_offset / SECOND,
         "registered": _at(device.since) if device.since else None,
         "retired": _at(device.retired_at),
     }

@@ -36,6 +36,9 @@ class OnePatient:
     def noise_std(self, device: str) -> Mapping[str, float]:
         return {}
 
+    def clock_offset(self, device: str) -> int:
+        return 0
+
 
 def message(**fields: object) -> bytes:
     return json.dumps({"time": NOON, "values": {"heart_rate": 72}} | fields).encode()

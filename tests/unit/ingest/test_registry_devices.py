@@ -71,6 +71,7 @@ def test_a_device_may_be_registered_before_it_is_heard(registry: Registry) -> No
         "bias_std": {},
         "firmware": "",
         "serial": "S1",
+        "clock_offset_s": 0.0,
         "about": "p-1",
         "by": "anna",
     }
@@ -179,6 +180,34 @@ def test_a_registry_file_declares_models_and_says_which_device_is_one(
     file.write_text('[[models]]\nname = "band-2"\nlive = 3\n')
     with pytest.raises(RegistryFileWrong, match=r"models\[0\], live: expected bool"):
         read_registry_file(file)
+
+
+def test_a_clock_that_is_declared_to_be_ahead_is_mended_and_its_stamp_is_kept(
+    registry: Registry, tmp_path: Path
+) -> None:
+    nine = 9 * HOUR
+    registry.bind("phone", "p-1", NOW - 10 * HOUR, NOW - HOUR)
+    registry.bind("phone", "p-2", NOW - HOUR)
+    payload = b'{"time":"%s","values":{"heart_rate":72}}' % format_instant(NOW + nine).encode()
+    message = Delivery("twin/v1/phone/telemetry", payload, NOW + SECOND, 1, 1)
+    (wrong,) = decide([message], registry, IngestSettings())
+    assert [each.reason for each in wrong.rejections] == [Reason.FUTURE]
+    file = tmp_path / "devices.csv"
+    file.write_text("device,patient,from,clock_offset_s\nphone,p-2,2026-11-25T11:00:00Z,32400\n")
+    assert enrol_file(registry, read_registry_file(file)) == 1
+    (mended,) = decide([message], registry, IngestSettings())
+    (observation,) = mended.observations
+    assert observation.measured_at == NOW
+    assert observation.device_stamp == NOW + nine
+    assert observation.patient == "p-2"
+    late = message._replace(received_at=NOW + 401 * 24 * HOUR)
+    (ancient,) = decide([late], registry, IngestSettings())
+    assert [each.reason for each in ancient.rejections] == [Reason.ANCIENT]
+    file.write_text("device,clock_offset_s\nphone,soon\n")
+    with pytest.raises(RegistryFileWrong, match="clock_offset_s: expected a number of seconds"):
+        read_registry_file(file)
+    with pytest.raises(RegistryRefused, match="two days"):
+        add_device(registry, "phone", clock_offset=3 * 24 * HOUR)
 
 
 def said(device: str, at: int = NOW, **texts: str) -> Announcement:
