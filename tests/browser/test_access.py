@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-PATHS = ("/", "/p/p1", "/p/p5", "/devices", "/quarantine")
+PATHS = ("/", "/p/p1", "/p/p5", "/devices", "/devices/watch-1", "/quarantine")
 TOKEN = "a-token-of-sixteen-characters"
 
 

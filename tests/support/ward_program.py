@@ -17,11 +17,13 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from ingest.instant import MILLISECOND, MINUTE, SECOND
 from ingest.journal.sqlite import SqliteJournal
 from ingest.observation import Bound, Refused
+from tests.support.onboarding import hear, hear_announce, onboarding_in
 from tests.support.ward import MemoryHistory, MemoryPeople, MemoryQuarantine, Said, batch_of
 from twin.care.app import create_app
 from twin.care.feed import Feed
@@ -97,7 +99,18 @@ def main(folder: Path, port: int, token: str | None) -> None:
     settings = CareSettings(
         simulated=True, token=token, zone="Europe/Paris", build="test", purpose=purpose
     )
-    app = create_app(settings, feed, history, FolderPeople(folder), MemoryQuarantine(refused))
+    opened = ExitStack()
+    onboarding = opened.enter_context(onboarding_in(folder / "registry", time.time_ns, journal))
+    hear(onboarding, "ring-9")
+    hear_announce(onboarding, "ring-9")
+    app = create_app(
+        settings,
+        feed,
+        history,
+        FolderPeople(folder),
+        MemoryQuarantine(refused),
+        onboarding=onboarding,
+    )
     server = PageServer(app, port=port)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -114,6 +127,7 @@ def main(folder: Path, port: int, token: str | None) -> None:
         if rows:
             journal.append("estimates", [(0, encode_output(batch_of(*rows, t0=0)))])
     server.stop()
+    opened.close()
     journal.close()
 
 

@@ -11,7 +11,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from ingest.onboarding import Onboarding
-from twin.care import alarm_views, problem, sign_in, views
+from twin.care import alarm_views, device_views, problem, sign_in, views
 from twin.care.access import Access, Guard
 from twin.care.api import (
     alarms,
@@ -101,6 +101,7 @@ def create_app(
         stream,
         views,
         alarm_views,
+        device_views,
         sign_in,
     ):
         app.include_router(part.router)

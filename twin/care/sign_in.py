@@ -5,12 +5,11 @@ It asks for a name too; where no token is needed, the page asks at the first act
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs
-
 from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse
 
 from twin.care.access import SESSION_COOKIE, SESSION_S, session_of
+from twin.care.forms import form_of, is_secure, own_path
 from twin.care.names import LONGEST, NAME_COOKIE, name_of
 from twin.care.parts import PartsOf
 from twin.care.problem import Problem
@@ -18,23 +17,22 @@ from twin.care.reader import reader_of
 from twin.care.rendering import render
 
 router = APIRouter(include_in_schema=False)
-_MOST_BYTES = 4_096
 
 
 @router.get("/sign-in")
 def sign_in_page(request: Request, parts: PartsOf, next: str = "/") -> Response:  # noqa: A002
     """The form; straight on where no token is needed."""
     if parts.access.admits(request.headers):
-        return RedirectResponse(_own_path(next), 303)
+        return RedirectResponse(own_path(next), 303)
     reader = reader_of(request, parts.settings)
-    return render(request, parts, reader, "sign_in.html", next=_own_path(next), error="")
+    return render(request, parts, reader, "sign_in.html", next=own_path(next), error="")
 
 
 @router.post("/sign-in")
 async def sign_in(request: Request, parts: PartsOf) -> Response:
     """The cookie and the page that was asked for, or the form again with what was wrong."""
-    form = await _form(request)
-    following = _own_path(form.get("next", "/"))
+    form = await form_of(request)
+    following = own_path(form.get("next", "/"))
     reader = reader_of(request, parts.settings)
     access, address = parts.access, request.client.host if request.client else ""
     wait = access.attempts.wait(address, access.clock())
@@ -46,11 +44,11 @@ async def sign_in(request: Request, parts: PartsOf) -> Response:
             max_age=SESSION_S,
             httponly=True,
             samesite="strict",
-            secure=_is_secure(request),
+            secure=is_secure(request),
         )
         name = name_of(form.get("name", ""))
         if name is not None:
-            parts.names.remember(response, name, secure=_is_secure(request))
+            parts.names.remember(response, name, secure=is_secure(request))
         return response
     if wait == 0:
         access.attempts.fail(address, access.clock())
@@ -82,31 +80,10 @@ def sign_out(request: Request, parts: PartsOf) -> Response:
 @router.post("/name")
 async def give_name(request: Request, parts: PartsOf) -> Response:
     """Who acts from now on in this browser. Raises Problem 422 for what is no name."""
-    form = await _form(request)
+    form = await form_of(request)
     name = name_of(form.get("name", ""))
     if name is None:
         raise Problem(422, "no name", name="name", expected=f"2 to {LONGEST} characters, one line")
     response = Response(status_code=204)
-    parts.names.remember(response, name, secure=_is_secure(request))
+    parts.names.remember(response, name, secure=is_secure(request))
     return response
-
-
-def _is_secure(request: Request) -> bool:
-    return request.url.scheme == "https"
-
-
-async def _form(request: Request) -> dict[str, str]:
-    """An urlencoded body. Raises Problem 413 beyond 4 kB."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MOST_BYTES:
-            raise Problem(413, "form", expected=f"at most {_MOST_BYTES} bytes")
-    fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=10)
-    return {name: values[-1] for name, values in fields.items()}
-
-
-def _own_path(path: str) -> str:
-    """The path if it is one of ours, never another site's address."""
-    own = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
-    return path if own else "/"

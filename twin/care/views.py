@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from twin.care.alarm_views import listed, percent
 from twin.care.alarm_words import AlarmCell, Chip, alarm_cell, chip_of
 from twin.care.api.bodies import PatientBody
-from twin.care.api.devices import ledgers, refusals
+from twin.care.api.devices import refusals
 from twin.care.api.patients import estimates_of, list_patients
 from twin.care.cells import Cell, band_of, cell_of
 from twin.care.feed import Reading
@@ -125,14 +125,6 @@ def _scored(part: ComponentBody, words: Words) -> str:
     by = [part.actor] if part.actor else [words("score.entry")] if part.source == "entry" else []
     old = [words("score.old")] if part.points is None else []
     return " · ".join([said, words.age(part.age_s), *by, *old])
-
-
-@router.get("/devices")
-def devices(request: Request, parts: PartsOf) -> Response:
-    """The ledger."""
-    reader = reader_of(request, parts.settings)
-    labels = parts.feed.labels
-    return render(request, parts, reader, "devices.html", devices=ledgers(parts), labels=labels)
 
 
 @router.get("/quarantine")

@@ -9,37 +9,21 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from ingest.decide import decide
-from ingest.device_model import DeviceModel
-from ingest.frames import Delivery
 from ingest.instant import SECOND, format_instant
-from ingest.journal.sqlite import SqliteJournal
 from ingest.observation import Command, decode_record
 from ingest.onboarding import Onboarding
-from ingest.quarantine import Quarantine, RefusedMessage
-from ingest.registry import Registry
-from ingest.registry_devices import declare_models
-from ingest.settings import IngestSettings
 from tests.support.care import NOW, SIMULATED, feed_of
+from tests.support.onboarding import hear, onboarding_in
 from tests.support.ward import MemoryHistory
 from twin.care.app import create_app
 
-SETTINGS = IngestSettings()
 Ask = Callable[..., httpx.Response]
 
 
 @pytest.fixture
 def onboarding(tmp_path: Path) -> Iterator[Onboarding]:
-    registry = Registry(tmp_path / "registry.db", SETTINGS.devices, lambda: NOW)
-    registry.add_patient(patient="p-1")
-    registry.add_patient(patient="p-2")
-    declare_models(registry, [DeviceModel(name="band-2", regulatory="ce", delay_s=9)], "file")
-    quarantine = Quarantine(tmp_path / "quarantine.db", SETTINGS.quarantine)
-    journal = SqliteJournal(tmp_path / "journal", reserve_bytes=1 << 20)
-    yield Onboarding(registry, quarantine, journal, SETTINGS)
-    journal.close()
-    quarantine.close()
-    registry.close()
+    with onboarding_in(tmp_path, lambda: NOW) as made:
+        yield made
 
 
 @pytest.fixture
@@ -67,29 +51,13 @@ def ask(onboarding: Onboarding) -> Ask:
     return asked
 
 
-@pytest.fixture
-def wait(onboarding: Onboarding) -> Callable[[str], None]:
-    """A message of an unknown device that waits in quarantine."""
-
-    def heard(device: str) -> None:
-        payload = b'{"time":"%s","values":{"heart_rate":72}}' % format_instant(NOW).encode()
-        message = Delivery(f"twin/v1/{device}/telemetry", payload, NOW, 1, 1)
-        (decision,) = decide([message], onboarding.registry, SETTINGS)
-        refused = RefusedMessage(message.topic, payload, NOW, device, decision.rejections)
-        onboarding.quarantine.put([refused], NOW)
-
-    return heard
-
-
 def listed(ask: Ask) -> dict[str, Any]:
     answer: dict[str, Any] = ask("GET", "/api/v1/devices").json()
     return answer
 
 
-def test_a_device_that_waits_is_listed_and_approved(
-    ask: Ask, onboarding: Onboarding, wait: Callable[[str], None]
-) -> None:
-    wait("watch-7")
+def test_a_device_that_waits_is_listed_and_approved(ask: Ask, onboarding: Onboarding) -> None:
+    hear(onboarding, "watch-7")
     (pending,) = listed(ask)["pending"]
     assert (pending["id"], pending["topic"]) == ("watch-7", "twin/v1/watch-7/telemetry")
     assert (pending["messages"], pending["since"]) == (1, format_instant(NOW))

@@ -12,7 +12,7 @@ from twin.care.app import create_app
 from twin.care.settings import CareSettings
 from twin.estimate import Status
 
-PAGES = ("/", "/p/p1", "/devices", "/quarantine")
+PAGES = ("/", "/p/p1", "/devices", "/devices/watch-1", "/quarantine")
 
 
 def page(path: str, *said: Said, simulated: bool = True, **headers: str) -> httpx.Response:

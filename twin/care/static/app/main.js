@@ -22,6 +22,7 @@ const opened = {
   alarm: table,
   burden: table,
   devices: table,
+  device: table,
   quarantine: table,
   absent: async () => ({ keys: { Escape: goWard }, drawn() {}, told() {} }),
 };
