@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from twin.commands import devices, patients, quarantine, store
+from twin.commands.assess import assess_recording
 from twin.commands.backup import back_up_folder, restore_folder
 from twin.commands.bench import run_benches
 from twin.commands.check import check_configuration
@@ -59,6 +60,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("run", run_service, "The pipeline against a real broker and database"),
     ("fleet", run_devices, "Simulated or recorded devices over real MQTT"),
     ("replay", replay_recording, "A recording through the twin, offline"),
+    ("assess", assess_recording, "NEWS2 and alarms of a recording, offline"),
     ("validate", validate_model, "A credibility report of a model on recordings"),
     ("decode", decode_payloads, "What the decoder makes of payloads"),
     ("check", check_configuration, "Whether a configuration can be used"),

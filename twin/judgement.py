@@ -196,8 +196,64 @@ class Score(msgspec.Struct, frozen=True, array_like=True):
     validated_by: str = ""
 
 
+class LimitSet(msgspec.Struct, frozen=True, array_like=True):
+    """Somebody set limits, at one level: the newest of a level, signal and priority holds.
+
+    patient: "" of the ward's (profile "") or a profile's; profile alone with a patient and no
+    signal: this patient has that profile from now on ("" = none). removed: what was set there goes,
+    the level before holds. low, high NaN = none; delay_s, hysteresis as in docs/alarms.md. What
+    nobody set is `twin.assessment.limits.DEFAULTS`.
+    """
+
+    patient: str
+    profile: str
+    signal: str
+    priority: str
+    removed: bool
+    low: float
+    high: float
+    delay_s: float
+    hysteresis: float
+    author: str
+    reason: str
+    review_at: int
+    at: int
+
+
+class Pause(msgspec.Struct, frozen=True, array_like=True):
+    """A pause of all alarms of one signal of one patient began, or ended (`until` 0).
+
+    It is said beside the rows of the alarm that it concerns, and also where there is none.
+    """
+
+    patient: str
+    signal: str
+    until: int
+    reason: str
+    actor: str
+    at: int
+
+
+class Switched(msgspec.Struct, frozen=True, array_like=True):
+    """Alarms were switched on or off for everybody, and the mode that is in force.
+
+    Said in every partition of its journal: the newest holds.
+    """
+
+    alarms: bool
+    mode: str
+    actor: str
+    at: int
+
+
 class Judgements(msgspec.Struct, frozen=True, array_like=True):
-    """Alarm transitions and scores of one partition at one moment, each sorted by patient."""
+    """Alarm transitions, scores and changed settings of one partition at one moment.
+
+    Alarms and scores are sorted by patient.
+    """
 
     alarms: tuple[Alarm, ...] = ()
     scores: tuple[Score, ...] = ()
+    limits: tuple[LimitSet, ...] = ()
+    pauses: tuple[Pause, ...] = ()
+    switched: tuple[Switched, ...] = ()

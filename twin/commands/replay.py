@@ -71,8 +71,8 @@ def replay_recording(
     horizons, named = durations(forecast, "--forecast"), columns(wide)
     with wrong_input(RecordingError, OSError):
         recording = read_recording(observations, named, time_column, patient, device)
-    chosen = None if model is None else _model(model)
-    with _progress() as progress:
+    chosen = None if model is None else chosen_model(model)
+    with progress_bar("replay") as progress:
         done = replay(recording, model=chosen, order=order, forecast=horizons, progress=progress)
     draft = out.with_name(f".{out.stem}.part{out.suffix}")
     with failing(OSError):
@@ -84,7 +84,8 @@ def replay_recording(
     _report(out, done.table.num_rows, done.counts, as_json)
 
 
-def _model(file: Path) -> ModelFile:
+def chosen_model(file: Path) -> ModelFile:
+    """The model file that was named. Raises WrongInput."""
     from twin.estimation.models import ModelError, parse_model
 
     with wrong_input(ModelError, OSError, UnicodeDecodeError):
@@ -92,8 +93,8 @@ def _model(file: Path) -> ModelFile:
 
 
 @contextmanager
-def _progress() -> Iterator[Progress | None]:
-    """Tells a bar on stderr, where somebody looks at it."""
+def progress_bar(what: str) -> Iterator[Progress | None]:
+    """Tells a bar of that name on stderr, where somebody looks at it."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -101,7 +102,7 @@ def _progress() -> Iterator[Progress | None]:
     from rich.progress import Progress as Bar
 
     with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("replay", total=None)
+        task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 

@@ -85,7 +85,7 @@ def replay(
     bank = Bank(model or base_model())
     counts: Counter[str] = Counter(recording.refused)
     chosen = _order(recording, order)
-    refused = _refusals(recording, chosen, bank)
+    refused = refusals(recording, chosen, bank)
     counts.update(refused.reasons)
     chosen = chosen[refused.usable]
     columns_of = _Columns(recording, bank)
@@ -115,12 +115,14 @@ def _order(recording: Recording, order: Order) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Refusals:
+class Refusals:
+    """Which of the chosen rows (n,) the twin can use, and how many it cannot, by reason."""
+
     usable: NDArray[np.bool_]
     reasons: Mapping[str, int]
 
 
-def _refusals(recording: Recording, chosen: NDArray[np.int64], bank: Bank) -> _Refusals:
+def refusals(recording: Recording, chosen: NDArray[np.int64], bank: Bank) -> Refusals:
     """What ingest or the bank would refuse: range, absurd stamp, no model."""
     signals = [SIGNALS[code] for code in recording.signal]
     lower = np.array([signal.lower for signal in signals])
@@ -138,7 +140,7 @@ def _refusals(recording: Recording, chosen: NDArray[np.int64], bank: Bank) -> _R
     for reason, found in tests.items():
         reasons[reason] = int((found & usable).sum())
         usable &= ~found
-    return _Refusals(usable[chosen], {k: n for k, n in reasons.items() if n})
+    return Refusals(usable[chosen], {k: n for k, n in reasons.items() if n})
 
 
 class _Columns:
@@ -261,8 +263,11 @@ def _or_null(values: NDArray[np.float64], blank: NDArray[np.bool_]) -> Any:
     return pa.array(values, mask=blank | np.isnan(values))
 
 
-def write_estimates(table: pa.Table, path: Path | str) -> None:
-    """CSV (ISO-8601 ns with Z, shortest float64, empty = none) or Parquet, by the file's name."""
+def write_estimates(table: pa.Table, path: Path | str, time: str = "as_of") -> None:
+    """CSV (ISO-8601 ns with Z, shortest float64, empty = none) or Parquet, by the file's name.
+
+    time: the column of the table's instants.
+    """
     import pyarrow as pa
     from pyarrow import csv, parquet
 
@@ -270,9 +275,7 @@ def write_estimates(table: pa.Table, path: Path | str) -> None:
     if path.suffix == ".parquet":
         parquet.write_table(table, path)
         return
-    stamps = table.column("as_of").to_numpy().astype("datetime64[ns]")
+    stamps = table.column(time).to_numpy().astype("datetime64[ns]")
     texts = pa.array([f"{text}Z" for text in np.datetime_as_string(stamps)], pa.string())
-    at = table.schema.get_field_index("as_of")
-    csv.write_csv(
-        table.set_column(at, "as_of", texts), path, csv.WriteOptions(quoting_style="needed")
-    )
+    at = table.schema.get_field_index(time)
+    csv.write_csv(table.set_column(at, time, texts), path, csv.WriteOptions(quoting_style="needed"))

@@ -1,0 +1,93 @@
+"""What the assessment remembers of each patient and signal: arrays that grow with the patients.
+
+The first axis is the bank's number of the patient, the second, where there is one, the row of the
+catalogue. All of it is captured and restored by patient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.assessment.kernel import ENTRIES, HELD, NEVER
+from twin.estimation.bank import SIGNAL_ROW
+
+_S = len(SIGNAL_ROW)
+#: name, dtype, shape beyond the patient, filled with.
+_ARRAYS: tuple[tuple[str, Any, tuple[int, ...], float], ...] = (
+    ("charted", np.float64, (_S,), np.nan),
+    ("charted_at", np.int64, (_S,), NEVER),
+    ("seen_at", np.int64, (_S,), NEVER),
+    ("seen_interval", np.float64, (_S,), 0),
+    ("worth", np.uint8, (_S,), 0),
+    ("bad_for", np.float64, (_S,), 0),
+    ("beyond", np.int32, (_S, 2), 0),
+    ("progress", np.float64, (_S, 2, 2), 0),
+    ("clear_for", np.float64, (_S, 2), 0),
+    ("level", np.int8, (_S, 2), 0),
+    ("unverified", np.bool_, (_S, 2), 0),
+    ("entered", np.float64, (ENTRIES,), np.nan),
+    ("entered_at", np.int64, (ENTRIES,), NEVER),
+    ("entered_until", np.int64, (ENTRIES,), NEVER),
+    ("held", np.int8, (HELD,), -1),
+    ("shown", np.int8, (HELD,), -1),
+    ("rising", np.float64, (5,), 0),
+    ("falling", np.float64, (5,), 0),
+    ("source", np.int8, (5,), 0),
+    ("scored", np.float64, (5,), np.nan),
+    ("context", np.int8, (), 0),
+    ("told_at", np.int64, (), NEVER),
+    ("due_medium", np.float64, (), 0),
+    ("due_high", np.float64, (), 0),
+    ("score_clear", np.float64, (), 0),
+    ("score_level", np.int8, (), 0),
+    ("known", np.bool_, (), 0),
+)
+#: Of the moment: not captured.
+_PASSING: tuple[tuple[str, Any, tuple[int, ...], float], ...] = (
+    ("mean", np.float64, (_S,), np.nan),
+    ("std", np.float64, (_S,), np.nan),
+    ("total", np.int64, (), 0),
+    ("set", np.int64, (), -1),  # row of the limit tables, −1: to be resolved
+)
+
+
+class Memory:
+    """`of[name]` are the arrays, (capacity, …)."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, NDArray[Any]] = {}
+        self.capacity = 0
+        self.grow(1)
+
+    def grow(self, patients: int) -> None:
+        """Room for so many patients."""
+        if patients <= self.capacity:
+            return
+        capacity = max(64, patients, 2 * self.capacity)
+        for name, kind, shape, filling in (*_ARRAYS, *_PASSING):
+            grown = np.full((capacity, *shape), filling, kind)
+            if name in self.of:
+                grown[: self.capacity] = self.of[name]
+            self.of[name] = grown
+        self.capacity = capacity
+
+    def take(self, patients: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Copies of everything known of these patients, by name."""
+        return {name: self.of[name][patients] for name, *_ in _ARRAYS}
+
+    def put(self, patients: NDArray[np.int64], part: Mapping[str, NDArray[Any]]) -> None:
+        """The inverse of `take`. Raises ValueError: another layout."""
+        for name, kind, shape, _ in _ARRAYS:
+            array = part.get(name)
+            if array is None or array.dtype != kind or array.shape != (len(patients), *shape):
+                raise ValueError(f"{name} is not (patients, {shape}) of {np.dtype(kind)}")
+            self.of[name][patients] = array
+
+    def forget(self, patients: NDArray[np.int64]) -> None:
+        """Know nothing of these patients."""
+        for name, _, _, filling in (*_ARRAYS, *_PASSING):
+            self.of[name][patients] = filling

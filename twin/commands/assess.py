@@ -1,0 +1,134 @@
+"""`twin assess`: the rules of scores and alarms on a recording, offline and deterministic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from twin.commands.failure import WrongInput, failing, wrong_input
+from twin.commands.options import Json, columns, one_of
+from twin.commands.printing import counted, print_json, say
+from twin.commands.replay import chosen_model, progress_bar
+
+if TYPE_CHECKING:
+    from ingest.observation import Command
+    from ingest.recording import Recording
+    from twin.offline import Assessed
+
+ENDINGS = (".csv", ".parquet")
+
+
+def assess_recording(
+    observations: Annotated[
+        Path, typer.Argument(metavar="OBSERVATIONS", help="CSV (also .csv.gz) or Parquet.")
+    ],
+    news2: Annotated[
+        Path, typer.Option("--news2", metavar="OUT", help="Scores: .csv or .parquet.")
+    ],
+    alarms: Annotated[
+        Path, typer.Option("--alarms", metavar="OUT", help="Transitions: .csv or .parquet.")
+    ],
+    entries: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What people entered: patient,at,kind,value."),
+    ] = None,
+    limits: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Limits: patient,signal,priority,low,high."),
+    ] = None,
+    wide: Annotated[
+        str | None,
+        typer.Option(
+            "--columns",
+            metavar="COLUMN=signal,...",
+            help="Read a wide file: HR=heart_rate,SpO2=spo2 (with a unit: G=glucose:mmol/L).",
+        ),
+    ] = None,
+    time_column: Annotated[
+        str | None, typer.Option("--time", metavar="COLUMN", help="Column of the time.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Model file; without it, the shipped one.")
+    ] = None,
+    patient: Annotated[
+        str | None, typer.Option(metavar="ID", help="Where the file names none: its own name.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """NEWS2 and alarms of a recording, with a tick for each second of its time.
+
+    The same input gives the same bytes. What is no use to the twin is counted on stderr.
+    """
+    from ingest.recording import read_recording
+    from ingest.sheet import RecordingError
+    from twin.offline import assess
+
+    for out, option in ((news2, "--news2"), (alarms, "--alarms")):
+        _check_out(out, option, [observations, entries, limits])
+    if news2.absolute() == alarms.absolute():
+        raise WrongInput("--alarms: the file of --news2")
+    with wrong_input(RecordingError, OSError):
+        recording = read_recording(observations, columns(wide), time_column, patient)
+        told = _told(recording, entries, limits)
+    chosen = None if model is None else chosen_model(model)
+    with wrong_input(ValueError), progress_bar("assess") as progress:
+        done = assess(recording, told, chosen, progress=progress)
+    if done.refused:
+        named, why = done.refused[0]
+        raise WrongInput(f"{named.replace('-', ', line ')}: {why}")
+    _write(done, news2, alarms)
+    _report(done, news2, alarms, as_json)
+
+
+def _check_out(out: Path, option: str, inputs: list[Path | None]) -> None:
+    one_of(out, ENDINGS, option)
+    for path in inputs:
+        if path is not None and out.exists() and path.exists() and out.samefile(path):
+            raise WrongInput(f"{option}: {out} is an input itself")
+
+
+def _told(recording: Recording, entries: Path | None, limits: Path | None) -> list[Command]:
+    from twin.commands.said_files import read_entries, read_limits
+
+    begin = int(recording.received_at.min()) if len(recording) else 0
+    told = [] if limits is None else read_limits(limits, begin)
+    return told + ([] if entries is None else read_entries(entries))
+
+
+def _write(done: Assessed, news2: Path, alarms: Path) -> None:
+    from twin.commands.said_files import alarm_table, score_table
+
+    with failing(OSError):
+        _replace(score_table(done.scores), news2)
+        _replace(alarm_table(done.alarms), alarms)
+
+
+def _replace(table: Any, out: Path) -> None:
+    from twin.estimation.replay import write_estimates
+
+    draft = out.with_name(f".{out.stem}.part{out.suffix}")
+    try:
+        write_estimates(table, draft, "at")
+        draft.replace(out)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _report(done: Assessed, news2: Path, alarms: Path, as_json: bool) -> None:
+    raised = len({a.id for a in done.alarms if a.event.value == "raised"})
+    aside = {name: n for name, n in sorted(done.counts.items()) if n and name != "accepted"}
+    if as_json:
+        print_json(
+            {
+                "news2": str(news2),
+                "alarms": str(alarms),
+                "scores": len(done.scores),
+                "transitions": len(done.alarms),
+                "raised": raised,
+                "counts": aside,
+            }
+        )
+    words = f"{len(done.scores)} scores in {news2}; {raised} alarms in {alarms}"
+    say(words + (f"; {counted(aside)}" if aside else ""))
