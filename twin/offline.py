@@ -19,10 +19,10 @@ from ingest.recording import Recording
 from twin.assessment.assessment import Assessment
 from twin.estimate import EstimateBatch, Kind, Outcome, Output, Verdict
 from twin.estimation.bank import Bank
-from twin.estimation.models import ModelFile, base_model
+from twin.estimation.models import ModelFile
 from twin.estimation.replay import refusals
 from twin.judgement import Alarm, Judgements, Score
-from twin.step import Placed, TwinState, step
+from twin.step import Placed, TwinState, new_state, step
 
 #: Nothing came for so long: time jumps to the next observation (all that can age has aged).
 SILENCE = DAY
@@ -49,13 +49,16 @@ class Offline:
 
     model: ModelFile | None = None
     state: TwinState = field(init=False)
-    assessment: Assessment = field(init=False)
     position: int = 0
 
     def __post_init__(self) -> None:
-        bank = Bank(self.model or base_model(), 1)
-        self.assessment = Assessment(bank)
-        self.state = TwinState(bank, parts=(self.assessment,))
+        self.state = new_state(1, self.model)
+
+    @property
+    def assessment(self) -> Assessment:
+        """The state's assessment."""
+        (found,) = (part for part in self.state.parts if isinstance(part, Assessment))
+        return found
 
     def take(self, records: Sequence[ObservationBatch | Tick | Command]) -> Sequence[Output]:
         """Step the records; returns what the twin says."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ingest.instant import SECOND
 from ingest.journal.protocol import ALL_PARTITIONS
 from ingest.observation import Command, DeviceStates, ObservationBatch, Record, Tick
+from twin.assessment.assessment import Assessment
 from twin.estimate import Outcome, Output, Verdict
 from twin.estimation.bank import Bank, Events, Updated
 from twin.estimation.kalman import NEVER
@@ -83,8 +84,9 @@ class Placed:
 def new_state(
     partitions: int, model: ModelFile | None = None, parts: Sequence[Part] = ()
 ) -> TwinState:
-    """A twin that knows nobody yet; `parts` are as new."""
-    return TwinState(Bank(model or base_model(), partitions), parts=parts)
+    """A twin that knows nobody yet, with its assessment; other `parts` come before it, as new."""
+    bank = Bank(model or base_model(), partitions)
+    return TwinState(bank, parts=(*parts, Assessment(bank)))
 
 
 def step(

@@ -149,7 +149,7 @@ def test_a_snapshot_holds_its_partitions_share_of_every_part() -> None:
 
 def test_a_snapshot_of_other_parts_or_of_another_layout_of_one_is_refused() -> None:
     plain = capture(new_state(PARTITIONS), 0)
-    with pytest.raises(SnapshotUnreadable, match=r"of \[\], this twin is \['tally'\]"):
+    with pytest.raises(SnapshotUnreadable, match=r"this twin is .*'tally'"):
         restore(state_with(Tally()), plain.name, plain.encode())
 
     class Puzzled(Tally):

@@ -47,7 +47,7 @@ def test_registry_file_of_a_recording_names_its_devices(tmp_path: Path) -> None:
         (("run", "-c", "none.toml"), "none.toml: got No such file or directory"),
         (("run", "-c", "c.toml", "--role", "king"), "'king' is not one of"),
         (("bench", "no-such"), "no-such: expected one of"),
-        (("assess",), "No such command"),
+        (("dance",), "No such command"),
         ((), "Usage: twin"),
         (("quarantine",), "Usage: twin quarantine"),
     ],
