@@ -22,7 +22,7 @@ from twin.estimation.bank import Bank
 from twin.estimation.models import ModelFile
 from twin.estimation.replay import refusals
 from twin.judgement import Alarm, Judgements, Score
-from twin.step import Placed, TwinState, new_state, step
+from twin.step import Placed, TwinState, assessment_of, new_state, step
 
 #: Nothing came for so long: time jumps to the next observation (all that can age has aged).
 SILENCE = DAY
@@ -57,8 +57,7 @@ class Offline:
     @property
     def assessment(self) -> Assessment:
         """The state's assessment."""
-        (found,) = (part for part in self.state.parts if isinstance(part, Assessment))
-        return found
+        return assessment_of(self.state)
 
     def take(self, records: Sequence[ObservationBatch | Tick | Command]) -> Sequence[Output]:
         """Step the records; returns what the twin says."""

@@ -89,6 +89,11 @@ def new_state(
     return TwinState(bank, parts=(*parts, Assessment(bank)))
 
 
+def assessment_of(state: TwinState) -> Assessment:
+    """The state's assessment."""
+    return next(part for part in state.parts if isinstance(part, Assessment))
+
+
 def step(
     state: TwinState, records: Iterable[Placed]
 ) -> tuple[TwinState, Mapping[int, Sequence[Output]]]:

@@ -31,12 +31,13 @@ from ingest.observation import (
     decode_record,
     encode_record,
 )
+from twin.assessment.assessment import WELLNESS
 from twin.estimate import Output, encode_output
 from twin.estimation.bank import warm_up
 from twin.estimation.models import ModelFile, base_model
 from twin.rotation import Rotation
 from twin.snapshot import SnapshotFolder, SnapshotUnreadable, position_in, restore
-from twin.step import Placed, TwinState, new_state, step
+from twin.step import Placed, TwinState, assessment_of, new_state, step
 
 log = logging.getLogger(__name__)
 
@@ -75,12 +76,14 @@ class TwinWorker:
     """Steps all partitions it is given, on a thread of its own between `start` and `stop`.
 
     now: wall clock in ns UTC, only for the rotation of snapshots and the stamps of its commands.
+    mode: the purpose of the installation, which switches alarms on or off; None: as they were.
     """
 
     journal: Journal
     snapshots: SnapshotFolder
     now: Callable[[], int]
     model: ModelFile = field(default_factory=base_model)
+    mode: str | None = None
     counts: WorkerCounts = field(default_factory=WorkerCounts)
     fault: BaseException | None = None
     state: TwinState = field(init=False)
@@ -125,6 +128,8 @@ class TwinWorker:
         self._rotation.begin(self.state)
         if self.model.version != self.state.bank.model_file.version:
             self._tell_model()
+        if self.mode is not None:
+            self._tell_mode(self.mode)
 
     def revoked(self, partitions: Sequence[int]) -> None:
         """Drop the state of partitions that another worker now owns."""
@@ -151,6 +156,16 @@ class TwinWorker:
     def _tell_model(self) -> None:
         body = {"content": self.model.content, "version": self.model.version}
         command = Command(uuid4().hex, "model", "configuration", self.now(), body)
+        self.journal.append("observations", [(ALL_PARTITIONS, encode_record(command))])
+
+    def _tell_mode(self, mode: str) -> None:
+        """Alarms are on in every mode but wellness (docs/alarms.md)."""
+        on = mode != WELLNESS
+        known = {(one.mode, one.alarms_on) for one in assessment_of(self.state).partitions}
+        if known == {(mode, on)}:
+            return
+        body = {"mode": mode, "alarms": on}
+        command = Command(uuid4().hex, "alarm_settings", "configuration", self.now(), body)
         self.journal.append("observations", [(ALL_PARTITIONS, encode_record(command))])
 
     def _joined(self) -> Worker:

@@ -203,7 +203,7 @@ class Standing(msgspec.Struct):
         if self.row.kind == AlarmKind.ADVISORY:
             return "an advisory calls nobody: there is nothing to take"
         latched = self.row.state == AlarmState.LATCHED
-        self.taken_at, self.step_from = now.elapsed, now.value
+        self.taken_at, self.step_from = now.elapsed, self.row.value
         taken = self._say(
             now,
             AlarmEvent.ACKNOWLEDGED,

@@ -52,11 +52,12 @@ GAP_S = 3.0
 TELL_EVERY = MINUTE
 #: Bad quality for so long (s) is a technical alarm.
 BAD_QUALITY_S = 120.0
-#: How far ahead advisories look, how often, and what makes and ends one (standard deviations).
-AHEAD_S, LOOK_EVERY = 1800.0, MINUTE
+#: How far ahead advisories look (s), how often (ns), and how sure they are: P ≥ 0.7.
+AHEAD_S, LOOK_EVERY, AHEAD_Z = 1800.0, MINUTE, 0.5244
 _CODES = tuple(SIGNALS)
 _SPOT = np.array([signal.spot for signal in SIGNALS.values()])
-MODES = ("wellness", "remote_monitoring", "research")
+WELLNESS = "wellness"
+MODES = (WELLNESS, "remote_monitoring", "research")
 
 
 @dataclass(slots=True)
@@ -66,7 +67,7 @@ class PartitionMemory:
 
     levels: Levels = field(default_factory=Levels)
     alarms_on: bool = False
-    mode: str = "wellness"
+    mode: str = WELLNESS
     elapsed: int = -1
 
 
@@ -282,8 +283,8 @@ class Assessment:
         busy = (m["level"] >= MEDIUM).any(axis=2)
         changes = np.empty((len(watched), 3), np.int64)
         changed = kernel.score_condition(
-            watched, seconds, m["held"], busy, VITAL_ROW, m["due_medium"], m["due_high"],
-            m["score_clear"], m["score_level"], m["total"], changes,
+            watched, seconds, m["held"], busy, m["worth"], VITAL_ROW, m["due_medium"],
+            m["due_high"], m["score_clear"], m["score_level"], m["total"], changes,
         )  # fmt: skip
         for n, _was, reached in changes[:changed].tolist():
             number = int(watched[n])
@@ -335,7 +336,7 @@ class Assessment:
             outer = np.where(np.isnan(outer), limits[sets, signal, 1], outer)
             beyond = (mean - outer) if side else (outer - mean)
             calm = (m["level"][patient, signal, side] == QUIET) & (m["worth"][patient, signal] == 1)
-            comes = (beyond >= kernel.BEYOND_Z * std) & calm
+            comes = (beyond >= AHEAD_Z * std) & calm
             stays = (beyond >= 0) & calm
             for i in np.flatnonzero(stays | self._advised(patient, signal, side)).tolist():
                 self._advise(
@@ -498,7 +499,7 @@ class Assessment:
             return f"expected alarms: true or false, got {alarms!r}", ()
         if mode not in MODES:
             return f"expected mode: one of {', '.join(MODES)}, got {mode!r}", ()
-        if alarms and mode == "wellness":
+        if alarms and mode == WELLNESS:
             return "expected alarms: false; in wellness mode there are no clinical alarms", ()
         due = np.flatnonzero(moment.partitions).tolist()
         for p in due:

@@ -22,10 +22,14 @@ QUALITY_FLOOR = 0.5
 LIVE = 60 * SECOND
 #: Charted value: mean over this time (s), longer where measurements are rarer.
 SMOOTH, SMOOTH_MOST, SMOOTH_INTERVALS = 30.0, 180.0, 3.0
+#: A measurement of less weight than this is charted with that weight, however long nothing came.
+OUTLIER = 0.1
 #: P(true value beyond the limit) ≥ 0.8: so many standard deviations beyond.
 BEYOND_Z = 0.8416212335729143
 #: The delay shrinks as the excursion grows beyond the margin, to a quarter at least.
 FASTEST = 4.0
+#: The outer limit waits for a sharper one that is on its way: so many of its own delays at most.
+WAITS = 3.0
 #: Back inside the hysteresis for so long (s) clears.
 CLEAR_AFTER = 10.0
 #: A fifth of the delay makes a condition pending.
@@ -78,7 +82,8 @@ def chart(  # type: ignore[no-untyped-def]
         elif stamp[i] > charted_at[p, s]:
             passed = (stamp[i] - charted_at[p, s]) * 1e-9
             over = min(max(SMOOTH, SMOOTH_INTERVALS * interval[i]), SMOOTH_MOST)
-            charted[p, s] -= math.expm1(-passed * weight[i] / over) * (value[i] - charted[p, s])
+            share = weight[i] if weight[i] < OUTLIER else -math.expm1(-passed / over)
+            charted[p, s] += share * (value[i] - charted[p, s])
             charted_at[p, s] = stamp[i]
         if received[i] - stamp[i] > LIVE:
             worth[p, s] = NOT_LIVE
@@ -110,10 +115,12 @@ def judge(  # type: ignore[no-untyped-def]
         t, d = tables[p], seconds[p]
         age = at - seen_at[p, s]
         usual = max(expected[s], int(seen_interval[p, s] * SECOND))
-        longest = SPOT_VALID if spot[s] else max(60 * SECOND, 5 * usual)
-        fresh = seen_at[p, s] != NEVER and age <= longest
+        fresh = seen_at[p, s] != NEVER and age <= (
+            SPOT_VALID if spot[s] else max(60 * SECOND, 5 * usual)
+        )
+        recent = fresh and (spot[s] or age <= max(10 * SECOND, 2 * usual))
         bad_for[p, s] = bad_for[p, s] + d if worth[p, s] == BAD and fresh else 0.0
-        trusted = fresh and worth[p, s] == GOOD
+        trusted = recent and worth[p, s] == GOOD
         for side in range(2):
             was = level[p, s, side]
             now = was
@@ -124,8 +131,8 @@ def judge(  # type: ignore[no-untyped-def]
                 now = QUIET
             else:
                 sign = 1.0 if side == LOW_SIDE else -1.0
-                reached, most = QUIET, 0.0
-                for k in range(2):
+                reached, most, sharper = QUIET, 0.0, False
+                for k in range(1, -1, -1):
                     limit = sharp if k == 1 else medium
                     if limit != limit:
                         progress[p, s, side, k] = 0.0
@@ -137,8 +144,11 @@ def judge(  # type: ignore[no-untyped-def]
                     )  # fmt: skip
                     progress[p, s, side, k] = done
                     most = max(most, done)
-                    if done >= 1.0 and beyond[p, s, side] >= 2:
-                        reached = MEDIUM + k
+                    # While the sharper limit's delay runs, the outer one waits for it: one call.
+                    needed = WAITS if sharper and k == 0 else 1.0
+                    if done >= needed and beyond[p, s, side] >= 2:
+                        reached = max(reached, MEDIUM + k)
+                    sharper = k == 1 and done > 0.0 and sign * (limit - mean[i]) > 0.0
                 if was >= MEDIUM:
                     now = max(was, reached)
                     if trusted:
@@ -172,7 +182,7 @@ def judge(  # type: ignore[no-untyped-def]
 
 @compiled
 def advanced(done, excess, std, counts, trusted, seconds, delay, margin):  # type: ignore[no-untyped-def]
-    """Which part of the delay has passed (0–1) after so many seconds more.
+    """How many delays have passed (0–3) after so many seconds more.
 
     excess: how far the estimate is beyond the limit. Inverse time: the delay is that of an
     excursion up to the margin, and shorter in proportion beyond it. Inside the limit, or without
@@ -181,7 +191,7 @@ def advanced(done, excess, std, counts, trusted, seconds, delay, margin):  # typ
     step = seconds / delay if delay > 0.0 else (1.0 if seconds > 0.0 else 0.0)
     if counts and excess > 0.0 and excess >= BEYOND_Z * std:
         faster = min(max(1.0, excess / margin), FASTEST) if margin > 0.0 else 1.0
-        return min(done + step * faster, 1.0)
+        return min(done + step * faster, WAITS)
     if excess <= 0.0 or not trusted:
         return max(done - step, 0.0)
     return done
@@ -328,18 +338,31 @@ def chances(mean, std, have, rows, lowest, highest, uppers, bands, fixed, fixed3
                 p5 += pmf[k]
             if k >= 7:
                 p7 += pmf[k]
-        out[n, 0], out[n, 1], out[n, 2], out[n, 3] = expected, p5, p7, 1.0 - none3
+        out[n, 0], out[n, 1] = expected, min(p5, 1.0)
+        out[n, 2], out[n, 3] = min(p7, 1.0), 1.0 - none3
 
 
 @compiled
 def score_condition(  # type: ignore[no-untyped-def]
-    patients, seconds, held, busy, vital_row, due_medium, due_high, clear_for, level, total, changes
+    patients,
+    seconds,
+    held,
+    busy,
+    worth,
+    vital_row,
+    due_medium,
+    due_high,
+    clear_for,
+    level,
+    total,
+    changes,
 ):
     """Alarm condition of the score; returns how many changes (place, level before, level now).
 
-    A single 3 counts only where no alarm of that vital (busy (patients, signals)) is there already:
-    one cause, one alarm. 5 min of ≥ 7 (high), of ≥ 5 or a single 3 (medium); clears a point below
-    for 10 min. total (patients,) gets the sum of the known points.
+    What was received long after it was measured calls nobody. A single 3 counts only where no alarm
+    of that vital (busy (patients, signals)) is there already: one cause, one alarm. 5 min of ≥ 7
+    (high), of ≥ 5 or a single 3 (medium); clears a point below for 10 min. total (patients,) gets
+    the sum of the known points.
     """
     changed = 0
     for n in range(patients.shape[0]):
@@ -347,6 +370,8 @@ def score_condition(  # type: ignore[no-untyped-def]
         d = seconds[p]
         known, three = 0, False
         for v in range(HELD):
+            if v < 5 and worth[p, vital_row[v]] == NOT_LIVE:
+                continue
             if held[p, v] > 0:
                 known += held[p, v]
             if held[p, v] == 3:

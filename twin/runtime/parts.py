@@ -111,7 +111,8 @@ def _add_flow(
         )
     if "worker" in roles:
         folder = SnapshotFolder(config.paths.snapshots)
-        parts.worker = TwinWorker(parts.journal, folder, clock.now, model_of(config))
+        model, mode = model_of(config), config.purpose.mode
+        parts.worker = TwinWorker(parts.journal, folder, clock.now, model, mode)
 
 
 def model_of(config: Config) -> ModelFile:
