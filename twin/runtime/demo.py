@@ -128,7 +128,7 @@ def _announce(options: DemoOptions, url: str, broker: BrokerAddress, folder: Pat
         sys.stdout.write(line + "\n")
     else:
         sys.stdout.write(
-            f"wearable-twin demo: simulated data, not a medical device, no alarms\n"
+            f"wearable-twin demo: simulated data, not a medical device, alarms of nobody real\n"
             f"  page     {url}\n  MQTT     {mqtt}\n  folder   {folder}\n"
             f"Ctrl-C stops it; started again on the same folder it goes on where it was.\n"
         )
