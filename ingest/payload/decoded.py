@@ -188,22 +188,36 @@ def value_path(signal: str, index: int = -1, field: str = "values") -> str:
 
 def shortened(text: str) -> str:
     """At most 64 printable characters of text; never one that UTF-8 or a terminal cannot take."""
+    if len(text) <= _SHOWN and text.isprintable():
+        return text
     plain = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text[: _SHOWN + 1])
     return plain if len(plain) <= _SHOWN else plain[: _SHOWN - 1] + "…"
 
 
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def shown(value: object) -> str:
     """An offending value as its author would recognise it; of a container only its kind."""
-    if isinstance(value, bytes):
-        return f"{len(value)} bytes"
+    if isinstance(value, str):
+        return shortened(_as_json(value[: _SHOWN + 1]))
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):
         return f"a list of {len(value)}"
-    if isinstance(value, str):
-        return shortened(json.dumps(value[: _SHOWN + 1], ensure_ascii=False))
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
     if isinstance(value, int) and abs(value) >= 1 << 64:  # thousands of digits cannot be shown
         return f"a whole number of {value.bit_length()} bits"
     if value is None or isinstance(value, bool | int | float):
-        return shortened(json.dumps(value))
+        return shortened(_as_json(value))
     return f"a {type(value).__name__}"
+
+
+def no_objects(items: Sequence[object], path: str, expected: str) -> list[Rejection]:
+    """One rejection, at the first, of all that should be an object with fields and is none."""
+    places = [i for i, each in enumerate(items) if not (each and isinstance(each, dict))]
+    if not places:
+        return []
+    where, got = f"{path}[{places[0]}]", shown(items[places[0]])
+    return [Rejection(Reason.FIELD_TYPE, where, expected, got, samples=len(places))]

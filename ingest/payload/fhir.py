@@ -21,6 +21,7 @@ from ingest.payload.decoded import (
     Rejection,
     Sample,
     Unusable,
+    no_objects,
     refused,
     shortened,
     shown,
@@ -149,22 +150,25 @@ class _Reading:
         if _has_value(observation) or not (components or members):
             signal = _signal(observation, path)
             self._take(observation, path, signal, _when(observation, path), device)
-        for i, component in enumerate(components or ()):
-            self._read_component(observation, component, path, f"{path}component[{i}].", device)
+        if components:
+            self._read_components(observation, components, path, device)
         if members:
             self._read_contained(observation, path)
 
-    def _read_component(
-        self, observation: Resource, component: object, path: str, inner: str, device: str | None
+    def _read_components(
+        self, observation: Resource, components: list[object], path: str, device: str | None
     ) -> None:
-        try:
-            if not isinstance(component, dict):
-                raise Unusable(Reason.FIELD_TYPE, inner[:-1], "an object", shown(component))
-            _check_understood(component, inner)
-            signal = _signal(component, inner)
-            self._take(component, inner, signal, _when(observation, path), device)
-        except Unusable as error:
-            self._refuse(error)
+        self.rejections += no_objects(components, path + "component", "an object with fields")
+        for i, component in enumerate(components):
+            if not component or not isinstance(component, dict):  # told of already
+                continue
+            inner = f"{path}component[{i}]."
+            try:
+                _check_understood(component, inner)
+                signal = _signal(component, inner)
+                self._take(component, inner, signal, _when(observation, path), device)
+            except Unusable as error:
+                self._refuse(error)
 
     def _read_contained(self, observation: Resource, path: str) -> None:
         """Members that lie in the Observation itself; others come as resources of their own."""

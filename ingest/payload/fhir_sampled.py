@@ -81,13 +81,12 @@ def _numbers(
                 return numbers, []
         except ValueError:
             pass
-    read: list[float | None] = []
+    known = {word: _float(word) for word in set(words)}
+    read = [known[word] for word in words]
     bad: dict[tuple[Reason, str], list[int]] = {}
-    for i, word in enumerate(words):
-        number = _float(word)
-        read.append(number)
+    for i, number in enumerate(read):
         if number is None:
-            bad.setdefault(_WORDS.get(word, _NO_NUMBER), []).append(i)
+            bad.setdefault(_WORDS.get(words[i], _NO_NUMBER), []).append(i)
     return read, [
         Rejection(
             reason,

@@ -11,6 +11,8 @@ from ingest.instant import MILLISECOND, parse_instant
 #: Stamps are int64 ns: the years 1678 to 2262.
 MAX_STAMP = 2**63 - 1
 MAX_SEQUENCE = 2**63 - 1
+#: Characters of the shortest date and time, yet without zone; what is shorter is none.
+SHORTEST_INSTANT = len("20261125T1200")
 
 _HUGE = 1e300  # no NaN is less
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -49,7 +51,7 @@ def _stamp_of_any(text: str) -> int:
     except OverflowError:
         raise ValueError(_OUTSIDE) from None
     except ValueError:
-        if not _is_instant(text + "Z"):
+        if len(text) < SHORTEST_INSTANT or not _is_instant(text + "Z"):
             raise
     raise ZoneMissing("expected a zone at the end, e.g. Z or +02:00")
 

@@ -19,6 +19,7 @@ from ingest.payload.decoded import (
     Rejection,
     Sample,
     Unusable,
+    no_objects,
     refused,
     shortened,
     shown,
@@ -43,8 +44,10 @@ def decode(payload: bytes) -> Decoded:
         return refused(points)
     reading = _Reading()
     if isinstance(points, list):
+        reading.rejections += no_objects(points, "", _EXPECTED)
         for i, point in enumerate(points):
-            reading.read(point, f"[{i}].")
+            if point and isinstance(point, dict):
+                reading.read(point, f"[{i}].")
     else:
         reading.read(points, "")
     return Decoded(reading.samples, reading.rejections, reading.surplus, kept=reading.kept)
@@ -82,7 +85,10 @@ class _Reading:
         body = point["body"]
         if isinstance(body, list):
             schema = SCHEMAS[name][version]
+            self.rejections += no_objects(body, path + "body", "an object with fields")
             for i, each in enumerate(body):
+                if not each or not isinstance(each, dict):  # told of already
+                    continue
                 try:
                     self._take(each, schema, f"{path}body[{i}]")
                 except Unusable as error:
@@ -95,6 +101,7 @@ class _Reading:
         if name is None:
             expected = "a header, with the schema of the body"
             raise Unusable(Reason.FIELD_MISSING, path + "header", expected)
+        _check_timed(body, path)  # else each version would say so
         newest: Unusable | None = None
         for version, schema in reversed(SCHEMAS[name].items()):  # type: ignore[call-overload]
             if (name, version) == ("step-count", "1.0"):  # allows a count without a duration
@@ -183,11 +190,15 @@ def _check_fields(body: Body, schema: Schema, dot: str) -> None:
             raise Unusable(Reason.FIELD_TYPE, dot + key, "a text", shown(body[key]))
 
 
-def _when(body: Body, schema: Schema, dot: str) -> When:
-    path = dot + "effective_time_frame"
+def _check_timed(body: Body, dot: str) -> None:
     if "effective_time_frame" not in body:
-        expected = "date_time or time_interval"
-        raise Unusable(Reason.TIME_MISSING, path, expected)
+        path = dot + "effective_time_frame"
+        raise Unusable(Reason.TIME_MISSING, path, "date_time or time_interval")
+
+
+def _when(body: Body, schema: Schema, dot: str) -> When:
+    _check_timed(body, dot)
+    path = dot + "effective_time_frame"
     when = time_frame(body["effective_time_frame"], path, schema.part_of_day)
     if schema.interval and when.at is not None and not when.part_of_day:
         expected = "time_interval: it is counted over a time"

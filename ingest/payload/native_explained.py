@@ -13,6 +13,7 @@ from math import isfinite, nan
 from ingest.payload.decoded import Decoded, Reason, Rejection, Sample, refused, shown, value_path
 from ingest.payload.fields import (
     MAX_SEQUENCE,
+    SHORTEST_INSTANT,
     ZoneMissing,
     boot_number,
     stamp_of_milliseconds,
@@ -25,6 +26,7 @@ FIELDS = frozenset(
 )
 #: Every sample hangs on these: said twice, nobody knows which one is meant.
 _ESSENTIAL = ("time", "times", "values", "units", "quality")
+_ISO = "an ISO-8601 date and time with zone, e.g. 2026-11-25T08:00:00Z"
 _TIME = "an ISO-8601 date and time with zone, or a whole number of epoch milliseconds"
 _FRACTION = "a number from 0 to 1"
 
@@ -116,6 +118,8 @@ def _stamps(message: JsonObject, values: JsonObject) -> list[int | Rejection] | 
 
 
 def _stamp(time: object, path: str, samples: int) -> int | Rejection:
+    if isinstance(time, str) and len(time) < SHORTEST_INSTANT:
+        return Rejection(Reason.TIME_UNREADABLE, path, _ISO, shown(time), samples=samples)
     try:
         if isinstance(time, str):
             return stamp_of_text(time)

@@ -98,7 +98,7 @@ def decode_cbor(payload: bytes) -> Decoded:
     if rest:
         return refused(Rejection(Reason.UNDECODABLE, "", expected, f"{rest} bytes behind it"))
     if isinstance(records, list):
-        records = [_named(each) if isinstance(each, dict) else each for each in records]
+        records = [_named(each) if each and isinstance(each, dict) else each for each in records]
     return read_pack(records)
 
 

@@ -24,6 +24,7 @@ from ingest.payload.decoded import (
     Rejection,
     Sample,
     Unusable,
+    no_objects,
     refused,
     shown,
 )
@@ -37,8 +38,9 @@ ABSOLUTE = 1 << 28
 
 Record = Mapping[str, object]
 
-_BASES = ("bver", "bn", "bt", "bu", "bv", "bs")
+_BASES = frozenset({"bver", "bn", "bt", "bu", "bv", "bs"})
 _VALUES = ("v", "vs", "vb", "vd")
+_TOLD = 1000  # refusals that are told one by one
 _READ = frozenset({*_BASES, *_VALUES, "n", "u", "t", "s"})
 _NUMBERS = (float, int)
 _STATES = (BATTERY, CONTACT)
@@ -96,16 +98,23 @@ def read_pack(
     if not isinstance(records, list):
         expected = "a SenML pack: an array of records"
         return refused(Rejection(Reason.UNDECODABLE, "", expected, shown(records)))
-    reading = _Reading(twice=twice)
+    reading = _Reading(
+        twice, rejections=no_objects(records, "", "a SenML record: an object with fields")
+    )
     i = 0
     while i < len(records):
+        refusals = len(reading.rejections)
         fault = reading.read(i, records[i])
-        i = i + 1 if twice else reading.read_plain(records, i + 1)
+        i += 1
         if fault is not None:
             lost = sum(isinstance(each, dict) and "v" in each for each in records)
             return refused(
                 Rejection(fault.reason, fault.path, fault.expected, fault.got, samples=max(1, lost))
             )
+        if len(reading.rejections) == refusals and not twice:
+            i = reading.read_plain(records, i)
+        elif refusals > _TOLD:
+            i = reading.pass_over(records, i)
     return Decoded(
         reading.samples,
         reading.rejections,
@@ -145,8 +154,8 @@ class _Reading:
         add = self.samples.append
         for i in range(first, len(records)):
             record = records[i]
-            if not isinstance(record, dict):
-                return i
+            if not record or not isinstance(record, dict):  # told of already
+                continue
             get = record.get
             said, own, time, unit = get("v"), get("n", ""), get("t", 0), get("u", base_unit)
             if said.__class__ not in _NUMBERS or time.__class__ not in _NUMBERS:
@@ -170,11 +179,33 @@ class _Reading:
             add(Sample(known.signal, value, unit, stamp, nan, -1, at))  # type: ignore[arg-type]  # plain
         return len(records)
 
+    def pass_over(self, records: Sequence[object], first: int) -> int:
+        """After very many refusals: up to the next base field only numbers of signals are read.
+
+        All others are one refusal, so that a pack of thousands of tiny bad records takes no longer
+        than a good one. Returns the place of the base field.
+        """
+        i, count = first, 0
+        while i < len(records):
+            record = records[i]
+            if isinstance(record, dict) and not _BASES.isdisjoint(record):
+                break
+            after = self.read_plain(records, i)
+            if after == i:
+                i, count = i + 1, count + 1
+            else:
+                i = after
+        if count:
+            path, last = f"[{first}]", self.rejections[-1]
+            expected = f"no more than {_TOLD} refusals in a pack: here and behind"
+            self.rejections.append(
+                Rejection(last.reason, path, expected, f"{count} records", samples=count)
+            )
+        return i
+
     def read(self, i: int, record: object) -> Rejection | None:
         """Take in a record; returns what makes the whole pack unusable."""
-        if not isinstance(record, dict):
-            expected = "a SenML record: an object"
-            self.rejections.append(Rejection(Reason.FIELD_TYPE, f"[{i}]", expected, shown(record)))
+        if not record or not isinstance(record, dict):  # told of already
             return None
         if not record.keys() <= _READ:
             for key in record:
@@ -184,9 +215,9 @@ class _Reading:
                     return Rejection(Reason.FIELD_NOT_UNDERSTOOD, path, expected, shown(key))
             self.surplus += len(record.keys() - _READ)
         try:
-            if not record.keys().isdisjoint(_BASES):
+            if not _BASES.isdisjoint(record):
                 fault = self._read_base(i, record)
-                if fault is not None:
+                if fault is not None or record.keys() <= _BASES:
                     return fault
             if i in self.twice:
                 expected = "each key once"
@@ -198,30 +229,33 @@ class _Reading:
         return None
 
     def _read_base(self, i: int, record: Record) -> Rejection | None:
-        for key in _BASES:
-            if key not in record:
+        for key, said in record.items():
+            if key not in _BASES:
                 continue
-            said, path = record[key], f"[{i}].{key}"
             if key in self.twice.get(i, ()):
-                return Rejection(Reason.FIELD_DUPLICATE, path, "the key once", "twice")
+                return Rejection(Reason.FIELD_DUPLICATE, f"[{i}].{key}", "the key once", "twice")
             if key in ("bn", "bu"):
                 if not isinstance(said, str):
-                    return Rejection(Reason.FIELD_TYPE, path, "a text", shown(said))
+                    return Rejection(Reason.FIELD_TYPE, f"[{i}].{key}", "a text", shown(said))
             elif not is_number(said):
-                return Rejection(Reason.FIELD_TYPE, path, "a finite number", shown(said))
+                return Rejection(Reason.FIELD_TYPE, f"[{i}].{key}", "a finite number", shown(said))
             if key == "bver":
-                fault = self._read_version(said, path)
+                fault = self._read_version(said, f"[{i}].bver")
                 if fault is not None:
                     return fault
-        self.name = record.get("bn", self.name)  # type: ignore[assignment]  # a text, as said above
-        self.unit = record.get("bu", self.unit)  # type: ignore[assignment]
-        self.time = record.get("bt", self.time)  # type: ignore[assignment]  # a number
-        self.value = record.get("bv", self.value)  # type: ignore[assignment]
-        if "bs" in record:
-            expected = "measurements: a sum over time (an integral) is none"
-            self.rejections.append(
-                Rejection(Reason.NOT_SUPPORTED, f"[{i}].bs", expected, shown(record["bs"]))
-            )
+            elif key == "bn":
+                self.name = said  # type: ignore[assignment]  # a text, as said above
+            elif key == "bu":
+                self.unit = said  # type: ignore[assignment]
+            elif key == "bt":
+                self.time = said  # type: ignore[assignment]  # a number
+            elif key == "bv":
+                self.value = said  # type: ignore[assignment]
+            else:
+                expected = "measurements: a sum over time (an integral) is none"
+                self.rejections.append(
+                    Rejection(Reason.NOT_SUPPORTED, f"[{i}].bs", expected, shown(said))
+                )
         return None
 
     def _read_version(self, said: object, path: str) -> Rejection | None:

@@ -79,9 +79,9 @@ def test_components_of_a_panel_are_read_each() -> None:
     )
     assert [(s.signal, s.value) for s in decoded.samples] == [("systolic_bp", 120.0)]
     assert [(r.reason, r.path) for r in decoded.rejections] == [
+        (Reason.FIELD_TYPE, "component[3]"),
         (Reason.VALUE_ABSENT, "component[1].dataAbsentReason"),
         (Reason.SIGNAL_UNKNOWN, "component[2].code"),
-        (Reason.FIELD_TYPE, "component[3]"),
     ]
 
 
