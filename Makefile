@@ -5,7 +5,7 @@ ARGS ?=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo check lint format test servers fault soak bench credibility lock clean
+.PHONY: help venv demo check lint format test servers fault fuzz soak bench credibility lock clean
 
 help:
 	@echo "make demo     the whole product on this machine (ARGS='--patients 40')"
@@ -13,6 +13,7 @@ help:
 	@echo "make test     everything, with real servers and a browser"
 	@echo "make servers  find, install or build the servers that the tests start"
 	@echo "make fault    every fault, 100 kills      make soak   the long form of it"
+	@echo "make fuzz     a million inputs for each decoder"
 	@echo "make bench    throughput and latency on this machine"
 	@echo "make credibility  the reports of docs/credibility, from recordings in ../shared/data"
 	@echo "make format   format the code             make lock   renew requirements.lock"
@@ -48,6 +49,9 @@ fault: venv servers
 
 soak: venv servers
 	TWIN_FAULT_KILLS=$${TWIN_FAULT_KILLS:-200} TWIN_FAULT_DEVICES=$${TWIN_FAULT_DEVICES:-10000} $(BIN)/pytest -m fault --timeout 86400 $(ARGS)
+
+fuzz: venv
+	TWIN_FUZZ_INPUTS=$${TWIN_FUZZ_INPUTS:-1000000} $(BIN)/pytest -m fuzz -s --timeout 86400 $(ARGS)
 
 bench: venv
 	$(BIN)/twin bench $(ARGS)

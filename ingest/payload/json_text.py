@@ -50,7 +50,7 @@ def parse_patiently(payload: bytes, expected: str) -> object | Rejection:
         got = f"byte 0x{payload[error.start]:02x} at {error.start}"
         return Rejection(Reason.UNDECODABLE, "", "UTF-8", got)
     except json.JSONDecodeError as error:
-        got = f"{error.msg} at character {error.pos}" if payload else "nothing"
+        got = f"{error.msg[:40]} at character {error.pos}" if payload else "nothing"
         return Rejection(Reason.UNDECODABLE, "", expected, got)
     except RecursionError:
         return Rejection(Reason.UNDECODABLE, "", expected, "nested too deeply")

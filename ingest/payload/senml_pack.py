@@ -40,6 +40,7 @@ Record = Mapping[str, object]
 
 _BASES = frozenset({"bver", "bn", "bt", "bu", "bv", "bs"})
 _VALUES = ("v", "vs", "vb", "vd")
+_LONGEST = 512  # characters of a name
 _TOLD = 1000  # refusals that are told one by one
 _READ = frozenset({*_BASES, *_VALUES, "n", "u", "t", "s"})
 _NUMBERS = (float, int)
@@ -73,7 +74,7 @@ class Meaning:
 @lru_cache(maxsize=1 << 14)
 def meaning(name: str) -> Meaning:
     """What a resolved SenML name means."""
-    if _NAME.fullmatch(name) is None:
+    if len(name) > _LONGEST or _NAME.fullmatch(name) is None:
         return Meaning(None, True)
     prefix = name[: max(name.rfind(each) for each in "/:.") + 1]
     signal = meaning_of_name(name)
@@ -235,8 +236,9 @@ class _Reading:
             if key in self.twice.get(i, ()):
                 return Rejection(Reason.FIELD_DUPLICATE, f"[{i}].{key}", "the key once", "twice")
             if key in ("bn", "bu"):
-                if not isinstance(said, str):
-                    return Rejection(Reason.FIELD_TYPE, f"[{i}].{key}", "a text", shown(said))
+                if not isinstance(said, str) or len(said) > _LONGEST:
+                    expected = f"a text of at most {_LONGEST} characters"
+                    return Rejection(Reason.FIELD_TYPE, f"[{i}].{key}", expected, shown(said))
             elif not is_number(said):
                 return Rejection(Reason.FIELD_TYPE, f"[{i}].{key}", "a finite number", shown(said))
             if key == "bver":
@@ -285,7 +287,7 @@ class _Reading:
         known = meaning(name)
         path = f"[{i}].n" if own or not self.name else f"[{i}].bn"
         if known.fault:
-            expected = "a name of A–Z a–z 0–9 - : . / _ that begins with a letter or digit"
+            expected = "up to 512 of A–Z a–z 0–9 - : . / _, a letter or digit first"
             raise _unusable(Reason.NAME_INVALID, path, expected, name)
         if known.signal is None:
             raise _unusable(
