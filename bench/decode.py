@@ -1,17 +1,25 @@
-"""Decode rate of the native format on one core, single messages and batches of ten; JSON out."""
+"""Decode rates on one core: native single messages and batches of ten, then the other formats.
+
+JSON out; each rate also as a ratio to the untyped parsing of the same payloads in the same run.
+"""
 
 import json
 import sys
 import time
 from collections.abc import Callable
 
+import cbor2
 import msgspec
 
+from ingest.payload import fhir, ieee1752, senml
 from ingest.payload.native import decode
 from ingest.payload.native_explained import decode_explained
 
+_Make = Callable[[int], bytes]
+_Decode = Callable[[bytes], object]
 _MESSAGES = 20_000
 _ROUNDS = 5
+_UCUM = "http://unitsofmeasure.org"
 
 
 def _single(i: int) -> bytes:
@@ -27,6 +35,67 @@ def _batch(i: int) -> bytes:
     times = [1_795_000_000_000 + 1000 * (10 * i + k) for k in range(10)]
     values = {"heart_rate": [60 + (i + k) % 40 for k in range(10)]}
     return json.dumps({"times": times, "values": values}, separators=(",", ":")).encode()
+
+
+def _pack(i: int) -> list[dict[str, object]]:
+    first = {"bn": "urn:dev:mac:0024befffe804ff1:", "bt": 1_795_000_000 + 10 * i}
+    records = [
+        {"n": "heart_rate", "u": "beat/min", "t": k, "v": 60 + (i + k) % 40} for k in range(10)
+    ]
+    return [first | records[0], *records[1:]]
+
+
+def _senml(i: int) -> bytes:
+    return json.dumps(_pack(i), separators=(",", ":")).encode()
+
+
+def _senml_cbor(i: int) -> bytes:
+    labels = {name: label for label, name in senml.LABELS.items()}
+    return bytes(cbor2.dumps([{labels[k]: v for k, v in each.items()} for each in _pack(i)]))
+
+
+def _at(i: int) -> str:
+    return f"2026-11-25T08:{i // 60 % 60:02d}:{i % 60:02d}Z"
+
+
+def _data_point(i: int) -> bytes:
+    header = {
+        "uuid": f"aaaa1234-1a2b-3c4d-5e6f-{i:012d}",
+        "schema_id": {"namespace": "omh", "name": "heart-rate", "version": "2.0"},
+        "source_creation_date_time": _at(i),
+        "modality": "sensed",
+    }
+    body = {
+        "heart_rate": {"value": 60 + i % 40, "unit": "beats/min"},
+        "effective_time_frame": {"date_time": _at(i)},
+    }
+    return json.dumps({"header": header, "body": body}).encode()
+
+
+def _observation(i: int) -> dict[str, object]:
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "category": [{"coding": [{"system": "observation-category", "code": "vital-signs"}]}],
+        "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]},
+        "subject": {"reference": "Patient/p-1"},
+        "effectiveDateTime": _at(i),
+        "valueQuantity": {
+            "value": 60 + i % 40,
+            "unit": "beats/minute",
+            "system": _UCUM,
+            "code": "/min",
+        },
+    }
+
+
+def _fhir(i: int) -> bytes:
+    return json.dumps(_observation(i)).encode()
+
+
+def _fhir_bundle(i: int) -> bytes:
+    entries = [{"resource": _observation(10 * i + k)} for k in range(10)]
+    return json.dumps({"resourceType": "Bundle", "type": "batch", "entry": entries}).encode()
 
 
 def _rate(decoded: Callable[[bytes], object], payloads: list[bytes]) -> float:
@@ -57,6 +126,21 @@ def main() -> None:
             "samples_per_s": round(rate * samples),
             "of_untyped_parse": round(rate / parsed, 3),
             "times_the_explained_path": round(rate / explained, 1),
+        }
+    others: tuple[tuple[str, _Make, _Decode, _Decode, int], ...] = (
+        ("senml_pack_of_10", _senml, senml.decode_json, parse, 10),
+        ("senml_cbor_pack_of_10", _senml_cbor, senml.decode_cbor, cbor2.loads, 10),
+        ("ieee1752_data_point", _data_point, ieee1752.decode, parse, 1),
+        ("fhir_observation", _fhir, fhir.decode, parse, 1),
+        ("fhir_bundle_of_10", _fhir_bundle, fhir.decode, parse, 10),
+    )
+    for name, make, decoded, parse_untyped, samples in others:
+        payloads = [make(i) for i in range(_MESSAGES // 10)]
+        rate, parsed = _rate(decoded, payloads), _rate(parse_untyped, payloads)
+        report[name] = {
+            "messages_per_s": round(rate),
+            "samples_per_s": round(rate * samples),
+            "of_untyped_parse": round(rate / parsed, 3),
         }
     json.dump(report, sys.stdout, indent=2)
     print()
