@@ -14,12 +14,14 @@ from ingest.births import Births
 from ingest.consent import may_be_kept
 from ingest.device_state import StateTeller
 from ingest.journal.protocol import ALL_PARTITIONS, Journal, partition_of
-from ingest.judge import Reading, Spoken, bind, read
+from ingest.judge import bind, read
 from ingest.observation import DeviceState, Observation
 from ingest.payload.decoded import Reason, Rejection
 from ingest.payload.native import NOTHING_SAID
+from ingest.payload.sparkplug_births import Spoken
 from ingest.plain import Message, Plain, PlainPath
 from ingest.quarantine import Quarantine, StoredMessage
+from ingest.reading import Reading
 from ingest.registry import Registry
 from ingest.registry_content import Announcement
 from ingest.registry_devices import announce

@@ -6,13 +6,11 @@ decide all that ingest decides, and keep nothing: a second process, or a replay,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from math import nan
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from ingest.announcement import Announced, read_announcement
 from ingest.catalogue import SIGNALS
 from ingest.instant import format_instant
 from ingest.observation import DeviceId, Observation, PatientId, SignalCode
@@ -20,18 +18,17 @@ from ingest.payload import fhir, ieee1752, mapped, native, senml, sparkplug
 from ingest.payload.decoded import (
     Decoded,
     Kept,
-    Paths,
     Reason,
     Rejection,
     Sample,
     shortened,
     value_path,
 )
-from ingest.payload.sparkplug_births import NO_TABLE, Metric, Table
+from ingest.payload.sparkplug_births import NO_TABLE, NO_TABLES, Spoken, Tables
+from ingest.reading import Reading, read_announcement, read_status, screened
 from ingest.routes import NATIVE, Routes
-from ingest.screen import screen, screen_kept
 from ingest.settings import IngestSettings, ScreenSettings
-from ingest.topic import EXPECTED, Address, Kind, is_declared, is_device_id, is_name
+from ingest.topic import EXPECTED, Address, Kind, is_declared, is_name
 
 #: Format name → decoder.
 FORMATS: Mapping[str, Callable[[bytes], Decoded]] = MappingProxyType(
@@ -44,11 +41,6 @@ FORMATS: Mapping[str, Callable[[bytes], Decoded]] = MappingProxyType(
     }
 )
 
-#: Payload → online; empty: a retained status was cleared.
-_STATUSES: Mapping[bytes, bool | None] = MappingProxyType(
-    {b"online": True, b"offline": False, b"": None}
-)
-
 
 class Bindings(Protocol):
     """Whose a device is, what may be kept of its patient, what its model says; the registry."""
@@ -59,77 +51,12 @@ class Bindings(Protocol):
     def clock_offset(self, device: str) -> int: ...
 
 
-class Tables(Protocol):
-    """What Sparkplug's births declared; `ingest.births`."""
-
-    def table(self, device: str, at: int) -> Table: ...
-    def next_table(self, device: str, at: int) -> Table | None: ...
-
-
-class NoTables:
-    """Nobody was ever born."""
-
-    def table(self, device: str, at: int) -> Table:
-        return NO_TABLE
-
-    def next_table(self, device: str, at: int) -> Table | None:
-        return None
-
-
-class Spoken(NamedTuple):
-    """What a Sparkplug message is besides its samples.
-
-    part: BIRTH, DATA or DEATH. session: bdSeq; seq: number in its edge node's count; −1 if not
-    said. born: a birth of this device was known. declared: the metrics that a birth names.
-    """
-
-    part: str
-    declared: Sequence[Metric]
-    session: int
-    seq: int
-    born: bool
-
-
-_NO_TABLES = NoTables()
-
-
-@dataclass(slots=True)
-class Reading:
-    """What a message holds, whoever's it is.
-
-    device: "" where the topic names none. measured: samples with their canonical values. kept:
-    values of dates and intervals, likewise. telemetry: the message is one (a status or one of our
-    own refusals is not). battery, contact, online, announced: what the device said of itself, None:
-    nothing. spoken: of a Sparkplug message; dead: the devices whose death it says.
-    """
-
-    device: DeviceId
-    telemetry: bool
-    rejections: list[Rejection] = field(default_factory=list)
-    measured: list[tuple[Sample, float]] = field(default_factory=list)
-    kept: list[tuple[Kept, float]] = field(default_factory=list)
-    surplus: int = 0
-    sequence: int = -1
-    boot: int = 0
-    battery: float | None = None
-    contact: bool | None = None
-    online: bool | None = None
-    announced: Announced | None = None
-    spoken: Spoken | None = None
-    dead: Sequence[str] = ()
-
-    @property
-    def state_said(self) -> bool:
-        """Whether the device said something of itself."""
-        return not (self.battery is self.contact is self.online is None)
-
-
 def read(
     topic: str,
     payload: bytes,
     received_at: int,
     settings: IngestSettings,
-    tables: Tables = _NO_TABLES,
+    tables: Tables = NO_TABLES,
 ) -> Reading:
     """Decode and screen one message, by the births that `tables` knows. Never raises."""
     address = settings.routes.address(topic)
@@ -142,16 +69,16 @@ def read(
     if fault_or_none is not None:
         return Reading(address.device, True, [fault_or_none])
     if address.kind is Kind.STATUS:
-        return _read_status(address.device, payload)
+        return read_status(address.device, payload)
     if address.kind is Kind.ANNOUNCE:
-        return _read_announcement(address.device, payload)
+        return read_announcement(address.device, payload)
     if address.form == "sparkplug":
         return _read_sparkplug(address, payload, received_at, settings.screen, tables)
     if address.form == "mapped":
         decoded = mapped.decode(payload, settings.routes.mappings[address.part])
         return _read_mapped(address, decoded, received_at, settings.screen)
     decoded = FORMATS[address.form](payload)
-    return _screened(address.device, decoded, received_at, settings.screen)
+    return screened(address.device, decoded, received_at, settings.screen)
 
 
 def _read_mapped(
@@ -166,7 +93,7 @@ def _read_mapped(
             fault = Rejection(Reason.DEVICE_UNNAMED, "device", expected, got, samples=lost)
             return Reading(DeviceId(""), True, [fault], surplus=decoded.surplus)
         device = DeviceId(f"{address.gateway}/{named}")
-    return _screened(device, decoded, received_at, settings)
+    return screened(device, decoded, received_at, settings)
 
 
 def _read_sparkplug(
@@ -179,7 +106,7 @@ def _read_sparkplug(
         later = tables.next_table(device, received_at)
         if later is not None:
             understood = sparkplug.decode(payload, part, later)
-    reading = _screened(device, understood.decoded, received_at, settings)
+    reading = screened(device, understood.decoded, received_at, settings)
     reading.telemetry = part != "DEATH" or bool(reading.rejections)
     reading.spoken = Spoken(
         part, understood.declared, understood.session, understood.seq, table is not NO_TABLE
@@ -255,12 +182,12 @@ def judge(
             return [_refusal_line(fault)]
         if address.kind in (Kind.STATUS, Kind.ANNOUNCE):
             announced = address.kind is Kind.ANNOUNCE
-            said = (_read_announcement if announced else _read_status)(address.device, payload)
+            said = (read_announcement if announced else read_status)(address.device, payload)
             return [_refusal_line(each) for each in said.rejections]
         if address.kind is not Kind.TELEMETRY:
             return []
         device = address.device or None
-    reading = _screened(device, decode(payload), now, ScreenSettings())
+    reading = screened(device, decode(payload), now, ScreenSettings())
     return [
         *(_observation_line(sample, value) for sample, value in reading.measured),
         *(_kept_line(kept, value) for kept, value in reading.kept),
@@ -280,100 +207,6 @@ def _address_fault(address: Address, payload: bytes, settings: IngestSettings) -
         expected = f"at most {settings.payload_max_bytes} bytes"
         return Rejection(Reason.PAYLOAD_TOO_LARGE, "", expected, f"{len(payload)} bytes")
     return None
-
-
-def _read_status(device: DeviceId, payload: bytes) -> Reading:
-    if payload in _STATUSES:
-        return Reading(device, False, online=_STATUSES[payload])
-    got = shortened(payload[:65].decode("utf-8", "replace"))
-    fault = Rejection(Reason.STATUS_UNREADABLE, "", "online or offline", got)
-    return Reading(device, True, [fault])
-
-
-def _read_announcement(device: DeviceId, payload: bytes) -> Reading:
-    announced = read_announcement(payload)
-    if isinstance(announced, Announced):
-        return Reading(device, False, announced=announced)
-    return Reading(device, True, [announced])
-
-
-def _screened(
-    device: DeviceId | None, decoded: Decoded, received_at: int | None, settings: ScreenSettings
-) -> Reading:
-    named = decoded.device
-    if named is not None and device is not None and named not in (device, device.split("/")[-1]):
-        fault = Rejection(
-            Reason.IDENTITY_MISMATCH,
-            "device",
-            "the device of the topic, or none",
-            shortened(named),
-            samples=max(1, len(decoded.samples) + len(decoded.kept)),
-        )
-        return Reading(device, True, [fault], surplus=decoded.surplus)
-    reading = Reading(
-        device or DeviceId(""),
-        True,
-        list(decoded.rejections),
-        surplus=decoded.surplus,
-        sequence=decoded.sequence,
-        boot=decoded.boot,
-        battery=decoded.battery,
-        contact=decoded.contact,
-    )
-    names = _Names(device)
-    for sample in decoded.samples:
-        if sample.at is not None and names.another(sample.at):
-            continue
-        value = screen(sample, received_at, settings)
-        if isinstance(value, Rejection):
-            reading.rejections.append(value)
-        else:
-            reading.measured.append((sample, value))
-    for kept in decoded.kept:
-        if names.another(kept.at):
-            continue
-        value = screen_kept(kept, received_at, settings)
-        if isinstance(value, Rejection):
-            reading.rejections.append(value)
-        else:
-            reading.kept.append((kept, value))
-    reading.rejections += names.rejections()
-    return reading
-
-
-@dataclass(slots=True)
-class _Names:
-    """The devices that values of a message name, against the one of its topic (None: not known).
-
-    A name in the form of our own ids must be the topic's. One of another space (a URN, an address)
-    cannot be compared with it, but all of a message must be the same.
-    """
-
-    device: DeviceId | None
-    elsewhere: str | None = None
-    others: dict[str, list[str]] = field(default_factory=dict)  # name → where
-
-    def another(self, at: Paths) -> bool:
-        """Whether the value names another device; then it is remembered as refused."""
-        name, device = at.device, self.device
-        if name is None or device is None or name in (device, device.split("/")[-1]):
-            return False
-        if not is_device_id(name):
-            self.elsewhere = self.elsewhere or name
-            if name == self.elsewhere:
-                return False
-        self.others.setdefault(name, []).append(at.value)
-        return True
-
-    def rejections(self) -> list[Rejection]:
-        """One for each other device."""
-        expected = "the device of the topic, or none"
-        return [
-            Rejection(
-                Reason.IDENTITY_MISMATCH, paths[0], expected, shortened(name), samples=len(paths)
-            )
-            for name, paths in self.others.items()
-        ]
 
 
 def _no_instant(kept_value: tuple[Kept, float]) -> Rejection:

@@ -19,6 +19,7 @@ _PATIENCE = 10 * SECOND
 #: Without an alias nothing is lost, only a unit that the birth would say may be missing.
 _PATIENCE_BY_NAME = 600 * SECOND
 _NODES_KEPT = 1 << 16
+_COUNT = 256
 
 
 class Rebirths:
@@ -27,6 +28,7 @@ class Rebirths:
     def __init__(self, publish: Callable[[str, bytes], None]) -> None:
         self._publish = publish
         self._asked: dict[str, int] = {}
+        self._newest: dict[str, int] = {}  # edge node → its last sequence number
 
     def ask(self, decisions: Iterable[tuple[Message, Decision]]) -> int:
         """Ask the edge nodes of data that needs a birth; returns how many were asked."""
@@ -46,6 +48,26 @@ class Rebirths:
         if len(self._asked) > _NODES_KEPT:
             self._asked.clear()
         return len(wanted)
+
+    def missing(self, decisions: Iterable[tuple[Message, Decision]]) -> int:
+        """How many messages the edge nodes' sequence numbers (0–255) say that never came.
+
+        A number that came before, or goes back, is a redelivery and says nothing.
+        """
+        count = 0
+        for _, decision in decisions:
+            reading = decision.reading
+            if reading.spoken is None or reading.spoken.seq < 0:
+                continue
+            node, seq = edge_node_of(reading.device), reading.spoken.seq
+            starts = reading.spoken.part == "BIRTH" and node == reading.device
+            step = (seq - self._newest.get(node, seq - 1)) % _COUNT
+            if starts or 0 < step <= _COUNT // 2:
+                self._newest[node] = seq
+                count += 0 if starts else step - 1
+        if len(self._newest) > _NODES_KEPT:
+            self._newest.clear()
+        return count
 
 
 def waiting_for(

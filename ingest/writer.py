@@ -40,7 +40,9 @@ class Counters:
     """Counts since this process began, for metrics; the ledger is made from durable records.
 
     received, ignored: messages; accepted, journalled, refused (by reason): samples; surplus:
-    fields; stalls: attempts to write that failed; ticks, ticks_lost: ticks (not) appended.
+    fields; stalls: attempts to write that failed; ticks, ticks_lost: ticks (not) appended;
+    rebirths: Sparkplug's edge nodes asked for their births, missing: messages that they numbered
+    and that never came.
     """
 
     received: int = 0
@@ -51,6 +53,8 @@ class Counters:
     stalls: int = 0
     ticks: int = 0
     ticks_lost: int = 0
+    rebirths: int = 0
+    missing: int = 0
     refused: Counter[str] = field(default_factory=Counter)
 
 
@@ -165,6 +169,7 @@ class Writer:
         counters.received += len(decided.plain)
         counters.accepted += decided.accepted
         counters.journalled += decided.accepted
+        counters.missing += self._rebirths.missing(decided.explained)
         for _, decision in decided.explained:
             counters.surplus += decision.reading.surplus
             counters.ignored += not decision.reading.telemetry
@@ -174,7 +179,7 @@ class Writer:
     def _tell(self, deliveries: Sequence[Delivery], decided: Decided) -> None:
         """Edge nodes whose birth is missing, whoever tails, and the device's engineer where
         configured."""
-        self._rebirths.ask(decided.explained)
+        self._counters.rebirths += self._rebirths.ask(decided.explained)
         if self._settings.publish_refusals:
             for _, decision in decided.explained:
                 self._publish(decision)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ingest.catalogue import SIGNALS
 from ingest.payload.names import meaning_of_name
@@ -30,6 +30,40 @@ class Table(NamedTuple):
 
 
 NO_TABLE = Table(MappingProxyType({}), MappingProxyType({}), MappingProxyType({}))
+
+
+class Tables(Protocol):
+    """What Sparkplug's births declared; `ingest.births`."""
+
+    def table(self, device: str, at: int) -> Table: ...
+    def next_table(self, device: str, at: int) -> Table | None: ...
+
+
+class _NoTables:
+    """Nobody was ever born."""
+
+    def table(self, device: str, at: int) -> Table:
+        return NO_TABLE
+
+    def next_table(self, device: str, at: int) -> Table | None:
+        return None
+
+
+NO_TABLES: Tables = _NoTables()
+
+
+class Spoken(NamedTuple):
+    """What a Sparkplug message is besides its samples.
+
+    part: BIRTH, DATA or DEATH. session: bdSeq; seq: number in its edge node's count; −1 if not
+    said. born: a birth of this device was known. declared: the metrics that a birth names.
+    """
+
+    part: str
+    declared: Sequence[Metric]
+    session: int
+    seq: int
+    born: bool
 
 
 def table_of(metrics: Sequence[Metric]) -> Table:

@@ -96,6 +96,8 @@ def _ingest(parts: Parts) -> Iterator[Metric]:
         labels = {"reason": str(reason)}
         yield Metric("twin_observations_refused_total", labels, count, "Samples refused.")
     yield Metric("twin_surplus_fields_total", {}, counters.surplus, "Fields that are not stored.")
+    yield Metric("twin_sparkplug_rebirths_total", {}, counters.rebirths, "Rebirths asked for.")
+    yield Metric("twin_sparkplug_missing_total", {}, counters.missing, "Numbered and never came.")
     yield Metric("twin_ingest_stalls_total", {}, counters.stalls, "Attempts to write that failed.")
     yield Metric("twin_ticks_total", {}, counters.ticks, "Ticks journalled.")
 

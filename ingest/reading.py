@@ -1,0 +1,152 @@
+"""What a message holds, whoever's it is: decoded, screened, and told apart from other devices'.
+
+Pure; one message alone decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from ingest.announcement import Announced
+from ingest.announcement import read_announcement as announcement_in
+from ingest.observation import DeviceId
+from ingest.payload.decoded import Decoded, Kept, Paths, Reason, Rejection, Sample, shortened
+from ingest.payload.sparkplug_births import Spoken
+from ingest.screen import screen, screen_kept
+from ingest.settings import ScreenSettings
+from ingest.topic import is_device_id
+
+#: Payload → online; empty: a retained status was cleared.
+_STATUSES: Mapping[bytes, bool | None] = MappingProxyType(
+    {b"online": True, b"offline": False, b"": None}
+)
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a message holds, whoever's it is.
+
+    device: "" where the topic names none. measured: samples with their canonical values. kept:
+    values of dates and intervals, likewise. telemetry: the message is one (a status or one of our
+    own refusals is not). battery, contact, online, announced: what the device said of itself, None:
+    nothing. spoken: of a Sparkplug message; dead: the devices whose death it says.
+    """
+
+    device: DeviceId
+    telemetry: bool
+    rejections: list[Rejection] = field(default_factory=list)
+    measured: list[tuple[Sample, float]] = field(default_factory=list)
+    kept: list[tuple[Kept, float]] = field(default_factory=list)
+    surplus: int = 0
+    sequence: int = -1
+    boot: int = 0
+    battery: float | None = None
+    contact: bool | None = None
+    online: bool | None = None
+    announced: Announced | None = None
+    spoken: Spoken | None = None
+    dead: Sequence[str] = ()
+
+    @property
+    def state_said(self) -> bool:
+        """Whether the device said something of itself."""
+        return not (self.battery is self.contact is self.online is None)
+
+
+def read_status(device: DeviceId, payload: bytes) -> Reading:
+    """Online, offline, or nothing that is known."""
+    if payload in _STATUSES:
+        return Reading(device, False, online=_STATUSES[payload])
+    got = shortened(payload[:65].decode("utf-8", "replace"))
+    fault = Rejection(Reason.STATUS_UNREADABLE, "", "online or offline", got)
+    return Reading(device, True, [fault])
+
+
+def read_announcement(device: DeviceId, payload: bytes) -> Reading:
+    """What the device says that it is."""
+    announced = announcement_in(payload)
+    if isinstance(announced, Announced):
+        return Reading(device, False, announced=announced)
+    return Reading(device, True, [announced])
+
+
+def screened(
+    device: DeviceId | None, decoded: Decoded, received_at: int | None, settings: ScreenSettings
+) -> Reading:
+    """The decoded payload of a device; received_at None leaves the age of stamps unjudged."""
+    named = decoded.device
+    if named is not None and device is not None and named not in (device, device.split("/")[-1]):
+        fault = Rejection(
+            Reason.IDENTITY_MISMATCH,
+            "device",
+            "the device of the topic, or none",
+            shortened(named),
+            samples=max(1, len(decoded.samples) + len(decoded.kept)),
+        )
+        return Reading(device, True, [fault], surplus=decoded.surplus)
+    reading = Reading(
+        device or DeviceId(""),
+        True,
+        list(decoded.rejections),
+        surplus=decoded.surplus,
+        sequence=decoded.sequence,
+        boot=decoded.boot,
+        battery=decoded.battery,
+        contact=decoded.contact,
+    )
+    names = _Names(device)
+    for sample in decoded.samples:
+        if sample.at is not None and names.another(sample.at):
+            continue
+        value = screen(sample, received_at, settings)
+        if isinstance(value, Rejection):
+            reading.rejections.append(value)
+        else:
+            reading.measured.append((sample, value))
+    for kept in decoded.kept:
+        if names.another(kept.at):
+            continue
+        value = screen_kept(kept, received_at, settings)
+        if isinstance(value, Rejection):
+            reading.rejections.append(value)
+        else:
+            reading.kept.append((kept, value))
+    reading.rejections += names.rejections()
+    return reading
+
+
+@dataclass(slots=True)
+class _Names:
+    """The devices that values of a message name, against the one of its topic (None: not known).
+
+    A name in the form of our own ids must be the topic's. One of another space (a URN, an address)
+    cannot be compared with it, but all of a message must be the same.
+    """
+
+    device: DeviceId | None
+    elsewhere: str | None = None
+    others: dict[str, list[str]] = field(default_factory=dict)  # name → where
+
+    def another(self, at: Paths) -> bool:
+        """Whether the value names another device; then it is remembered as refused."""
+        name, device = at.device, self.device
+        if name is None or device is None or name in (device, device.split("/")[-1]):
+            return False
+        if not is_device_id(name):
+            self.elsewhere = self.elsewhere or name
+            if name == self.elsewhere:
+                return False
+        self.others.setdefault(name, []).append(at.value)
+        return True
+
+    def rejections(self) -> list[Rejection]:
+        """One for each other device."""
+        expected = "the device of the topic, or none"
+        return [
+            Rejection(
+                Reason.IDENTITY_MISMATCH, paths[0], expected, shortened(name), samples=len(paths)
+            )
+            for name, paths in self.others.items()
+        ]
