@@ -13,7 +13,8 @@ disturbed  2 000 a second, a tenth of it stamped a minute late; the database is 
 
 delivered: points in the database; lost: acknowledged to the generator and not there (a point that
 the database refuses is lost where nobody keeps it); stale_s: how old the newest point was when the
-database was asked, four times a second. CPU is the consumer's, µs a message. JSON out.
+database was asked, four times a second; behind_s: from the last acknowledgement to the last point.
+CPU is the consumer's, µs a message, a second start after the kill included. JSON out.
 """
 
 from __future__ import annotations
@@ -267,7 +268,7 @@ def run(which: str, scenario: str, messages: int, connections: int) -> dict[str,
             disturb(server, port, made, messages / RATE)
         report = json.loads(source.stdout.readline())
         peak = made.megabytes()
-        wait(lambda: points(server) - already >= report["acked"], PATIENCE_S)
+        arrive(lambda: points(server) - already, report["acked"])
         end = time.time_ns()
         if fresh is not None:
             fresh.stop()
@@ -277,6 +278,7 @@ def run(which: str, scenario: str, messages: int, connections: int) -> dict[str,
             "delivered": delivered,
             "lost": report["acked"] - delivered,
             "messages_per_s": round(delivered * SECOND / (end - report["begin"])),
+            "behind_s": round((end - report["end"]) / SECOND, 1),
             "cpu_us": round((made.cpu() - before) * 1e6 / report["published"], 1),
             "mb": round(max(peak, made.megabytes())),
         }
@@ -284,6 +286,15 @@ def run(which: str, scenario: str, messages: int, connections: int) -> dict[str,
             p50, p99 = np.percentile(fresh.ages, [50, 99])
             answer["stale_s"] = {"p50": round(p50, 2), "p99": round(p99, 2)}
         return answer
+
+
+def arrive(count: Callable[[], int], expected: int) -> None:
+    """Until there are so many, or none more for a while."""
+    last, since = -1, time.monotonic()
+    while (found := count()) < expected and time.monotonic() - since < PATIENCE_S:
+        if found > last:
+            last, since = found, time.monotonic()
+        time.sleep(0.2)
 
 
 def wait(enough: Callable[[], bool], patience: float) -> None:

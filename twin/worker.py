@@ -154,9 +154,18 @@ class TwinWorker:
         membership.seek(given.partition, 0)
 
     def _tell_model(self) -> None:
+        """Into the journal, waiting while that is full: until it is told, nothing is stepped."""
         body = {"content": self.model.content, "version": self.model.version}
         command = Command(uuid4().hex, "model", "configuration", self.now(), body)
-        self.journal.append("observations", [(ALL_PARTITIONS, encode_record(command))])
+        while True:
+            try:
+                self.journal.append("observations", [(ALL_PARTITIONS, encode_record(command))])
+            except JournalFull:
+                self.counts.stalls += 1
+                if self._stopping.wait(FULL_RETRY):
+                    raise Stopped from None
+            else:
+                return
 
     def _tell_mode(self, mode: str) -> None:
         """Alarms are on in every mode but wellness (docs/alarms.md)."""

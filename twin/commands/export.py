@@ -51,6 +51,8 @@ def export_record(
         raise WrongInput("--to: expected a time after --from")
     path = present(config_at(config, data_dir).paths.store, "embedded store")
     with failing(StoreDamaged, apsw.Error, OSError), EmbeddedStore(path, readonly=True) as store:
+        if patient is not None and not store.reading.knows(patient):
+            raise WrongInput(f"--patient: got {patient!r}, expected a patient who has measurements")
         span = (_BEGINNING if first is None else first, _END if last is None else last)
         rows = write_tables(_tables(store.reading, what, patient, *span), out)
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import apsw
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.store.blocks import Rows, checked, steps_per_unit
+from twin.store.known import KnownSeries
 from twin.store.merged import Merged
 from twin.store.sealing import SEAL_AT
 from twin.store.sqlite_file import BUCKETS, LAYOUTS, RECENT, SeriesKey, Stored, slice_at
@@ -32,6 +34,7 @@ class SeriesTable:
         self._connection = connection
         self.keys: dict[int, SeriesKey] = {}
         self._numbers: dict[tuple[int, str, str, str], int] = {}
+        self._known = {stored: KnownSeries(partial(self._number, stored)) for stored in Stored}
         self._ripe: dict[tuple[int, int], int] = {}
         self._slices = np.zeros(len(Stored) * BUCKETS, np.int64)
         self.newest = np.full(1024, _LONG_AGO)
@@ -42,6 +45,7 @@ class SeriesTable:
             "SELECT series, max(t1) FROM extent GROUP BY series"
         ):
             self.newest[number] = newest
+        self._numbered = np.zeros(1024, np.int64)
         self._devices = dict(connection.execute("SELECT name, id FROM device"))
         self._models = dict(connection.execute("SELECT name, id FROM model"))
         self._sequence = 0
@@ -103,27 +107,14 @@ class SeriesTable:
 
     def numbers(self, stored: Stored, whole: Merged, chosen: NDArray[Any]) -> NDArray[np.uint32]:
         """The series of each chosen row, (n,); new ones are entered in the file."""
-        patient, signal = whole.rows["patient"][chosen], whole.rows["signal"][chosen]
-        place = patient.astype(np.int64) * len(whole.signals) + signal
-        devices = whole.devices if stored in (Stored.OBSERVATION, Stored.CONFLICT) else [""]
-        device = whole.rows["device"][chosen].astype(np.int64)
-        device[:] = device if devices is whole.devices else 0
-        numbers = np.zeros(len(place), np.uint32)
-        left = np.arange(len(place))
-        # Of a patient's signal one device after the other; nearly always there is just one.
-        while len(left):
-            of_place = np.full(len(whole.patients) * len(whole.signals), -1)
-            of_place[place[left]] = device[left]
-            found = np.flatnonzero(of_place >= 0)
-            number = np.zeros(len(of_place), np.uint32)
-            for code in found.tolist():
-                at, name = divmod(code, len(whole.signals))
-                names = whole.patients[at], whole.signals[name], devices[of_place[code]]
-                number[code] = self._number(stored, *names)
-            same = device[left] == of_place[place[left]]
-            numbers[left[same]] = number[place[left[same]]]
-            left = left[~same]
-        return numbers
+        known = self._known[stored]
+        patient = known.patients.codes(whole.patients)[whole.rows["patient"][chosen]]
+        signal = known.signals.codes(whole.signals)[whole.rows["signal"][chosen]]
+        if stored in (Stored.OBSERVATION, Stored.CONFLICT):
+            device = known.devices.codes(whole.devices)[whole.rows["device"][chosen]]
+        else:
+            device = np.repeat(known.devices.codes([""]), len(chosen))
+        return known.numbers(patient, signal, device)
 
     def _number(self, stored: Stored, patient: str, signal: str, device: str) -> int:
         number = self._numbers.get((stored, patient, signal, device))
@@ -151,18 +142,25 @@ class SeriesTable:
     def observed(self, series: NDArray[np.int64], time: NDArray[np.int64]) -> None:
         """Count new observations, by device; series and time: (n,) of each."""
         np.maximum.at(self.newest, series, time)
-        found, counts = np.unique(series, return_counts=True)
-        by_device: dict[str, int] = {}
-        for number, n in zip(found.tolist(), counts.tolist(), strict=True):
-            device = self.keys[number].device
-            by_device[device] = by_device.get(device, 0) + n
-        for device in by_device.keys() - self._devices.keys():
-            self._connection.execute("INSERT INTO device(name, stored) VALUES(?, 0)", (device,))
-            self._devices[device] = self._connection.last_insert_rowid()
+        counts = np.bincount(self._device_of(series))
+        of_device = np.flatnonzero(counts)
         self._connection.executemany(
             "UPDATE device SET stored = stored + ? WHERE id = ?",
-            [(n, self._devices[device]) for device, n in by_device.items()],
+            list(zip(counts[of_device].tolist(), of_device.tolist(), strict=True)),
         )
+
+    def _device_of(self, series: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Number of the device of each observation series, entered in the file if new."""
+        if len(self._numbered) < len(self.newest):
+            more = np.zeros(len(self.newest) - len(self._numbered), np.int64)
+            self._numbered = np.append(self._numbered, more)
+        for number in np.unique(series[self._numbered[series] == 0]).tolist():
+            name = self.keys[number].device
+            if name not in self._devices:
+                self._connection.execute("INSERT INTO device(name, stored) VALUES(?, 0)", (name,))
+                self._devices[name] = self._connection.last_insert_rowid()
+            self._numbered[number] = self._devices[name]
+        return self._numbered[series]
 
     def next_sequence(self) -> int:
         """Place of the next slice within its bucket: above all that there are."""

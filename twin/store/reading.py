@@ -91,6 +91,12 @@ class Reading:
             position = connection.execute("SELECT value FROM meta WHERE key = 'position'").get
             return int(position), dict(connection.execute("SELECT name, stored FROM device"))
 
+    def knows(self, patient: str) -> bool:
+        """Whether anything is recorded of a patient."""
+        with self._moment() as connection:
+            asked = "SELECT 1 FROM series WHERE patient = ? LIMIT 1"
+            return connection.execute(asked, (patient,)).fetchone() is not None
+
     def observations(
         self, patient: str | None = None, start: int = _BEGINNING, end: int = _END
     ) -> Iterator[RecordedRows]:

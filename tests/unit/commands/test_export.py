@@ -88,10 +88,19 @@ def test_patient_and_time_choose_rows(folder: Path) -> None:
 
 def test_export_without_rows_has_its_columns(folder: Path) -> None:
     out = folder / "o.csv"
-    ended = twin("export", "observations", "--out", out, "--patient", "p9", "--data-dir", folder)
+    late = ("--patient", "p1", "--from", "2200-01-01T00:00:00Z")
+    ended = twin("export", "observations", "--out", out, *late, "--data-dir", folder)
 
     assert ended.code == 0
     assert out.read_text().replace('"', "").strip() == ",".join(LONG_COLUMNS)
+
+
+def test_a_patient_of_whom_nothing_is_recorded_is_wrong_input(folder: Path) -> None:
+    out = folder / "o.csv"
+    ended = twin("export", "estimates", "--out", out, "--patient", "p9", "--data-dir", folder)
+
+    assert (ended.code, out.exists()) == (2, False)
+    assert "--patient: got 'p9', expected a patient who has measurements" in ended.err
 
 
 @pytest.mark.parametrize(
