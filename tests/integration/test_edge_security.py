@@ -1,5 +1,6 @@
 """The shipped broker configuration and certificates with a real mosquitto: who may not, cannot."""
 
+import re
 import shutil
 import ssl
 import time
@@ -22,14 +23,15 @@ pytestmark = pytest.mark.integration
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "mosquitto"
 GOOD = b'{"time": %d, "values": {"heart_rate": 72}}'
-NOT_AUTHORIZED = 135
+NOT_AUTHORIZED, NOBODY_READS = 135, 16
 
 
 def shipped(folder: Path, authority: TrialAuthority) -> dict[str, str]:
     """The lines of the shipped configuration, with the paths of this test."""
     acl = folder / "acl"
-    gateway = "user ward-gw\ntopic write twin/v1/ward-gw/+/telemetry\n"
-    acl.write_text((SHIPPED / "acl").read_text("utf-8").replace("#user ward-gw\n", gateway, 1))
+    # As an operator does who has a gateway and Sparkplug: the lines that are commented out.
+    examples = re.compile(r"^#(user|topic|pattern) ", re.M)
+    acl.write_text(examples.sub(r"\1 ", (SHIPPED / "acl").read_text("utf-8")))
     places = {
         "/etc/mosquitto/certs/ca.pem": folder / "ca.pem",
         "/etc/mosquitto/certs/broker.pem": folder / "127.0.0.1.pem",
@@ -159,14 +161,19 @@ def test_a_device_reaches_ingest_on_its_own_topic_and_on_no_other(
             "twin/v1/watch-7/ring/telemetry",  # as if it were a gateway
             "twin/v1/ward-gw/ring-1/telemetry",
             "twin/v1/watch-7/refused",
+            "twin/v1/watch-8/senml",
+            "spBv1.0/ward/NDATA/gateway",
+            "spBv1.0/ward/DDATA/gateway/watch-7",
+            "spBv1.0/ward/NCMD/gateway",
             "other/topic",
         ):
             assert watch.publish(topic, good()) == NOT_AUTHORIZED, topic
         assert watch.publish("twin/v1/watch-7/telemetry", good()) == 0
-        eventually(lambda: len(line.observations()) == 1, "journalled")
+        assert watch.publish("twin/v1/watch-7/announce", b'{"firmware": "1.4"}') == 0
+        eventually(lambda: line.service.counters.received == 2, "received")
     (observation,) = line.observations()
     assert observation.device == "watch-7"
-    assert line.service.counters.received == 1  # what the broker refused reached nobody
+    assert line.service.counters.received == 2  # what the broker refused reached nobody
     assert line.quarantine.items(10) == []
 
 
@@ -177,6 +184,13 @@ def test_a_gateway_speaks_for_its_devices_only(edge: Edge, line: IngestLine) -> 
         assert gateway.publish("twin/v1/other-gw/ring-1/telemetry", good()) == NOT_AUTHORIZED
         eventually(lambda: len(line.observations()) == 1, "journalled")
     assert [each.device for each in line.observations()] == ["ward-gw/ring-1"]
+
+
+def test_an_edge_node_speaks_under_its_own_name_in_its_own_group(edge: Edge) -> None:
+    with EdgeClient(edge, edge.issue("gateway")) as node:
+        assert node.publish("spBv1.0/ward/DDATA/gateway/watch-7", b"") == NOBODY_READS
+        for topic in ("spBv1.0/icu/NDATA/gateway", "spBv1.0/ward/NDATA/other"):
+            assert node.publish(topic, b"") == NOT_AUTHORIZED
 
 
 def test_a_payload_that_names_another_device_is_refused(edge: Edge, line: IngestLine) -> None:
