@@ -11,14 +11,21 @@ from dataclasses import dataclass, field
 from itertools import islice
 from math import isfinite, nan
 
-import msgspec
-
-from ingest.payload.decoded import Decoded, Paths, Reason, Rejection, Sample, refused, shown
+from ingest.payload.decoded import (
+    Decoded,
+    Paths,
+    Reason,
+    Rejection,
+    Sample,
+    refused,
+    shortened,
+    shown,
+)
 from ingest.payload.fields import MAX_SEQUENCE
+from ingest.payload.json_text import keys_twice, parse
 from ingest.payload.mapped_time import TimeRule
 from ingest.payload.paths import NOTHING, Node, Path
 
-_decode = msgspec.json.Decoder().decode
 _LARGEST_EXPONENT = 12
 #: Of one message, and of one list: a bound on what anybody's bytes may cost.
 LARGEST_RECORDS = 4_000
@@ -82,23 +89,32 @@ class MappingRule:
     sequence: Path | None = None
 
     @property
+    def paths(self) -> tuple[Path, ...]:
+        """Every path that something reads."""
+        found = [self.each, self.time.path, self.time.date, self.time.zone_path]
+        found += [self.device, self.battery, self.contact, self.sequence]
+        for rule in self.fields:
+            found += [rule.path, rule.unit_path, rule.exponent, rule.quality]
+            found.append(rule.when.path if rule.when is not None else None)
+        return tuple(path for path in found if path is not None)
+
+    @property
+    def names(self) -> frozenset[object]:
+        """Every name in a path."""
+        return frozenset(step for path in self.paths for step in path.steps)
+
+    @property
     def named(self) -> frozenset[object]:
         """First names in a record that something reads."""
-        paths = [self.time.path, self.time.date, self.time.zone_path]
-        paths += [self.device, self.battery, self.contact, self.sequence]
-        for rule in self.fields:
-            paths += [rule.path, rule.unit_path, rule.exponent, rule.quality]
-            paths.append(rule.when.path if rule.when is not None else None)
-        return frozenset(path.first for path in paths if path is not None)
+        each = self.each.first if self.each is not None else None
+        return frozenset(path.first for path in self.paths) - {each}
 
 
 def decode(payload: bytes, rule: MappingRule) -> Decoded:
     """Never raises."""
-    try:
-        document = _decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        got = f"{type(error).__name__} in {len(payload)} bytes"
-        return refused(Rejection(Reason.UNDECODABLE, "", "one JSON document", got))
+    document = parse(payload, "one JSON document")
+    if isinstance(document, Rejection):
+        return refused(document)
     if not isinstance(document, dict | list):
         expected = "an object or a list"
         return refused(Rejection(Reason.UNDECODABLE, "", expected, shown(document)))
@@ -110,6 +126,9 @@ def decode(payload: bytes, rule: MappingRule) -> Decoded:
             reading.refuse(Reason.PAYLOAD_TOO_LARGE, record.where, expected, "more")
             break
         reading.read(record)
+    for where in keys_twice(document):
+        if where.rsplit(".", 1)[-1] in rule.names:
+            reading.refuse(Reason.FIELD_DUPLICATE, where, "the key once", "twice")
     state = _State(rule, root)
     state.read()
     return Decoded(
@@ -158,7 +177,7 @@ class _Reading:
         self.expected = f"one of {paths}"[:200]
 
     def refuse(self, reason: Reason, path: str, expected: str, got: str, signal: str = "") -> None:
-        self.rejections.append(Rejection(reason, path[:64], expected, got, signal))
+        self.rejections.append(Rejection(reason, shortened(path), expected, got, signal))
 
     def read(self, node: Node) -> None:
         if isinstance(node.value, dict):
@@ -241,6 +260,10 @@ class _Reading:
                 return
             value = value / 10**-power if power < 0 else value * 10**power
         value = _scaled(value, rule.scale) + rule.offset
+        if not isfinite(value):
+            got = shown(said)
+            self.refuse(Reason.VALUE_NOT_A_NUMBER, place, "a number, once scaled", got, rule.signal)
+            return
         unit, unit_place = rule.unit, place
         if rule.unit_path is not None:
             unit_place = rule.unit_path.place(node)
@@ -310,7 +333,7 @@ class _State:
         return None if said is NOTHING else said
 
     def _refuse(self, path: Path | None, expected: str, said: object) -> None:
-        place = "" if path is None else path.place(self.root)[:64]
+        place = "" if path is None else shortened(path.place(self.root))
         reason = Reason.FIELD_MISSING if said is None else Reason.FIELD_TYPE
         self.rejections.append(Rejection(reason, place, expected, shown(said)))
 

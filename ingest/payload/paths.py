@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ingest.payload.json_text import JsonObject
+
 Step = str | int
 #: Every element of a list.
 ALL = "*"
@@ -116,6 +118,8 @@ def parse_path(text: str) -> Path:
 
 def _inner(value: object, step: Step | _All) -> object:
     if isinstance(value, dict):
+        if isinstance(value, JsonObject) and step in value.twice:
+            return NOTHING  # nobody knows which one is meant
         return value.get(step, NOTHING)
     if isinstance(value, list) and isinstance(step, int) and step < len(value):
         return value[step]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import isfinite
 from typing import Any, NamedTuple
 
 from ingest.payload.decoded import Decoded, Paths, Reason, Rejection, Sample, refused, shortened
@@ -164,7 +165,9 @@ class _Reading:
             value = metric.float_value
         else:
             return False
-        if milliseconds > _LATEST or metric.datatype not in (0, FLOAT, DOUBLE):
+        if not isfinite(value) or milliseconds > _LATEST:
+            return False
+        if metric.datatype not in (0, FLOAT, DOUBLE):
             return False
         signal, unit = plain
         paths = _paths(index, False, own_time)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import nan
+from math import isfinite, nan
 from typing import Any, NamedTuple
 
 from ingest.payload.decoded import Reason
@@ -30,7 +30,11 @@ def number_of(metric: Any, datatype: int) -> float | Unusable:
     which = metric.WhichOneof("value")
     if which in ("double_value", "float_value"):
         if datatype in _REALS or datatype == 0:
-            return float(getattr(metric, which))
+            value = float(getattr(metric, which))
+            if isfinite(value):
+                return value
+            expected = "a finite number"
+            return Unusable(Reason.VALUE_NOT_A_NUMBER, "value", expected, str(value))
     elif which in ("int_value", "long_value"):
         bits = INTEGERS.get(datatype)
         if bits is not None:

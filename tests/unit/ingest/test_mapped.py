@@ -229,9 +229,26 @@ def test_battery_contact_sequence_and_device_cost_no_sample_where_they_are_wrong
     ]
 
 
-@pytest.mark.parametrize("payload", [b"", b"\xff", b"[1", b"7", b"[" * 5000, b'{"a":NaN}'])
+@pytest.mark.parametrize("payload", [b"", b"\xff", b"[1", b"7", b"[" * 100_000])
 def test_what_is_no_document_is_undecodable(payload: bytes) -> None:
     assert refused(mapped(SECONDS + RATE, payload)) == [(Reason.UNDECODABLE, "")]
+
+
+def test_a_key_twice_is_refused_where_it_is_read() -> None:
+    twice = mapped(SECONDS + RATE, b'{"t":1795608000,"hr":72,"hr":73,"x":1,"x":2}')
+    assert (Reason.FIELD_DUPLICATE, "hr") in refused(twice)
+    assert twice.samples == []
+
+    elsewhere = mapped(SECONDS + RATE, b'{"t":1795608000,"hr":72,"x":1,"x":2}')
+    assert (refused(elsewhere), len(elsewhere.samples)) == ([], 1)
+
+
+def test_no_number_is_no_value() -> None:
+    for said in (b"NaN", b"1e999", b'"nan"', b"true", b"[72]", b"{}"):
+        decoded = mapped(SECONDS + RATE, b'{"t":1795608000,"hr":%s}' % said)
+        assert refused(decoded) == [(Reason.VALUE_NOT_A_NUMBER, "hr")]
+    scaled = mapped(SECONDS + RATE + "scale = 1e300\n", {"t": NOON, "hr": 1e300})
+    assert refused(scaled) == [(Reason.VALUE_NOT_A_NUMBER, "hr")]
 
 
 def test_a_batch_without_its_list_says_so() -> None:

@@ -140,6 +140,7 @@ def test_numbers_are_read_by_their_type(
         ({"int_value": 72}, Reason.FIELD_MISSING, "datatype"),
         ({"datatype": DOUBLE}, Reason.FIELD_MISSING, "value"),
         ({"datatype": DOUBLE, "int_value": 72}, Reason.VALUE_NOT_A_NUMBER, "value"),
+        ({"double_value": math.nan}, Reason.VALUE_NOT_A_NUMBER, "value"),
         ({"datatype": STRING, "string_value": "72"}, Reason.VALUE_NOT_A_NUMBER, "value"),
         ({"datatype": BOOLEAN, "boolean_value": True}, Reason.VALUE_NOT_A_NUMBER, "value"),
         ({"datatype": BYTES, "bytes_value": b"72"}, Reason.NOT_SUPPORTED, "value"),
