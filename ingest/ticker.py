@@ -109,6 +109,7 @@ class Ticker:
         if self._last is not None:
             ran = (monotonic - self._last[1]) * self._speed
             stepped = abs(now - self._last[0] - ran) >= SECOND * max(1.0, self._speed)
+        self._counters.clock_steps += stepped
         self._last = (now, monotonic)
         connected = self._subscriber.connected
         earlier = 0 if stepped else max(0, round(self._speed * self._interval_s) - 1)

@@ -42,7 +42,7 @@ class Counters:
     received, ignored: messages; accepted, journalled, refused (by reason): samples; surplus:
     fields; stalls: attempts to write that failed; ticks, ticks_lost: ticks (not) appended;
     rebirths: Sparkplug's edge nodes asked for their births, missing: messages that they numbered
-    and that never came.
+    and that never came; clock_steps: ticks that said that the clock stepped.
     """
 
     received: int = 0
@@ -55,6 +55,7 @@ class Counters:
     ticks_lost: int = 0
     rebirths: int = 0
     missing: int = 0
+    clock_steps: int = 0
     refused: Counter[str] = field(default_factory=Counter)
 
 

@@ -46,6 +46,12 @@ _pages = jinja2.Environment(
 _pages.filters["path"] = lambda text: quote(text, safe="")
 
 
+#: What is said of the system in a banner (`twin.runtime.watchdogs`), where a page is made.
+FAULTS = frozenset(
+    {"quiet", "worker_behind", "store_behind", "journal_filling", "disk_low", "clock_stepped"}
+)
+
+
 def render(
     request: Request,
     parts: Parts,
@@ -70,6 +76,7 @@ def render(
         address=request.url.path,
         now=reader.words.clock(now),
         state=parts.feed.state,
+        faults=[each for each in parts.health().degraded if each in FAULTS],
         about=_about(parts, reader, now, names.get("patient"), name),
         unit_of=lambda code: unit_of(code, reader.words),
         moment=lambda iso: reader.words.moment(parse_instant(iso)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,13 +13,14 @@ from ingest.onboarding import Onboarding
 from twin.care.app import create_app
 from twin.care.feed import Feed
 from twin.care.server import PageServer
-from twin.care.settings import CareSettings, Health
+from twin.care.settings import CareSettings, Health, Metric
 from twin.config import Config
 from twin.runtime.clock import Clock
 from twin.runtime.housekeeping import Housekeeping, ReaderFiles
 from twin.runtime.monitor import MonitorServer
 from twin.runtime.parts import ROLES, Parts, make_parts
 from twin.runtime.watch import health, metrics
+from twin.runtime.watchdogs import Watchdogs
 from twin.store.writer import StoreWriter
 
 
@@ -34,6 +36,7 @@ class Pipeline:
     _feed: Feed | None = None
     _page: PageServer | None = None
     _housekeeping: Housekeeping | None = None
+    _watchdogs: Watchdogs = field(init=False)
     _opened: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -50,6 +53,7 @@ class Pipeline:
             self.parts = make_parts(
                 self.config, self.roles, self.clock, self.clock.speed, self._opened
             )
+            self._watchdogs = Watchdogs(self.parts, self.config.paths.journal)
             self._start_each()
         except BaseException:
             self._opened.close()
@@ -77,14 +81,20 @@ class Pipeline:
         monitor = self.config.monitor
         if monitor.port is None:
             return
-        server = MonitorServer(
-            monitor.host, monitor.port, self._health, lambda: metrics(self.parts)
-        )
+        server = MonitorServer(monitor.host, monitor.port, self._health, self._metrics)
         server.start()
         self._opened.callback(server.stop)
 
+    def _each_time(self) -> None:
+        self._watchdogs.look()
+        self.clock.save()
+
+    def _metrics(self) -> Iterator[Metric]:
+        return metrics(self.parts, self._watchdogs.words)
+
     def _health(self) -> Health:
-        return health(self.parts, self._feed is None or self._feed.alive)
+        alive = self._feed is None or self._feed.alive
+        return health(self.parts, alive, self._watchdogs.words)
 
     def _serve(self) -> None:
         care, parts = self.config.care, self.parts
@@ -114,8 +124,8 @@ class Pipeline:
             parts.history,
             parts.registry,
             parts.quarantine,
-            lambda: health(parts, feed.alive),
-            lambda: metrics(parts),
+            self._health,
+            self._metrics,
             Onboarding(
                 parts.registry,
                 parts.quarantine,
@@ -140,7 +150,7 @@ class Pipeline:
             "worker" in self.roles,
             int(self.config.journal.keep_days * DAY),
             self.clock.now,
-            self.clock.save,
+            self._each_time,
         )
         self._housekeeping.start()
         self._opened.callback(self._housekeeping.stop)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from twin.care.settings import Health, Metric
 from twin.runtime.parts import Parts
+from twin.runtime.watchdogs import Watchdog, names
 
-#: A store further behind than this many journal records is called behind.
-BEHIND_RECORDS = 5_000
+_NOTHING: Mapping[Watchdog, str] = MappingProxyType({})
 
 
-def health(parts: Parts, feed_alive: bool) -> Health:
+def health(parts: Parts, feed_alive: bool, watched: Mapping[Watchdog, str] = _NOTHING) -> Health:
     """alive: every thread of this process lives and the journal can be written."""
     words: dict[str, str] = {}
     degraded: list[str] = []
@@ -32,15 +33,18 @@ def health(parts: Parts, feed_alive: bool) -> Health:
         alive &= writer.alive
         progress = writer.progress
         words[f"store {name}"] = progress.trouble or "ok"
-        if progress.trouble or progress.behind > BEHIND_RECORDS:
+        if progress.trouble:
             degraded.append(f"store {name}")
     if parts.journal.damage:
         degraded.append("journal damaged")
         words["journal"] = f"{len(parts.journal.damage)} ranges lost or unreadable"
+    for name, seen in watched.items():
+        words[name] = seen
+        degraded.append(name)
     return Health(alive, alive, tuple(degraded), words)
 
 
-def metrics(parts: Parts) -> Iterator[Metric]:
+def metrics(parts: Parts, watched: Mapping[Watchdog, str] = _NOTHING) -> Iterator[Metric]:
     """Every counter of the flow, in its order."""
     if parts.ingest is not None:
         yield from _ingest(parts)
@@ -63,6 +67,8 @@ def metrics(parts: Parts) -> Iterator[Metric]:
         yield Metric("twin_store_retries_total", labels, progress.retries, "Attempts that failed.")
         yield Metric("twin_store_behind_records", labels, progress.behind, "Records not stored.")
     yield from _retention(parts)
+    for name, sees in names(watched):
+        yield Metric("twin_watchdog", {"watchdog": name}, sees, "1 while it sees something.")
     for reason, count in parts.quarantine.summary().items():
         labels = {"reason": reason}
         yield Metric("twin_quarantined", labels, count, "Refused samples, by reason.")
@@ -100,6 +106,8 @@ def _ingest(parts: Parts) -> Iterator[Metric]:
     yield Metric("twin_sparkplug_missing_total", {}, counters.missing, "Numbered and never came.")
     yield Metric("twin_ingest_stalls_total", {}, counters.stalls, "Attempts to write that failed.")
     yield Metric("twin_ticks_total", {}, counters.ticks, "Ticks journalled.")
+    steps = counters.clock_steps
+    yield Metric("twin_clock_steps_total", {}, steps, "Steps of the host's clock.")
 
 
 def _retention(parts: Parts) -> Iterator[Metric]:
