@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,17 +15,23 @@ from numpy.typing import NDArray
 from ingest.catalogue import SIGNALS
 from ingest.instant import SECOND
 from ingest.journal.protocol import partition_of
+from twin.estimate import Z50, Z90, Z95
 from twin.estimation.devices import ENTRIES
 from twin.estimation.kalman import DISCRETE, ESTIMATE, NEVER, STATE, project
 from twin.estimation.models import PARAMETERS, ModelFile, base_model
 from twin.estimation.names import Names
 from twin.estimation.ring import process
 from twin.estimation.robust import MEMORY
+from twin.estimation.scores import normal_cdf
 from twin.estimation.slots import Slots
+from twin.estimation.tracker import BANDS, HORIZONS, WIDTHS, widths
 
 BLOCK = 1024
 #: Room for revisions in one kernel call beyond one per event; it is called again when it is full.
 REVISION_ROOM = 4096
+#: Columns of a state that is kept for forecasts: the state, then the widths th of its bands.
+FOLLOWED = STATE + BANDS * HORIZONS
+_Z = np.array([Z50, Z90, Z95])
 SIGNAL_ROW = {code: row for row, code in enumerate(SIGNALS)}
 
 
@@ -54,6 +61,35 @@ class Updated:
     revised_by: NDArray[np.int64]
     revised_at: NDArray[np.int64]
     revised: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """n forecasts: target stamp (ns), mean and std (n,), factors on the bands (n, 3).
+
+    The 50, 90 and 95 % bands are mean ± z·std·factor (`twin.estimate.bands`).
+    """
+
+    at: NDArray[np.int64]
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+    scales: NDArray[np.float64]
+
+    def below(self, limit: float | NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n,) probability that the value is below the limit; above is 1 − this.
+
+        The normal score is linear between the ends of the bands, and beyond the widest, so that
+        each band holds just what it says.
+        """
+        away = (limit - self.mean) / np.maximum(self.std, 1e-12)
+        far, z = np.abs(away), np.zeros(len(away))
+        inner, z_inner = np.zeros(len(away)), 0.0
+        for end, z_end in zip((_Z * self.scales).T, _Z, strict=True):
+            part = (far - inner) / np.maximum(end - inner, 1e-12)
+            z = np.where(far > inner, z_inner + (z_end - z_inner) * np.minimum(part, 1.0), z)
+            inner, z_inner = end, z_end
+        z = np.where(far > inner, Z95 * far / np.maximum(inner, 1e-12), z)
+        return normal_cdf(np.copysign(z, away))
 
 
 @dataclass(slots=True)
@@ -131,9 +167,10 @@ class Bank:
     def update(self, events: Events, states: NDArray[np.float64] | None = None) -> Updated:
         """Take the events in, in order within a slot. One entry to the kernel, in slot order.
 
-        states (n, STATE), if given, gets the state after each event (for forecasts).
+        states (n, FOLLOWED), if given, gets after each event what forecasts need: the state, and
+        the widths of its bands (`scales`).
         """
-        states = np.empty((0, STATE)) if states is None else states
+        states = np.empty((0, FOLLOWED)) if states is None else states
         n = len(events.slot)
         order = np.argsort(events.slot, kind="stable")
         verdict, as_of = np.zeros(n, np.uint8), np.zeros(n, np.int64)
@@ -151,7 +188,8 @@ class Bank:
             step, m = process(
                 order[done:], events.slot, events.stamp, events.value, events.noise_std,
                 events.quality, events.device, a["state"], a["state_t"], a["base"], a["base_t"],
-                a["memory"], a["base_memory"], a["entries"], a["base_entries"], a["model"],
+                a["memory"], a["base_memory"], a["entries"], a["base_entries"],
+                a["due"], a["target"], a["waiting"], a["model"],
                 a["ring_at"], a["ring_size"], a["ring_n"], a["ring_t"], a["ring_z"],
                 a["ring_r"], a["ring_device"], self.params, self._cache, self._cache_dt,
                 verdict, as_of, estimates, states, by, at, revised, scratch,
@@ -204,6 +242,34 @@ class Bank:
         cache_dt = np.zeros(len(SIGNALS), np.int64)
         project(states, chosen, self.params, signal, seconds, x, cache, cache_dt, mean, var)
         return mean, np.sqrt(var)
+
+    def scales(
+        self, th: NDArray[np.floating[Any]], signal: NDArray[np.integer[Any]], seconds: float
+    ) -> NDArray[np.float64]:
+        """(n, 3) factors on the 50, 90 and 95 % bands so many seconds ahead, for signal rows.
+
+        th (n, 6): widths of the persons' bands, as in columns STATE… of a followed state.
+        """
+        table = np.ones((len(SIGNALS), BANDS))
+        for code, model in self.model_file.signals.items():
+            table[SIGNAL_ROW[code]] = model.scales(seconds)
+        # Each band has a width of its own: none may be inside a smaller one.
+        half = np.maximum.accumulate(_Z * table[signal] * widths(th, seconds), axis=1)
+        return np.asarray(half / _Z, np.float64)
+
+    def forecast(self, slots: NDArray[np.int64], seconds: float, at: int | None = None) -> Forecast:
+        """What the slots' true values will be, so many seconds after their stamp, or after `at` ns.
+
+        Bands are calibrated by the class (model file) and the person. Nothing is moved on.
+        """
+        a = self.slots.of
+        ahead = np.full(len(slots), seconds)
+        if at is not None:
+            ahead = np.maximum(ahead + (at - a["state_t"][slots]) * 1e-9, 0.0)
+        mean, std = self.ahead(slots, ahead)
+        signal = a["model"][slots]
+        scales = self.scales(a["waiting"][slots, WIDTHS:], signal, seconds)
+        return Forecast(a["state_t"][slots] + (ahead * 1e9).astype(np.int64), mean, std, scales)
 
     def restore(self, patients: Sequence[str], slots: NDArray[np.int64]) -> None:
         """Own these slots (as `Slots.put` made them); `patients` names each slot's patient."""

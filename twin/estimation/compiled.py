@@ -11,7 +11,15 @@ from platformdirs import user_cache_path
 
 # _nrt=False: no array is made inside, so none needs to be counted.
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
-_SOURCES = ("compiled.py", "kalman.py", "robust.py", "devices.py", "ring.py", "models.py")
+_SOURCES = (
+    "compiled.py",
+    "kalman.py",
+    "robust.py",
+    "devices.py",
+    "ring.py",
+    "tracker.py",
+    "models.py",
+)
 
 
 def _keep_apart() -> None:

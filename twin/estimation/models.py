@@ -54,8 +54,11 @@ from twin.estimate import Z50, Z90, Z95
     STEP_DISTANCE,
     MOTION,
     LAG_TIME,
-    PARAMETERS,
+    HALF_WIDTH,
 ) = range(27)
+#: Horizons (s) at which a person's bands are tracked; from HALF_WIDTH on the three bands of each.
+TRACKED = (60.0, 1800.0)
+PARAMETERS = HALF_WIDTH + 3 * len(TRACKED)
 
 
 class ModelError(ValueError):
@@ -196,6 +199,11 @@ class ModelFile:
                 model.step_distance or 2.0 * model.noise,
                 model.motion,
                 model.lag_time,
+                *(
+                    z * scale
+                    for horizon in TRACKED
+                    for z, scale in zip((Z50, Z90, Z95), model.scales(horizon), strict=True)
+                ),
             )
         return table
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from ingest.catalogue import SIGNALS
 from ingest.instant import DAY, MINUTE
 from ingest.recording import Recording, read_recording, recording_of
-from twin.estimate import Status, Verdict, bands
-from twin.estimation.bank import SIGNAL_ROW, Bank, Events, Updated
+from twin.estimate import Bands, Status, Verdict, bands
+from twin.estimation.bank import FOLLOWED, SIGNAL_ROW, Bank, Events, Updated
 from twin.estimation.kalman import (
     E_INTERVAL,
     E_MEAN,
@@ -160,7 +160,7 @@ class _Columns:
         """Take the chosen observations in and return their rows."""
         recording, bank = self.recording, self.bank
         slot = bank.find(self.patient[chosen], self.signal[chosen])
-        states = np.empty((len(chosen) if horizons else 0, STATE))
+        states = np.empty((len(chosen) if horizons else 0, FOLLOWED))
         events = Events(
             slot,
             recording.measured_at[chosen],
@@ -182,24 +182,26 @@ class _Columns:
             (seconds, *bank.project(states, shown, signal, np.full(len(shown), float(seconds))))
             for seconds in horizons
         ]
-        return self._table(chosen[shown], _shown(updated, shown), ahead)
+        scales = np.ones((len(shown), 1 + len(horizons), 3))
+        for place, seconds in enumerate(horizons, 1):
+            scales[:, place] = bank.scales(states[shown, STATE:], signal[shown], seconds)
+        return self._table(chosen[shown], _shown(updated, shown), ahead, scales.reshape(-1, 3))
 
-    def _scales(
-        self, chosen: NDArray[np.int64], horizons: Sequence[float]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Factors of the 50, 90 and 95 % bands, a row's horizons beside each other."""
-        models, codes = self.bank.model_file.signals, tuple(SIGNALS)
-        table = np.ones((len(codes), len(horizons), 3))
-        for code, model in models.items():
-            table[SIGNAL_ROW[code]] = [model.scales(horizon) for horizon in horizons]
-        scales = table[self.signal[chosen]].reshape(-1, 3)
-        return scales[:, 0], scales[:, 1], scales[:, 2]
+    def _bounded(
+        self, chosen: NDArray[np.int64], each: int, mean: NDArray[np.float64], band: Bands
+    ) -> tuple[NDArray[np.float64], Bands]:
+        """No mean and no end of a band lies where the signal cannot be: saturation ends at 100."""
+        limits = [(SIGNALS[code].lower, SIGNALS[code].upper) for code in SIGNALS]
+        lower, upper = np.repeat(np.array(limits)[self.signal[chosen]], each, axis=0).T
+        ends = {f.name: np.clip(getattr(band, f.name), lower, upper) for f in fields(Bands)}
+        return np.clip(mean, lower, upper), Bands(**ends)
 
     def _table(
         self,
         chosen: NDArray[np.int64],
         updated: Updated,
         ahead: Sequence[tuple[float, NDArray[np.float64], NDArray[np.float64]]],
+        scales: NDArray[np.float64],
     ) -> pa.Table:
         """Rows of the chosen observations: the estimate, then each horizon, observation by
         observation."""
@@ -211,7 +213,7 @@ class _Columns:
         each = 1 + len(ahead)
         mean = np.stack([e[:, E_MEAN], *(m for _, m, _ in ahead)], axis=1).reshape(-1)
         std = np.stack([np.sqrt(e[:, E_VAR]), *(s for _, _, s in ahead)], axis=1).reshape(-1)
-        band = bands(mean, std, *self._scales(chosen, [0.0, *(h for h, _, _ in ahead)]))
+        mean, band = self._bounded(chosen, each, mean, bands(mean, std, *scales.T))
         now_only = np.arange(each) > 0
         blank = np.tile(now_only, len(chosen))
         belated = updated.verdict == Verdict.BELATED

@@ -42,6 +42,7 @@ from twin.estimation.kalman import (
 )
 from twin.estimation.models import EXPECTED, GATE, HORIZON, NOISE2, QUANTISATION2, ROBUST2
 from twin.estimation.robust import INSIDE, INSIDE_AGE, MEMORY, update, update_of_several
+from twin.estimation.tracker import WIDTHS, track
 
 ACCEPTED, BELATED, DUPLICATE, CONFLICT = 1, 2, 3, 4
 #: A signal quality of this or less weighs as this (exp(1/q² − 1) is cut at exp(20)).
@@ -219,18 +220,21 @@ def move_to(x, y, w, i, known_t, stamp, p, row, cache, cache_dt):  # type: ignor
 
 
 @compiled
-def keep(states, n, state, k):  # type: ignore[no-untyped-def]
+def keep(states, n, state, waiting, k):  # type: ignore[no-untyped-def]
     """Copy the state after event n, if asked for."""
     if n < states.shape[0]:
         for j in range(STATE):
             states[n, j] = state[k, j]
+        for j in range(STATE, states.shape[1]):
+            states[n, j] = waiting[k, WIDTHS + j - STATE]
 
 
 @compiled
 def process(  # type: ignore[no-untyped-def]
     order, slot, stamp, value, noise_std, quality, device,
     state, state_t, base, base_t, memory, base_memory, entries, base_entries,
-    model, ring_at, ring_size, ring_n, ring_t, ring_z, ring_r, ring_device, params, cache, cache_dt,
+    due, target, waiting, model, ring_at, ring_size, ring_n,
+    ring_t, ring_z, ring_r, ring_device, params, cache, cache_dt,
     verdict, as_of, out, states, rev_event, rev_t, rev_out,
     scratch, scratch_memory, scratch_entries, taken,
 ):  # fmt: skip
@@ -239,11 +243,11 @@ def process(  # type: ignore[no-untyped-def]
     Per event n: slot, stamp (ns), value, noise_std, quality (NaN = not said), device (number).
     Per slot k: state/base (slots, STATE) now and before the ring, state_t/base_t their stamps,
     memory/base_memory (slots, MEMORY) and entries/base_entries (slots, ENTRIES) what is
-    remembered beside them;
+    remembered beside them; due, target, waiting: forecasts that wait (tracker.py).
     model[k] its row of params; ring_at[k] (start in the ring arrays, index of the oldest member),
     ring_size[k], ring_n[k]: a circular ring in order of stamp. Written: verdict, as_of (n,), out
-    (n, ESTIMATE), states (n or 0, STATE) the state after; revisions rev_event (which event caused
-    it), rev_t (the stamp revised), rev_out.
+    (n, ESTIMATE), states (n or 0, STATE + 6) the state and the widths th after; revisions rev_event
+    (which event caused it), rev_t (the stamp revised), rev_out.
     Stops early when fewer than 64 revisions would fit.
     """
     revisions = 0
@@ -286,7 +290,7 @@ def process(  # type: ignore[no-untyped-def]
             out[n, E_INTERVAL] = span * 1e-9 / (members - 1)
         if said != ACCEPTED:
             estimate(state, k, params, row, out, n, math.nan, 0.0)
-            keep(states, n, state, k)
+            keep(states, n, state, waiting, k)
             continue
         if members == size:  # the oldest stamp goes into the base
             end = group_end(ring_t, start, head, size, 0, members)
@@ -329,7 +333,11 @@ def process(  # type: ignore[no-untyped-def]
             state_t[k] = t
             as_of[n] = t
             estimate(state, k, params, row, out, n, nis, weight)
-            keep(states, n, state, k)
+            if t >= due[k]:
+                track(
+                    k, t, z, state, due, target, waiting, params, row, scratch, cache, cache_dt
+                )  # fmt: skip
+            keep(states, n, state, waiting, k)
             continue
         # Late, or a second device at the newest stamp: filter again from the base.
         for j in range(STATE):
@@ -376,5 +384,5 @@ def process(  # type: ignore[no-untyped-def]
         for j in range(ENTRIES):
             entries[k, j] = scratch_entries[0, j]
         estimate(state, k, params, row, out, n, own_nis, own_weight)
-        keep(states, n, state, k)
+        keep(states, n, state, waiting, k)
     return order.shape[0], revisions

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from twin.estimation.devices import ENTRIES
 from twin.estimation.kalman import NEVER, STATE
 from twin.estimation.robust import MEMORY
+from twin.estimation.tracker import FORECASTS, HORIZONS, WAITING
 
 #: name, dtype, width (0 = one number a slot), filled with.
 _SLOT_ARRAYS: tuple[tuple[str, Any, int, int], ...] = (
@@ -30,6 +31,9 @@ _SLOT_ARRAYS: tuple[tuple[str, Any, int, int], ...] = (
     ("ring_at", np.int32, 2, 0),  # start in the ring arrays, index of the oldest
     ("ring_size", np.int16, 0, 0),
     ("ring_n", np.int16, 0, 0),
+    ("due", np.int64, 0, NEVER),
+    ("target", np.int64, WAITING * HORIZONS, NEVER),
+    ("waiting", np.float32, FORECASTS, 0),
     ("status", np.uint8, 0, 0),
     ("coasted_at", np.int64, 0, NEVER),
 )
