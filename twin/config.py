@@ -110,6 +110,9 @@ class MqttTable(_Table):
     def _shared(self) -> Self:
         if self.shared_group is not None and self.protocol != "5":
             raise refusal('protocol "5", which has shared subscriptions', "protocol", '"3.1.1"')
+        if self.shared_group is not None and "#" in self.filters:
+            expected = "filters with a first level: Sparkplug's topics are never shared"
+            raise refusal(expected, "filters", '"#"')
         return self
 
 

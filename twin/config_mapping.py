@@ -56,7 +56,6 @@ PathText = Annotated[str, AfterValidator(_path)]
 SignalCode = Annotated[str, AfterValidator(_signal)]
 TopicTemplate = Annotated[str, AfterValidator(_template)]
 ZoneText = Annotated[str, AfterValidator(_zone)]
-Scale = Annotated[float, Field(strict=False)]
 Scalar = str | int | float | bool
 
 
@@ -109,7 +108,7 @@ class TimeTable(_Table):
     """Where the date stands, if `path` leads to a time of day."""
     local: bool = False
     """Numbers count the wall clock of the zone, not UTC."""
-    step_s: Annotated[float, Field(ge=0, strict=False)] = 0.0
+    step_s: Annotated[float, Field(ge=0)] = 0.0
     """Seconds between the values of a list that has one time, that of the first."""
 
     @model_validator(mode="after")
@@ -147,19 +146,19 @@ class FieldTable(_Table):
     """Where the payload says the unit."""
     units: dict[str, str] = {}
     """What its words for units mean in UCUM: { "0" = "mg/dL", "1" = "mmol/L" }."""
-    scale: Scale = 1.0
+    scale: float = 1.0
     """Factor."""
-    offset: Scale = 0.0
+    offset: float = 0.0
     """Added after the factor."""
     exponent_path: Annotated[PathText | None, Field(examples=["exponent"])] = None
     """Where a power of ten stands that the value is to be multiplied by."""
     quality_path: Annotated[PathText | None, Field(examples=["confidence"])] = None
     """Where the quality stands."""
-    quality_scale: Scale = 1.0
+    quality_scale: float = 1.0
     """Factor that makes it a number from 0 to 1."""
     when: WhenTable | None = None
     """The field counts only in records where this holds."""
-    missing: list[Scale] = []
+    missing: list[float] = []
     """Values that mean that there is none."""
 
     def rule(self) -> FieldRule:
@@ -201,7 +200,7 @@ class MappingTable(_Table):
     """Where the device's own count of messages stands."""
     battery_path: Annotated[PathText | None, Field(examples=["battery"])] = None
     """Where the charge of its battery stands."""
-    battery_scale: Scale = 1.0
+    battery_scale: float = 1.0
     """Factor that makes it a number from 0 to 1."""
     contact_path: Annotated[PathText | None, Field(examples=["worn"])] = None
     """Where it says whether the sensor touches the body."""

@@ -54,6 +54,8 @@ def _filter(topic: str) -> str:
     wild = any(("#" in each or "+" in each) and len(each) > 1 for each in levels)
     if not topic or wild or "#" in levels[:-1] or "\0" in topic:
         raise refusal("an MQTT topic filter, like twin/v1/#")
+    if levels[0] == "$share" and levels[2:3] in (["spBv1.0"], ["#"]):
+        raise refusal("Sparkplug's topics on a subscription of their own, like spBv1.0/#")
     return topic
 
 

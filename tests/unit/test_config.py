@@ -233,3 +233,55 @@ def test_shared_group_is_one_level_of_a_topic(tmp_path: Path) -> None:
     (said,) = refused(tmp_path, '[mqtt]\nshared_group = "a/b"\n')
 
     assert "expected a name without / + #" in said
+
+
+MAPPING = """[[mapping]]
+name = "one"
+topic = "one/{device}"
+time = { path = "t", unit = "s" }
+[[mapping.fields]]
+signal = "heart_rate"
+path = "hr"
+"""
+
+
+def test_mappings_of_files_and_folders_are_routes_and_subscribed_to(tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "one.toml").write_text(MAPPING, "utf-8")
+    topics = '[[ingest.topics]]\ntopic = "ward/{device}"\nformat = "senml"\n'
+
+    settings = accepted(tmp_path, '[ingest]\nmapping_files = ["more"]\n' + topics).ingest_settings()
+
+    assert settings.mqtt.filters == ("twin/v1/#", "ward/+", "one/+")
+    assert list(settings.routes.mappings) == ["one"]
+
+
+def test_what_is_wrong_with_a_mapping_file_is_said_with_its_line(tmp_path: Path) -> None:
+    content = MAPPING.replace("hr", "h r").replace("heart_rate", "pulse") + "scale = true\n"
+    (tmp_path / "one.toml").write_text(content, "utf-8")
+
+    errors = refused(tmp_path, '[ingest]\nmapping_files = ["one.toml"]\n')
+
+    assert [error.partition(": got")[0] for error in errors] == [
+        "one.toml:6: mapping[0].fields[0].signal",
+        "one.toml:7: mapping[0].fields[0].path",
+        "one.toml:8: mapping[0].fields[0].scale",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "where"),
+    [
+        ('[[ingest.topics]]\ntopic = "a/b"\nformat = "senml"\n', "topics[0].topic"),
+        ('[[ingest.topics]]\ntopic = "a/{device}"\nformat = "csv"\n', "topics[0].format"),
+        ('[ingest]\nmapping_files = ["none.toml"]\n', "none.toml"),
+        (MAPPING.replace("[[mapping", "[[ingest.mapping") * 2, "ingest.mapping[1].name"),
+        ('[mqtt]\nfilters = ["$share/a/spBv1.0/#"]\n', "mqtt.filters[0]"),
+        ('[mqtt]\nshared_group = "a"\nfilters = ["#"]\n', "mqtt.filters"),
+    ],
+)
+def test_topics_that_cannot_be_are_refused_by_their_key(
+    tmp_path: Path, content: str, where: str
+) -> None:
+    (error, *_) = refused(tmp_path, content)
+    assert where in error.partition(": got")[0]

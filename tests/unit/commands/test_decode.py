@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from tests.support.command import twin
+from tests.support.sparkplug import by_alias, double, payload
 
 GOOD = b'{"time":"2026-11-25T08:00:00Z","values":{"heart_rate":72}}'
 
@@ -60,3 +61,47 @@ def test_missing_file_unknown_format_and_odd_now_are_wrong_input(tmp_path: Path)
         ended = twin("decode", *arguments, stdin=GOOD)
         assert (ended.code, ended.out) == (2, "")
         assert why in ended.err
+
+
+MAPPING = """
+[[mapping]]
+name = "one"
+topic = "one/{device}"
+time = { path = "t", unit = "s" }
+fields = [{ signal = "heart_rate", path = "hr" }]
+"""
+
+
+def test_sparkplug_files_in_order_share_what_they_name(tmp_path: Path) -> None:
+    birth = payload(double("vitals/heart_rate", 72, alias=1, unit="/min"))
+    (tmp_path / "birth.bin").write_bytes(birth)
+    (tmp_path / "data.bin").write_bytes(payload(by_alias(1, 73)))
+    files = [str(tmp_path / "birth.bin"), str(tmp_path / "data.bin")]
+    options = ["--format", "sparkplug", "--topic", "spBv1.0/G/DDATA/N/D"]
+
+    done = twin("decode", *files, *options)
+    assert done.code == 0
+    lines = [json.loads(line) for line in done.out.splitlines()]
+    assert [(line["signal"], line["value"]) for line in lines] == [
+        ("heart_rate", 72.0),
+        ("heart_rate", 73.0),
+    ]
+    alone = twin("decode", files[1], *options)
+    assert (alone.code, json.loads(alone.out)["reason"]) == (1, "alias_unknown")
+
+
+def test_mapped_needs_its_mapping(tmp_path: Path) -> None:
+    (tmp_path / "m.toml").write_text(MAPPING, "utf-8")
+    (tmp_path / "c.toml").write_text('[ingest]\nmapping_files = ["m.toml"]\n', "utf-8")
+    (tmp_path / "p.json").write_text('{"t": 1795608000, "hr": 72}', "utf-8")
+    (tmp_path / "bad.toml").write_text(MAPPING.replace("path", "pfad"), "utf-8")
+    file = str(tmp_path / "p.json")
+
+    for given in (["--mapping", "m.toml"], ["-c", "c.toml"]):
+        option, name = given
+        done = twin("decode", file, "--format", "mapped", option, str(tmp_path / name))
+        assert (done.code, json.loads(done.out)["value"]) == (0, 72.0)
+    assert twin("decode", file, "--format", "mapped").code == 2
+    wrong = twin("decode", file, "--format", "mapped", "--mapping", str(tmp_path / "bad.toml"))
+    assert wrong.code == 2
+    assert "bad.toml:5: mapping[0].time.pfad" in wrong.err
