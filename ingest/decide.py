@@ -177,11 +177,14 @@ class Decider:
                 for device in decision.reading.dead:
                     self._tell_offline(device, message.received_at)
                 continue
-            if found.rows:
-                builder.add(found.route.partition, found.route.patient, found.entries, found.rows)
-                accepted += found.rows
-            if found.said is not NOTHING_SAID:
-                self._tell_plain(found, message.received_at)
+            route, entries, rows, said, stamp = found
+            builder.add(route.partition, route.patient, entries, rows)
+            accepted += rows
+            if said is not NOTHING_SAID:
+                at = message.received_at
+                if not self._teller.repeats(route.device, route.patient, said, at):
+                    state = DeviceState(route.device, route.patient, stamp, at, *said)
+                    self._teller.say(route.partition, state)
         records = builder.take() + self._teller.take()
         return Decided(records, accepted, plain, list(zip(left, decisions, strict=True)))
 
@@ -221,12 +224,6 @@ class Decider:
         if not isinstance(patient, Reason):
             state = DeviceState(device, patient, at, at, online=False)
             self._teller.say(_partition(patient, self._partitions), state)
-
-    def _tell_plain(self, found: Plain, received_at: int) -> None:
-        route = found.route
-        battery, contact = found.said
-        state = DeviceState(route.device, route.patient, found.stamp, received_at, battery, contact)
-        self._teller.say(route.partition, state)
 
 
 def _announcements(

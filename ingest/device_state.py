@@ -6,6 +6,7 @@ import msgspec
 
 from ingest.instant import MINUTE
 from ingest.observation import DeviceState, DeviceStates, encode_record
+from ingest.payload.native import Said
 
 #: An unchanged state is told again after so long (ns): whoever started later learns it too.
 AGAIN_NS = 5 * MINUTE
@@ -24,7 +25,21 @@ class StateTeller:
 
     def __init__(self) -> None:
         self._told: dict[tuple[str, str], tuple[_Said, int]] = {}
+        self._last: dict[str, tuple[str, Said, int]] = {}
         self._waiting: dict[int, list[DeviceState]] = {}
+
+    def repeats(self, device: str, patient: str, said: Said, received_at: int) -> bool:
+        """Whether the device said the very same just before: then `say` would let nothing pass.
+
+        Nearly every message that says something; this asks at a tenth of the cost of `say`.
+        """
+        last = self._last.get(device)
+        return (
+            last is not None
+            and last[0] == patient
+            and last[1] == said
+            and abs(received_at - last[2]) < AGAIN_NS
+        )
 
     def say(self, partition: int, state: DeviceState) -> None:
         """Take in one message's word. battery counts in hundredths; a number always passes."""
@@ -37,11 +52,15 @@ class StateTeller:
             known[2] if state.online is None else state.online,
         )
         new = state.sequence >= 0 or state.stamps_refused or now != known
-        if not new and abs(state.received_at - told_at) < AGAIN_NS:
-            return
+        passes = new or abs(state.received_at - told_at) >= AGAIN_NS
         if len(self._told) >= _REMEMBERED:
             self._told.clear()
-        self._told[key] = now, state.received_at
+            self._last.clear()
+        at = state.received_at if passes else told_at
+        self._told[key] = now, at
+        self._last[state.device] = state.patient, (state.battery, state.contact), at
+        if not passes:
+            return
         self._waiting.setdefault(partition, []).append(
             msgspec.structs.replace(state, battery=battery)
         )

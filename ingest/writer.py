@@ -202,8 +202,8 @@ def _all_events(deliveries: Sequence[Delivery], decided: Decided) -> list[TailEv
     for delivery, found in zip(deliveries, decided.plain, strict=True):
         if found is None:
             events += _events(delivery.received_at, next(explained)[1])
-        elif found.rows:
-            events.append(TailEvent(found.route.device, delivery.received_at, found.rows))
+        else:
+            events.append(TailEvent(found[0].device, delivery.received_at, found[2]))
     return events
 
 

@@ -104,3 +104,12 @@ def test_each_field_keeps_its_last_word() -> None:
     assert passes(NOW, online=False)
     assert passes(NOW, contact=False)
     assert not passes(NOW, battery=0.5)
+
+
+def test_what_is_said_on_the_long_way_between_two_equal_words_is_heard_and_taken_back(
+    decider: Decider,
+) -> None:
+    worn = telemetry("watch-a", contact=True)
+    off = telemetry("watch-a", contact=False, quality={"heart_rate": 0.9})
+    states = told(decider, worn, worn, off, worn, worn, off)
+    assert [state.contact for state in states] == [True, False, True, False]

@@ -155,9 +155,9 @@ def test_both_ways_make_the_same_records_and_refuse_the_same(
         if found is None:
             assert next(explained) == (message, decision)
         else:
-            assert found.rows == len(decision.observations)
+            assert found[2] == len(decision.observations)
             said = (decision.reading.battery, decision.reading.contact, None)
-            assert (*found.said, None) == said
+            assert (*found[3], None) == said
             assert not decision.rejections
             assert decision.reading.telemetry
             assert decision.reading.surplus == 0
@@ -207,8 +207,8 @@ def test_usual_messages_take_the_short_way(registry: Registry, payload: object) 
     path = PlainPath(registry, SETTINGS, 4)
     (found,) = path.read([message(payload)])
     assert found is not None
-    assert found.route.patient == "a"
-    assert found.rows > 0
+    assert found[0].patient == "a"
+    assert found[2] > 0
 
 
 def test_the_short_way_sees_a_new_binding_after_the_registry_is_refreshed(tmp_path: Path) -> None:
