@@ -7,8 +7,16 @@ import time
 from ingest.instant import MINUTE, SECOND
 from tests.support.judged import alarm, score, technical
 from tests.support.ward import T0
-from twin.judgement import AlarmEvent, AlarmKind, AlarmState, Judgements, Priority
+from twin.judgement import (
+    AlarmEvent,
+    AlarmKind,
+    AlarmState,
+    Judgements,
+    Priority,
+    Switched,
+)
 
+ON = Switched(True, "remote_monitoring", "configuration", T0)
 MEDIUM = {"priority": Priority.MEDIUM}
 TAKEN = {"state": AlarmState.ACKNOWLEDGED, "event": AlarmEvent.ACKNOWLEDGED}
 WELL = {
@@ -59,4 +67,4 @@ def every_state() -> Judgements:
         score("p4", at, pulse=3, spo2=0),
         score("p6", at, **WELL),
     )
-    return Judgements(rows, scores)
+    return Judgements(rows, scores, switched=(ON,))

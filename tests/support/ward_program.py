@@ -4,7 +4,7 @@ python -m tests.support.ward_program FOLDER PORT [TOKEN]. Estimates of five pati
 through a real journal, a history of 26 h with a gap of 45 min. What tests change lies in FOLDER:
 `labels.json` (patient → label), `silent` (p2's device stops, its text in seconds ago), `dead`
 (all stop), `ingest-dead` (the pulse stops too), `judged-*` (records of alarms and scores, appended
-in the order of their names), `purpose` (the mode; without it wellness).
+in the order of their names), `purpose` (the mode).
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def main(folder: Path, port: int, token: str | None) -> None:
         pulses={"ingest": beats},
     )
     said = folder / "purpose"
-    purpose = Purpose(said.read_text() if said.exists() else "wellness")  # type: ignore[arg-type]
+    purpose = Purpose(said.read_text())  # type: ignore[arg-type]
     settings = CareSettings(
         simulated=True, token=token, zone="Europe/Paris", build="test", purpose=purpose
     )

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from twin.care.alarm_words import AlarmCell, one_cell
 from twin.care.api.alarms import known_alarms
+from twin.care.api.limits import limits_of
 from twin.care.board import OPEN
 from twin.care.burden import burden
 from twin.care.cells import unit_of
@@ -131,6 +132,41 @@ def metrics(request: Request, parts: PartsOf) -> Response:
     )
 
 
+@router.get("/limits")
+def ward_limits(request: Request, parts: PartsOf) -> Response:
+    """The ward's limits, and a form that sets them."""
+    return _limits(request, parts, None)
+
+
+@router.get("/p/{patient}/limits")
+def patient_limits(patient: str, request: Request, parts: PartsOf) -> Response:
+    """One patient's limits, each with where it was set, by whom and why."""
+    return _limits(request, parts, patient)
+
+
+def _limits(request: Request, parts: Parts, patient: str | None) -> Response:
+    reader, labels = reader_of(request, parts.settings), parts.feed.labels
+    if patient is not None and patient not in labels:
+        return render(request, parts, reader, "absent.html", status=404)
+
+    def bound(signal: str, limit: float, sign: str) -> str:
+        if limit != limit:
+            return "—"
+        return f"{sign}\u202f{reader.words.number(limit, VITALS[signal].decimals)}"
+
+    return render(
+        request,
+        parts,
+        reader,
+        "limits.html",
+        patient=patient,
+        label=labels.get(patient or "") or patient,
+        rows=limits_of(parts, patient).limits,
+        codes=tuple(VITALS),
+        bound=bound,
+    )
+
+
 def acts_of(alarm: Alarm) -> tuple[str, ...]:
     """What people can do to an alarm as it is now."""
     if alarm.state not in OPEN:
@@ -188,7 +224,7 @@ def _step(row: Alarm, words: Words) -> Step:
     if row.event == AlarmEvent.CLOSED:
         parts.append(_outcome(row, words))
     if row.reason:
-        parts.append(_reason(row.reason, words))
+        parts.append(reason_of(row.reason, words))
     return Step(words.moment(row.at), row.event.value, row.actor, " · ".join(parts))
 
 
@@ -197,7 +233,8 @@ def _outcome(alarm: Alarm, words: Words) -> str:
     return words(key) if key in catalogue(words.language) else alarm.outcome
 
 
-def _reason(reason: str, words: Words) -> str:
+def reason_of(reason: str, words: Words) -> str:
+    """A reason as given; its code, if it begins with one, in words."""
     code, colon, rest = reason.partition(": ")
     key = f"reason.{code}"
     return words(key) + colon + rest if key in catalogue(words.language) else reason

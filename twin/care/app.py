@@ -18,6 +18,7 @@ from twin.care.api import (
     bodies,
     devices,
     entries,
+    limits,
     operations,
     patients,
     signals,
@@ -90,7 +91,14 @@ def create_app(
     )
     app.mount("/static", _Static(directory=STATIC), name="static")
     problem.install(app)
-    bodies.describe(app, (*bodies.BODIES, *alarms.BODIES, *entries.BODIES, *onboarding_api.BODIES))
+    described = (
+        *bodies.BODIES,
+        *alarms.BODIES,
+        *entries.BODIES,
+        *limits.BODIES,
+        *onboarding_api.BODIES,
+    )
+    bodies.describe(app, described)
     for part in (
         operations,
         patients,

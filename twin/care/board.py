@@ -12,7 +12,16 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from twin.judgement import Alarm, AlarmState, Judgements, Score
+from twin.assessment.limits import Change, Levels, Rule
+from twin.judgement import (
+    Alarm,
+    AlarmState,
+    Judgements,
+    LimitSet,
+    Pause,
+    Score,
+    Switched,
+)
 
 #: Alarms that are over, and transitions for streams that come back: so many are remembered.
 MOST_OVER, MOST_RECENT = 2_000, 1_000
@@ -28,6 +37,9 @@ class BoardState(msgspec.Struct, frozen=True, array_like=True):
     stories: list[list[Alarm]] = []
     scores: list[Score] = []
     recent: list[tuple[int, Alarm]] = []
+    limits: list[LimitSet] = []
+    pauses: list[Pause] = []
+    switched: Switched | None = None
 
 
 @dataclass(slots=True)
@@ -41,6 +53,12 @@ class Board:
     _recent: deque[tuple[int, Alarm]] = field(default_factory=lambda: deque(maxlen=MOST_RECENT))
     _changed: set[str] = field(default_factory=set)
     _fresh: list[Alarm] = field(default_factory=list)
+    _limits: dict[tuple[str, str, str, str], LimitSet] = field(default_factory=dict)
+    _pauses: dict[tuple[str, str], Pause] = field(default_factory=dict)
+    #: Limits by level, as people set them.
+    levels: Levels = field(default_factory=Levels)
+    #: Whether alarms are on, as the twin said last.
+    switched: Switched | None = None
 
     def fold(self, judgements: Judgements, position: int) -> None:
         """Take in one record of the journal, in its order."""
@@ -49,6 +67,40 @@ class Board:
         for score in judgements.scores:
             self._scores[score.patient] = score
             self._changed.add(score.patient)
+        for limits in judgements.limits:
+            self._set(limits)
+        for pause in judgements.pauses:
+            self._pauses.pop((pause.patient, pause.signal), None)
+            if pause.until:
+                self._pauses[pause.patient, pause.signal] = pause
+        for switched in judgements.switched:
+            self.switched = switched
+
+    def _set(self, limits: LimitSet) -> None:
+        key = (limits.patient, limits.profile, limits.signal, limits.priority)
+        if not limits.signal:  # whoever has a profile has one
+            key = (limits.patient, "", "", "")
+        self._limits.pop(key, None)
+        self._limits[key] = limits
+        rule = Rule(
+            limits.low,
+            limits.high,
+            limits.delay_s,
+            limits.hysteresis,
+            limits.author,
+            limits.reason,
+            limits.review_at,
+            limits.at,
+        )
+        self.levels.apply(
+            Change(
+                limits.patient,
+                limits.profile,
+                limits.signal,
+                limits.priority,
+                None if limits.removed else rule,
+            )
+        )
 
     def _take(self, alarm: Alarm, position: int) -> None:
         story = self._stories.setdefault(alarm.id, [])
@@ -99,6 +151,10 @@ class Board:
         """Patients whose alarms or score changed since `take_changed` was called."""
         return frozenset(self._changed)
 
+    def pauses_of(self, patient: str) -> list[Pause]:
+        """The pauses of one patient's signals that are in force."""
+        return [pause for pause in self._pauses.values() if pause.patient == patient]
+
     def take_changed(self) -> set[str]:
         """Patients whose alarms or score changed since the last call."""
         changed, self._changed = self._changed, set()
@@ -120,6 +176,9 @@ class Board:
             [list(story) for story in self._stories.values()],
             list(self._scores.values()),
             list(self._recent),
+            list(self._limits.values()),
+            list(self._pauses.values()),
+            self.switched,
         )
 
     @classmethod
@@ -129,7 +188,9 @@ class Board:
         for story in state.stories:
             for alarm in story:
                 board._take(alarm, 0)
-        board.fold(Judgements((), tuple(state.scores)), 0)
+        settings = Judgements((), tuple(state.scores), tuple(state.limits), tuple(state.pauses))
+        board.fold(settings, 0)
+        board.switched = state.switched
         board._recent.clear()
         board._recent.extend(state.recent)
         board.take_transitions()

@@ -26,13 +26,14 @@ from twin.care.frames import Frame, Framer, alarms_event
 from twin.care.hub import Hub
 from twin.care.latest import Latest
 from twin.care.ledger import Account
+from twin.care.limits import LimitsInForce, limits_in_force
 from twin.care.points import Points
 from twin.care.pulse import LIVE, Pulses
 from twin.care.saved import load_fold, save_fold
 from twin.care.told import DeviceFacts
 from twin.device_report import DeviceReports, SystemEvent
 from twin.estimate import Outcome, People, decode_output
-from twin.judgement import Alarm, Judgements, Score
+from twin.judgement import Alarm, Judgements, Pause, Score
 
 HEARTBEAT_S, LABELS_S, SAVE_S = 2.0, 2.0, 10.0
 #: A frame at most this often; large wards, whose frames cost more, once a second.
@@ -181,6 +182,22 @@ class Feed:
         """All rows of one alarm, oldest first; () if it is not known."""
         with self._lock:
             return self._latest.board.story(alarm)
+
+    @property
+    def alarms_on(self) -> bool:
+        """Does the twin raise alarms, by its own word?"""
+        switched = self._latest.board.switched
+        return switched is not None and switched.alarms
+
+    def limits(self, patient: str) -> LimitsInForce:
+        """What holds for a patient ("": in the ward), where each was set, and the profile."""
+        with self._lock:
+            return limits_in_force(self._latest.board, patient)
+
+    def pauses(self, patient: str) -> list[Pause]:
+        """Pauses of one patient's signals."""
+        with self._lock:
+            return self._latest.board.pauses_of(patient)
 
     # --- asked by the stream ---------------------------------------------------------------------
 

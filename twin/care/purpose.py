@@ -33,11 +33,6 @@ class Purpose:
     emergency: str = "15 / 112"
 
     @property
-    def alarms(self) -> bool:
-        """Are there clinical alarms at all?"""
-        return self.mode != "wellness"
-
-    @property
     def always(self) -> bool:
         """Is somebody there day and night?"""
         return self.days == EVERY_DAY and (self.ends - self.begins) % DAY_MINUTES == 0

@@ -81,6 +81,7 @@ def render(
         unit_of=lambda code: unit_of(code, reader.words),
         moment=lambda iso: reader.words.moment(parse_instant(iso)),
         name=name,
+        alarms_on=parts.feed.alarms_on,
         counts=counts_of(alarms),
         symbols=SYMBOLS,
         strip=_strip(alarms, parts, now, reader.words),

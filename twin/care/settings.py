@@ -27,8 +27,8 @@ class CareSettings:
     build: str = "0"
     #: How fast the pipeline's clock runs against the wall clock (a demo may run faster).
     speed: float = 1.0
-    #: What this installation is for; only where alarms are really raised it is not wellness.
-    purpose: Purpose = field(default_factory=lambda: Purpose("wellness"))
+    #: What this installation is for; whether alarms are on is the twin's word, not this.
+    purpose: Purpose = field(default_factory=Purpose)
 
     def __post_init__(self) -> None:
         ZoneInfo(self.zone)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter, Request, Response
 
-from twin.care.alarm_views import listed, percent
+from twin.care.alarm_views import listed, percent, reason_of
 from twin.care.alarm_words import AlarmCell, Chip, alarm_cell, chip_of
 from twin.care.api.bodies import PatientBody
 from twin.care.api.devices import refusals
@@ -19,9 +19,9 @@ from twin.care.parts import PartsOf
 from twin.care.rank import by_urgency, standing
 from twin.care.reader import reader_of
 from twin.care.rendering import render
-from twin.care.vitals import ward_columns
+from twin.care.vitals import VITALS, ward_columns
 from twin.care.words import Words
-from twin.judgement import Alarm
+from twin.judgement import Alarm, Pause
 
 router = APIRouter(include_in_schema=False)
 RANGES = ("15m", "1h", "4h", "12h", "24h", "7d")
@@ -107,11 +107,19 @@ def patient(patient: str, request: Request, parts: PartsOf) -> Response:
         vitals=vitals,
         ranges=RANGES,
         alarms=[listed(a, parts, words) for a in sorted(reading.alarms, key=by_urgency)],
+        pauses=[_paused(pause, words) for pause in parts.feed.pauses(patient)],
         score=None if score is None else score_body(score, reading.time),
         score_chip=chip_of(score, words),
         score_percent=lambda share: percent(share, words),
         scored=lambda part: _scored(part, words),
     )
+
+
+def _paused(pause: Pause, words: Words) -> tuple[str, str]:
+    """What is paused until when; by whom and why."""
+    name = words(f"signal.{pause.signal}") if pause.signal in VITALS else words("news2.name")
+    until = words("alarm.paused", time=words.clock(pause.until)[:5])
+    return f"{name}: {until}", " · ".join([pause.actor, reason_of(pause.reason, words)])
 
 
 def _scored(part: ComponentBody, words: Words) -> str:

@@ -12,9 +12,11 @@ from ingest.instant import DAY
 from ingest.onboarding import Onboarding
 from twin.care.app import create_app
 from twin.care.feed import Feed
+from twin.care.purpose import Purpose
 from twin.care.server import PageServer
 from twin.care.settings import CareSettings, Health, Metric
 from twin.config import Config
+from twin.config_purpose import WEEK
 from twin.runtime.clock import Clock
 from twin.runtime.housekeeping import Housekeeping, ReaderFiles
 from twin.runtime.monitor import MonitorServer
@@ -105,6 +107,7 @@ class Pipeline:
             language=care.language,
             build=version("wearable-twin"),
             speed=self.clock.speed,
+            purpose=purpose_of(self.config),
         )
         feed = Feed(
             parts.journal,
@@ -166,6 +169,17 @@ class Pipeline:
         if worker is not None and worker.fault is not None:
             return f"worker: {worker.fault}"
         return ""
+
+
+def purpose_of(config: Config) -> Purpose:
+    """What the page is told of the manifest."""
+    table = config.purpose
+    begins, ends = (
+        60 * int(hour) + int(minute)
+        for hour, minute in (text.split(":") for text in (table.begins, table.ends))
+    )
+    days = frozenset(WEEK.index(day) for day in table.days)
+    return Purpose(table.mode, table.responsible, days, begins, ends, table.emergency)
 
 
 def _written(writer: StoreWriter) -> int:

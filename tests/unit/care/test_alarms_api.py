@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,10 @@ from tests.support.judged import alarm, score, technical
 from tests.support.ward import MemoryHistory, MemoryPeople, MemoryQuarantine
 from twin.care.app import create_app
 from twin.care.feed import Feed
-from twin.care.purpose import Purpose
 from twin.estimate import Outcome, Output, encode_output
-from twin.judgement import AlarmEvent, AlarmState, Judgements, Priority
+from twin.judgement import AlarmEvent, AlarmState, Judgements, Priority, Switched
 
-WITH_ALARMS = replace(SIMULATED, purpose=Purpose("remote_monitoring"))
+ON = Judgements(switched=(Switched(True, "remote_monitoring", "configuration", NOW),))
 TAKEN = {"state": AlarmState.ACKNOWLEDGED, "event": AlarmEvent.ACKNOWLEDGED, "taken_by": "I. Roux"}
 CLOSED = {"state": AlarmState.CLOSED, "event": AlarmEvent.CLOSED, "outcome": "cleared"}
 MEDIUM = {"priority": Priority.MEDIUM}
@@ -37,13 +35,14 @@ class Desk:
         self.journal = SqliteJournal(folder, reserve_bytes=1 << 16)
         people = MemoryPeople({"p1": "Bed 1"})
         self.feed = Feed(self.journal, people, lambda: NOW)
-        self.app = create_app(WITH_ALARMS, self.feed, MemoryHistory(), people, MemoryQuarantine())
+        self.app = create_app(SIMULATED, self.feed, MemoryHistory(), people, MemoryQuarantine())
         self.commands: list[Command] = []
         self.says: Callable[[Command], list[Output]] = lambda c: [Outcome(c.id, True, "", NOW)]
         self._position = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work)
         self._thread.start()
+        self.tell(ON)
 
     def tell(self, *outputs: Output) -> None:
         entries = []

@@ -37,9 +37,3 @@ def test_a_service_of_all_hours_and_days_is_always_there() -> None:
     assert Purpose().always
     assert Purpose(days=EVERY_DAY, begins=420, ends=420).always
     assert not OFFICE.always
-
-
-def test_only_wellness_has_no_alarms() -> None:
-    assert not Purpose("wellness").alarms
-    assert Purpose("remote_monitoring").alarms
-    assert Purpose("research").alarms

@@ -98,7 +98,7 @@ def alarms(
     labels = parts.feed.labels
     bodies = [alarm_body(alarm, labels.get(alarm.patient, "")) for alarm in found[:limit]]
     now = format_instant(parts.feed.now())
-    return answer(AlarmsBody(now, parts.settings.purpose.alarms, bodies))
+    return answer(AlarmsBody(now, parts.feed.alarms_on, bodies))
 
 
 @router.get("/{alarm}", responses=answers(AlarmStoryBody))

@@ -21,6 +21,7 @@ const opened = {
   alarms: table,
   alarm: table,
   burden: table,
+  limits: async () => (await import("../views/limits.js")).open(),
   devices: table,
   device: table,
   quarantine: table,

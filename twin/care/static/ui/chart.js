@@ -2,6 +2,7 @@
 // at all where nothing is known. A gap is a row of nulls: uPlot draws straight through NaN.
 import uPlot from "../vendor/uPlot.esm.js";
 import { about } from "../app/about.js";
+import { SYMBOLS } from "../app/alarms.js";
 import { clock, moment } from "../app/clock.js";
 import { number } from "../app/format.js";
 import { plural, t } from "../app/i18n.js";
@@ -20,7 +21,7 @@ export class VitalChart {
    * @param {(from: number, to: number) => void} zoomed somebody dragged over this period
    */
   constructor(section, signal, zoomed) {
-    Object.assign(this, { section, signal, zoomed, from: 0, to: 1, raw: true, at: null });
+    Object.assign(this, { section, signal, zoomed, from: 0, to: 1, raw: true, at: null, limits: [] });
     const part = (name) => section.querySelector(name);
     [this.figure, this.plot, this.note, this.retry, this.spoken, this.table, this.details] = [
       ".figure", ".plot", ".note", ".retry", ".spoken", "tbody", "details"].map(part);
@@ -145,6 +146,7 @@ export class VitalChart {
     const css = getComputedStyle(document.documentElement);
     const colour = (name) => css.getPropertyValue(`--${name}`).trim();
     this.dot = colour("raw");
+    this.limitColour = colour("limit");
     const edge = { stroke: "transparent", width: 0, points: { show: false } };
     const axis = { stroke: colour("axis"), font: "12px system-ui, sans-serif", grid: { stroke: colour("grid"), width: 1 }, ticks: { stroke: colour("grid"), width: 1 } };
     this.uplot = new uPlot({
@@ -166,7 +168,7 @@ export class VitalChart {
       cursor: { y: false, sync: { key: "twin" }, drag: { x: true, y: false, setScale: false, dist: 8 }, points: { size: 8 } },
       legend: { show: false },
       hooks: {
-        drawSeries: [(u, i) => i === 4 && this.raw && this.dots(u)],
+        drawSeries: [(u, i) => i === 4 && this.under(u)],
         setCursor: [(u) => this.follow(u.cursor.idx)],
         setSelect: [(u) => this.select(u)],
       },
@@ -179,7 +181,34 @@ export class VitalChart {
     if (width > 0 && (width !== this.uplot.width || height !== this.uplot.height)) this.uplot.setSize({ width, height });
   }
 
-  /** Raw dots, between bands and line. */
+  /** Limits and raw dots, between bands and line. */
+  under(u) {
+    for (const { priority, low, high } of this.limits) {
+      this.limit(u, low, `${SYMBOLS[priority]} < `);
+      this.limit(u, high, `${SYMBOLS[priority]} > `);
+    }
+    if (this.raw) this.dots(u);
+  }
+
+  /** A dashed line with its label, where it is in view: a chart is not made flat to show it. */
+  limit(u, value, label) {
+    if (value === null || value < u.scales.y.min || value > u.scales.y.max) return;
+    const { ctx, bbox } = u;
+    const y = u.valToPos(value, "y", true);
+    ctx.save();
+    ctx.strokeStyle = this.limitColour;
+    ctx.fillStyle = this.limitColour;
+    ctx.lineWidth = 1.5 * devicePixelRatio;
+    ctx.setLineDash([6 * devicePixelRatio, 4 * devicePixelRatio]);
+    ctx.beginPath();
+    ctx.moveTo(bbox.left, y);
+    ctx.lineTo(bbox.left + bbox.width, y);
+    ctx.stroke();
+    ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
+    ctx.fillText(label + number(value, this.signal.decimals), bbox.left + 4, y - 3 * devicePixelRatio);
+    ctx.restore();
+  }
+
   dots(u) {
     const { ctx, bbox } = u;
     const { time, value } = this.observations;

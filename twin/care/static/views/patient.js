@@ -127,10 +127,21 @@ export function open(store) {
   }
 
   const judged = fresh("judged");
+  loadLimits();
+
+  /** Limits in force, for the charts; asked again with each new picture. */
+  async function loadLimits() {
+    const answer = await fetch(`/api/v1/patients/${encodeURIComponent(about.patient)}/limits`).catch(() => null);
+    if (!answer?.ok) return;
+    const { enabled, limits } = await answer.json();
+    for (const { code, chart } of charts.values()) chart.limits = enabled ? limits.filter(({ signal }) => signal === code) : [];
+    schedule(drawn);
+  }
 
   function told(name, body) {
     judged(name);
     if (name === "snap") {
+      loadLimits();
       if (to === null) load(charts.values());
       setTimeout(() => to === null && load(charts.values()), STORE_LAG_MS);
     }
