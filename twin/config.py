@@ -7,7 +7,6 @@ it (twin/example_config.py).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -25,7 +24,8 @@ from ingest.settings import (
     TlsSettings,
 )
 from twin.config_mapping import MappingTable, TopicTable
-from twin.config_purpose import PurposeTable
+from twin.config_paths import Paths
+from twin.config_purpose import NotifyTable, PurposeTable
 from twin.config_table import STRICT
 from twin.config_values import (
     DeviceName,
@@ -330,37 +330,6 @@ class MonitorTable(_Table):
     one configuration, `twin run --monitor-port` says it for each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Paths:
-    """Where everything lies: journal, snapshots and tail are folders, the others files.
-
-    care: the live feed's saved fold. tail: what `twin devices tail` shows.
-    """
-
-    journal: Path
-    snapshots: Path
-    registry: Path
-    quarantine: Path
-    store: Path
-    influx_progress: Path
-    care: Path
-    tail: Path
-
-    @classmethod
-    def under(cls, folder: Path) -> Paths:
-        """Those of one data folder."""
-        return cls(
-            journal=folder / "journal",
-            snapshots=folder / "snapshots",
-            registry=folder / "registry.db",
-            quarantine=folder / "quarantine.db",
-            store=folder / "store.db",
-            influx_progress=folder / "influx-progress.db",
-            care=folder / "care" / "latest.bin",
-            tail=folder / "ingest",
-        )
-
-
 class Config(_Table):
     """All of it. `Config()` is the default."""
 
@@ -381,6 +350,7 @@ class Config(_Table):
     care: CareTable = CareTable()
     monitor: MonitorTable = MonitorTable()
     purpose: PurposeTable = PurposeTable()
+    notify: NotifyTable = NotifyTable()
 
     @property
     def paths(self) -> Paths:

@@ -23,8 +23,10 @@ SECRETS: Mapping[str, Key] = {
     "TWIN_MQTT_PASSWORD": ("mqtt", "password"),
     "TWIN_INFLUX_TOKEN": ("store", "influx", "token"),
     "TWIN_CARE_TOKEN": ("care", "token"),
+    "TWIN_NOTIFY_SECRET": ("notify", "secret"),
+    "TWIN_MAIL_PASSWORD": ("notify", "mail", "password"),
 }
-_SECRET = re.compile(r"password|token")
+_SECRET = re.compile(r"password|token|secret")
 
 
 class ConfigError(Exception):
@@ -108,8 +110,8 @@ def _put_secrets(document: dict[str, Any], environment: Mapping[str, str]) -> di
     for variable, (*tables, key) in SECRETS.items():
         table: object = document
         for name in tables:
-            # A missing database stays missing: its token alone does not configure it.
-            if isinstance(table, dict) and name not in table and name != "influx":
+            # A missing server stays missing: its secret alone does not configure it.
+            if isinstance(table, dict) and name not in table and name not in ("influx", "mail"):
                 table[name] = {}
             table = table.get(str(name)) if isinstance(table, dict) else None
         if environment.get(variable) and isinstance(table, dict):

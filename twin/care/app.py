@@ -106,6 +106,8 @@ def create_app(
         devices,
         onboarding_api,
         alarms,
+        entries,
+        limits,
         stream,
         views,
         alarm_views,

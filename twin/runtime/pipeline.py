@@ -12,11 +12,11 @@ from ingest.instant import DAY
 from ingest.onboarding import Onboarding
 from twin.care.app import create_app
 from twin.care.feed import Feed
-from twin.care.purpose import Purpose
 from twin.care.server import PageServer
 from twin.care.settings import CareSettings, Health, Metric
 from twin.config import Config
-from twin.config_purpose import WEEK
+from twin.notify.notifier import Notifier
+from twin.runtime.calls import notifier_of, purpose_of
 from twin.runtime.clock import Clock
 from twin.runtime.housekeeping import Housekeeping, ReaderFiles
 from twin.runtime.monitor import MonitorServer
@@ -37,6 +37,7 @@ class Pipeline:
     parts: Parts = field(init=False)
     _feed: Feed | None = None
     _page: PageServer | None = None
+    _notifier: Notifier | None = None
     _housekeeping: Housekeeping | None = None
     _watchdogs: Watchdogs = field(init=False)
     _opened: ExitStack = field(default_factory=ExitStack)
@@ -69,6 +70,7 @@ class Pipeline:
             self.parts.retention.start()
             self._opened.callback(self.parts.retention.stop)
         if "care" in self.roles:
+            self._notify()
             self._serve()
         if self.parts.worker is not None:
             self.parts.worker.start()
@@ -141,15 +143,20 @@ class Pipeline:
         self._opened.callback(page.stop)
         self._feed, self._page = feed, page
 
+    def _notify(self) -> None:
+        self._notifier = notifier_of(self.config, self.parts.journal, self.clock.now, self._opened)
+
     def _keep_house(self) -> None:
         readers = {name: partial(_written, each) for name, each in self.parts.writers.items()}
         if self._feed is not None:
             readers["care"] = partial(_saved, self._feed)
+        if self._notifier is not None:
+            readers["notify"] = partial(_noted, self._notifier)
         self._housekeeping = Housekeeping(
             self.parts.journal,
             ReaderFiles(self.config.paths.journal / "readers"),
             readers,
-            (*self.config.store.kinds, "care"),
+            (*self.config.store.kinds, "care", *(("notify",) if self.config.notify.calls else ())),
             "worker" in self.roles,
             int(self.config.journal.keep_days * DAY),
             self.clock.now,
@@ -171,20 +178,13 @@ class Pipeline:
         return ""
 
 
-def purpose_of(config: Config) -> Purpose:
-    """What the page is told of the manifest."""
-    table = config.purpose
-    begins, ends = (
-        60 * int(hour) + int(minute)
-        for hour, minute in (text.split(":") for text in (table.begins, table.ends))
-    )
-    days = frozenset(WEEK.index(day) for day in table.days)
-    return Purpose(table.mode, table.responsible, days, begins, ends, table.emergency)
-
-
 def _written(writer: StoreWriter) -> int:
     return writer.position
 
 
 def _saved(feed: Feed) -> int:
     return feed.saved_position
+
+
+def _noted(notifier: Notifier) -> int:
+    return notifier.position

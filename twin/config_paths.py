@@ -1,0 +1,39 @@
+"""Where everything lies in the data folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where everything lies: journal, snapshots and tail are folders, the others files.
+
+    care: the live feed's saved fold. tail: what `twin devices tail` shows.
+    """
+
+    journal: Path
+    snapshots: Path
+    registry: Path
+    quarantine: Path
+    store: Path
+    influx_progress: Path
+    care: Path
+    tail: Path
+    notify: Path
+
+    @classmethod
+    def under(cls, folder: Path) -> Paths:
+        """Those of one data folder."""
+        return cls(
+            journal=folder / "journal",
+            snapshots=folder / "snapshots",
+            registry=folder / "registry.db",
+            quarantine=folder / "quarantine.db",
+            store=folder / "store.db",
+            influx_progress=folder / "influx-progress.db",
+            care=folder / "care" / "latest.bin",
+            tail=folder / "ingest",
+            notify=folder / "care" / "notify.db",
+        )
