@@ -7,10 +7,8 @@ it (twin/example_config.py).
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from platformdirs import user_data_path
 from pydantic import BaseModel, Field, model_validator
 
 from ingest.instant import DAY, MINUTE
@@ -24,7 +22,7 @@ from ingest.settings import (
     TlsSettings,
 )
 from twin.config_mapping import MappingTable, TopicTable
-from twin.config_paths import Paths
+from twin.config_paths import Paths, default_data_dir
 from twin.config_purpose import NotifyTable, PurposeTable
 from twin.config_table import STRICT
 from twin.config_values import (
@@ -42,11 +40,6 @@ from twin.config_values import (
 )
 
 _KILOBYTE, _MEGABYTE = 1024, 1024 * 1024
-
-
-def default_data_dir(name: Literal["run", "demo"]) -> Path:
-    """Where `twin run` or `twin demo` keep what they know, unless they are told otherwise."""
-    return user_data_path("wearable-twin", appauthor=False) / name
 
 
 class _Table(BaseModel):

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+from platformdirs import user_data_path
+
+
+def default_data_dir(name: Literal["run", "demo"]) -> Path:
+    """Where `twin run` or `twin demo` keep what they know, unless they are told otherwise."""
+    return user_data_path("wearable-twin", appauthor=False) / name
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,9 +39,9 @@ def every_state() -> Judgements:
     paused = {"paused_until": time.time_ns() + 10 * MINUTE, "event": AlarmEvent.PAUSED}
     rows = (
         alarm("high", at, patient="p1", escalation=1, event=AlarmEvent.ESCALATED, **since),
-        alarm("taken", at - 60, patient="p2", value=137.0, worst=141.0, **MEDIUM, **PULSE),
+        alarm("held", at - 60, patient="p2", value=137.0, worst=141.0, **MEDIUM, **PULSE),
         alarm(
-            "taken", at, patient="p2", value=136.0, worst=141.0, actor="I. Roux",
+            "held", at, patient="p2", value=136.0, worst=141.0, actor="I. Roux",
             taken_by="I. Roux", **MEDIUM, **PULSE, **TAKEN,
         ),
         alarm(

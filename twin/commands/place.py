@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from twin.commands.failure import WrongInput, failing, wrong_input
 from twin.commands.printing import say
-from twin.config import Config, default_data_dir
+from twin.config import Config
 from twin.config_file import ConfigError, read_config
+from twin.config_paths import default_data_dir
 
 if TYPE_CHECKING:
     from ingest.journal.sqlite import SqliteJournal

@@ -17,7 +17,8 @@ from ingest.fleet.simulation import bindings
 from ingest.registry import Registry
 from ingest.registry_file import Enrolment
 from twin.broker import BrokerChild, Kind, default_kind
-from twin.config import Config, default_data_dir
+from twin.config import Config
+from twin.config_paths import default_data_dir
 from twin.runtime.clock import Clock
 from twin.runtime.pipeline import Pipeline
 from twin.runtime.run import until_told, watch

@@ -9,7 +9,7 @@ import pytest
 
 from ingest.instant import parse_instant
 from tests.support.command import twin
-from twin.config import default_data_dir
+from twin.config_paths import default_data_dir
 
 
 def test_added_patient_is_listed_with_label_and_devices(tmp_path: Path) -> None:

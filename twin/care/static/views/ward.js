@@ -26,7 +26,10 @@ export function open(store) {
   let own = new Map();
   filters.hidden = false;
   filters.addEventListener("click", (event) => choose(event.target.closest("[data-filter]")?.dataset.filter));
-  moved.querySelector("button").addEventListener("click", () => place(true));
+  moved.querySelector("button").addEventListener("click", () => {
+    place(true);
+    list.querySelector(".row:not([hidden]) a.open")?.focus();
+  });
   choose(wanted);
   filter.closest(".filter").hidden = false;
   filter.addEventListener("input", match);
