@@ -1,0 +1,224 @@
+"""Recorded trajectories through the true twin: exactly the expected transitions, on the page.
+
+Checks 5 and 6 of the design of care: delay, latch, take, conflict, pause, spike, bad quality; NEWS2
+that does not flicker, and its sub-scores.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import LIVE
+from tests.browser.test_alarms import picture
+from tests.support.twin_ward import WELL, TwinWard
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+
+@pytest.fixture
+def ward(tmp_path: Path) -> Iterator[TwinWard]:
+    ward = TwinWard(tmp_path, {"p1": "Bed 1", "p2": "Bed 2"})
+    ward.run(60, {"p1": WELL, "p2": WELL})
+    yield ward
+    ward.stop()
+
+
+def ask(ward: TwinWard, path: str) -> Any:
+    answer = httpx.get(f"{ward.page.address}{path}")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def events(ward: TwinWard, signal: str = "spo2", kind: str = "physiological") -> list[list[str]]:
+    """The transitions of each alarm of a signal, oldest alarm first."""
+    found = [
+        ask(ward, f"/api/v1/alarms/{row['id']}")["story"]
+        for row in ask(ward, "/api/v1/alarms")["alarms"]
+        if row["signal"] == signal and row["kind"] == kind
+    ]
+    return [[step["event"] for step in story] for story in sorted(found, key=lambda s: s[0]["at"])]
+
+
+def low(value: float) -> dict[str, dict[str, float]]:
+    return {"p1": WELL | {"spo2": value}, "p2": WELL}
+
+
+def named(browser: Browser, ward: TwinWard, name: str) -> Page:
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB")
+    context.request.post(f"{ward.page.address}/name", form={"name": name})
+    page = context.new_page()
+    page.goto(ward.page.address)
+    page.wait_for_function(LIVE)
+    return page
+
+
+def test_an_alarm_from_its_delay_to_its_end_with_two_people_who_want_it(
+    ward: TwinWard, browser: Browser
+) -> None:
+    roux, lind = named(browser, ward, "I. Roux"), named(browser, ward, "B. Lind")
+    ward.run(4, low(82.0))
+    assert events(ward) == []
+    ward.run(60, low(82.0))
+    row = "[data-id=p1] .alarm"
+    for page in (roux, lind):
+        expect(page.locator(row)).to_contain_text("*** SpO₂ 82 < 85", timeout=5_000)
+        expect(page.locator("#rows .row").first).to_have_attribute("data-id", "p1", timeout=8_000)
+    roux.locator(f"{row} .take").click()
+    lind.locator(f"{row} .take").dispatch_event("click")
+    expect(lind.locator(row)).to_contain_text("I. Roux has it", timeout=3_000)
+    expect(roux.locator(row)).to_contain_text("I. Roux has it", timeout=3_000)
+    expect(lind.locator("#toast")).to_contain_text("already taken by I. Roux", timeout=3_000)
+    assert events(ward)[-1][-1] == "acknowledged"
+    ward.run(90, {"p1": WELL, "p2": WELL})
+    expect(roux.locator(row)).to_be_hidden(timeout=5_000)
+    story = events(ward)
+    assert [step for step in story[0] if step != "alarmed_again"][:2] == ["pending", "raised"]
+    assert all(steps[-1] == "closed" for steps in story), story
+    (first, *_rest) = ask(ward, "/api/v1/alarms?state=closed&priority=high")["alarms"]
+    roux.goto(f"{ward.page.address}/alarms/{first['id']}")
+    roux.wait_for_function(LIVE)
+    expect(roux.locator(".story")).to_contain_text("I. Roux")
+    picture(roux, "alarm-story")
+    roux.context.close()
+    lind.context.close()
+
+
+def test_a_name_is_asked_for_at_the_first_act_and_kept(ward: TwinWard, page: Page) -> None:
+    ward.run(60, low(82.0))
+    page.goto(ward.page.address)
+    page.wait_for_function(LIVE)
+    expect(page.locator("#name")).to_have_text("No name")
+    expect(page.locator("#strip")).to_contain_text("Bed 1")
+    page.keyboard.press("a")
+    expect(page.locator("#act")).to_contain_text("Who are you?")
+    page.keyboard.type("A. Benali")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-id=p1] .alarm")).to_contain_text("A. Benali has it", timeout=4_000)
+    page.reload()
+    expect(page.locator("#name")).to_have_text("A. Benali")
+    assert (
+        page.evaluate("[document.cookie, JSON.stringify(localStorage)].join()").find("Benali") < 0
+    )
+
+
+def test_a_pause_needs_a_reason_and_an_end_and_ends_by_itself(ward: TwinWard, page: Page) -> None:
+    ward.run(60, low(82.0))
+    page.request.post(f"{ward.page.address}/name", form={"name": "I. Roux"})
+    page.goto(ward.page.address)
+    page.wait_for_function(LIVE)
+    expect(page.locator("#strip")).to_contain_text("Bed 1")
+    page.keyboard.press("p")
+    dialog = page.locator("#act")
+    dialog.locator("[name=reason]").select_option("care")
+    dialog.locator("[name=minutes]").select_option("2")
+    dialog.locator(".do").click()
+    expect(page.locator("[data-id=p1] .alarm")).to_contain_text("paused until", timeout=4_000)
+    expect(page.locator("#strip")).to_be_hidden(timeout=4_000)
+    ward.run(130, low(82.0))
+    expect(page.locator("#strip")).to_contain_text("Bed 1", timeout=4_000)
+    assert "resumed" in events(ward)[-1]
+
+
+def test_one_spike_and_minutes_of_bad_quality_raise_nothing(ward: TwinWard) -> None:
+    ward.run(120, lambda i: low(70.0 if i == 60 else 97.0))
+    assert events(ward) == []
+    ward.run(100, low(75.0), quality=0.05)
+    assert events(ward) == []
+
+
+def test_noise_of_one_at_a_boundary_changes_the_chip_at_most_twice(
+    ward: TwinWard, page: Page
+) -> None:
+    page.goto(ward.page.address)
+    page.wait_for_function(LIVE)
+    chip = page.locator("[data-id=p1] .chip [aria-hidden]")
+    seen = [chip.inner_text()]
+    for _ in range(20):
+        ward.run(
+            30,
+            lambda i: {"p1": WELL | {"heart_rate": 90.5 + (1 if i % 2 else -1)}, "p2": WELL},
+        )
+        page.wait_for_timeout(60)
+        seen.append(chip.inner_text())
+    changes = sum(before != after for before, after in pairwise(seen[1:]))
+    assert changes <= 2, seen
+
+
+def test_people_complete_the_score_and_its_parts_sum_to_it(ward: TwinWard, page: Page) -> None:
+    ill = {"heart_rate": 112.0, "respiratory_rate": 23.0, "spo2": 93.0}
+    ward.run(150, {"p1": ill, "p2": WELL})
+    page.request.post(f"{ward.page.address}/name", form={"name": "I. Roux"})
+    page.goto(f"{ward.page.address}/p/p1")
+    page.wait_for_function(LIVE)
+    total = page.locator(".score .chip [aria-hidden]")
+    expect(total).to_have_text(re.compile(r"^\d+\+$"), timeout=6_000)
+    page.locator("#entry summary").click()
+    entry = page.locator("#entry")
+    entry.locator("[name=consciousness]").select_option("V")
+    entry.locator("[name=oxygen]").select_option("oxygen")
+    entry.locator("[name=cuff]").fill("104")
+    entry.locator("[name=temperature]").fill("38.4")
+    entry.locator("button").first.click()
+    expect(entry.locator("[name=temperature]")).to_have_value("", timeout=8_000)
+    ward.run(5, {"p1": ill, "p2": WELL})
+    expect(total).to_have_text("13", timeout=8_000)
+    points = [int(text) for text in page.locator(".parts b").all_inner_texts()]
+    assert points == [2, 2, 2, 1, 2, 3, 1]
+    expect(page.locator(".parts")).to_contain_text("I. Roux")
+    patient = ask(ward, "/api/v1/patients/p1")["news2"]
+    assert (patient["score"], patient["complete"]) == (13, True)
+
+
+def test_limits_of_a_patient_are_set_by_name_with_a_reason_and_drawn(
+    ward: TwinWard, page: Page
+) -> None:
+    page.request.post(f"{ward.page.address}/name", form={"name": "I. Roux"})
+    page.goto(f"{ward.page.address}/p/p1/limits")
+    page.wait_for_function(LIVE)
+    row = "tr[data-signal=spo2][data-priority=medium]"
+    page.locator(f"{row} .change").click()
+    form = page.locator("#limits")
+    form.locator("[name=low]").fill("96")
+    form.locator("[name=high]").fill("95")
+    form.locator("[name=reason]").fill("known low values")
+    form.locator("button").first.click()
+    expect(page.locator("#toast")).to_contain_text("expected low < high", timeout=4_000)
+    form.locator("[name=low]").fill("88")
+    form.locator("[name=high]").fill("")
+    form.locator("button").first.click()
+    expect(page.locator(row)).to_contain_text("I. Roux · known low values", timeout=6_000)
+    expect(page.locator(row)).to_have_attribute("data-low", "88.0")
+    answer = page.request.put(
+        f"{ward.page.address}/api/v1/patients/p1/limits",
+        data={"signal": "spo2", "priority": "medium", "low": 88},
+    )
+    assert answer.status == 422
+    assert answer.json()["detail"].startswith("expected reason")
+
+
+def test_in_wellness_mode_there_is_no_alarm_and_no_limit_can_be_set(
+    tmp_path: Path, page: Page
+) -> None:
+    ward = TwinWard(tmp_path, {"p1": "Bed 1"}, "wellness")
+    try:
+        ward.run(90, {"p1": WELL | {"spo2": 80.0}})
+        page.goto(ward.page.address)
+        page.wait_for_function(LIVE)
+        assert "No alarms: do not rely on this page to be called" in page.inner_text("body")
+        said = ask(ward, "/api/v1/alarms")
+        assert (said["enabled"], said["alarms"]) == (False, [])
+        answer = page.request.put(
+            f"{ward.page.address}/api/v1/limits",
+            data={"signal": "spo2", "priority": "medium", "low": 88, "actor": "I. Roux"},
+        )
+        assert answer.status == 409
+    finally:
+        ward.stop()
