@@ -16,7 +16,7 @@ from twin.runtime.backup import back_up, restore
 from twin.runtime.clock import Clock
 from twin.runtime.pipeline import Pipeline
 
-pytestmark = pytest.mark.golden
+pytestmark = [pytest.mark.golden, pytest.mark.timeout(300)]
 
 FILES = Path(__file__).parent / "release_files"
 OBSERVATIONS = (729, "0b848cd61cd7e15274da5ce62e3281ec644aaec56fa4c175e291c306a766dd76")
@@ -61,7 +61,7 @@ def test_a_folder_of_the_release_before_is_gone_on_with(folder: Path) -> None:
         assert worker is not None
         end = pipeline.parts.journal.end("observations")
         assert end > 100
-        eventually(lambda: worker.position >= end or worker.fault, "stepped")
+        eventually(lambda: worker.position >= end or worker.fault, "stepped", 200.0)  # compiles
         eventually(lambda: writer.progress.behind == 0, "stored")
         assert worker.fault is None
         assert not pipeline.parts.journal.damage
