@@ -23,13 +23,13 @@ app.add_typer(rejected, name="rejected")
 @app.command("init")
 def initialise_database(config: ConfigFile = None, as_json: Json = False) -> None:
     """Make the buckets and the downsampling tasks in InfluxDB that are missing."""
-    from twin.runtime.retention import kept_of
+    from twin.runtime.retention import kept_of, limits_of
     from twin.store.influx_tasks import initialise
     from twin.store.protocol import StoreUnavailable
 
     checked, settings = _influx(config)
     with failing(StoreUnavailable):
-        made = initialise(settings, kept_of(checked.store.retention), {})
+        made = initialise(settings, kept_of(checked.store.retention), limits_of())
     if as_json:
         print_json({"buckets": made.buckets, "tasks": made.tasks})
         return
@@ -119,12 +119,12 @@ def replay_rejected(config: ConfigFile = None, as_json: Json = False) -> None:
 
 
 def _run_retention(place: Config) -> None:
-    from twin.runtime.retention import kept_of
+    from twin.runtime.retention import kept_of, limits_of
     from twin.store.embedded import EmbeddedStore
     from twin.store.retention import Retention
 
     with EmbeddedStore(place.paths.store) as store:
-        Retention(store, kept_of(place.store.retention)).run(time.time_ns())
+        Retention(store, kept_of(place.store.retention), limits_of()).run(time.time_ns())
 
 
 def _influx(config: ConfigFile) -> tuple[Config, InfluxSettings]:

@@ -21,7 +21,7 @@ from twin.config import Config
 from twin.estimate import History
 from twin.estimation.models import ModelFile, base_model, parse_model
 from twin.runtime.clock import Clock
-from twin.runtime.retention import RetentionJob, kept_of
+from twin.runtime.retention import RetentionJob, kept_of, limits_of
 from twin.runtime.shared_store import SharedStore
 from twin.snapshot import SnapshotFolder
 from twin.store.embedded import EmbeddedStore
@@ -163,7 +163,7 @@ def _retention(
     kept = kept_of(config.store.retention)
     jobs: dict[str, Callable[[int], Report]] = {}
     if embedded is not None:
-        jobs["embedded"] = Retention(embedded, kept).run
+        jobs["embedded"] = Retention(embedded, kept, limits_of()).run
     if influx:
         from twin.store.influx_tasks import forget
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event, Thread
 
 from ingest.instant import DAY
+from twin.assessment.limits import DEFAULTS
 from twin.config import RetentionTable
+from twin.judgement import Priority
+from twin.store.aggregates import Limits
 from twin.store.retention import Kept, Report
 
 _log = logging.getLogger(__name__)
@@ -25,6 +29,21 @@ def kept_of(table: RetentionTable) -> Kept:
         table.quarters_days,
     )
     return Kept(*(round(each * DAY) for each in days))
+
+
+def limits_of() -> Limits:
+    """Signal → the starting limits of medium priority: windows say how long it was outside them.
+
+    A patient's own limits change with time; these do not, so windows of all patients compare.
+    """
+    return {
+        signal: (
+            -math.inf if math.isnan(rule.low) else rule.low,
+            math.inf if math.isnan(rule.high) else rule.high,
+        )
+        for (signal, priority), rule in DEFAULTS.items()
+        if priority == Priority.MEDIUM.value
+    }
 
 
 @dataclass(slots=True)

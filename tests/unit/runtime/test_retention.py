@@ -1,0 +1,38 @@
+"""The retention job: what it is told, and that a store that is away stops nobody."""
+
+from __future__ import annotations
+
+import math
+
+from ingest.instant import DAY
+from twin.config import RetentionTable
+from twin.runtime.retention import RetentionJob, kept_of, limits_of
+from twin.store.protocol import StoreUnavailable
+from twin.store.retention import Kept, Report
+
+
+def test_days_become_nanoseconds_in_their_places() -> None:
+    table = RetentionTable(raw_days=1, derived_days=2, logs_days=3, minutes_days=4, quarters_days=5)
+
+    assert kept_of(table) == Kept(1 * DAY, 2 * DAY, 3 * DAY, 4 * DAY, 5 * DAY)
+
+
+def test_windows_are_judged_by_the_starting_limits_of_medium_priority() -> None:
+    limits = limits_of()
+
+    assert limits["heart_rate"] == (41, 130)
+    assert limits["spo2"] == (90, math.inf)
+
+
+def test_reports_add_up_and_a_store_that_is_away_is_left_for_the_next_time() -> None:
+    def away(_now: int) -> Report:
+        raise StoreUnavailable("no answer")
+
+    job = RetentionJob(
+        {"influx": away, "embedded": lambda now: Report(now, 2, observations=3)}, lambda: 7, 60.0
+    )
+    job.turn()
+    job.turn()
+
+    assert job.totals == {"embedded": Report(7, 4, observations=6)}
+    assert job.failures == {"influx": 2}
