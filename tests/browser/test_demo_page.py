@@ -40,7 +40,7 @@ def test_the_ward_shows_everybody_live_with_ribbon_and_notice(page: Page, demo: 
     page.wait_for_function(LIVE)
     words = page.inner_text("body")
     assert "SIMULATED DATA" in words.upper()
-    assert "No alarms: do not rely on this page to be called" in words
+    assert "Research: not for the care of patients" in words
     assert "Not a medical device" in words
     assert all(f"Bed {n}" in words for n in range(1, 13))
     picture(page, "ward")
