@@ -58,15 +58,15 @@ def show_device(
         return
     for key, value in told.items():
         if key not in ("bindings", "refused", "declared"):
-            print_line(f"{key:<12}{'–' if value in (None, '') else value}")
+            print_line(f"{key:<16}{'–' if value in (None, '') else value}")
     if model:
-        print_line(f"{'declared':<12}{_declared(model)}")
+        print_line(f"{'declared':<16}{_declared(model)}")
     for each in bindings:
         start, end = _at(each.start) or "the beginning", _at(each.end) or "further notice"
-        print_line(f"{'bound':<12}{each.patient} from {start} until {end}")
+        print_line(f"{'bound':<16}{each.patient} from {start} until {end}")
     for r in refused:
         where = f" at {r.path}" if r.path else ""
-        print_line(f"{'refused':<12}{r.reason}{where}: {r.count} times, last {_at(r.received_at)}")
+        print_line(f"{'refused':<16}{r.reason}{where}: {r.count} times, last {_at(r.received_at)}")
 
 
 def register_device(
