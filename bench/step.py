@@ -88,7 +88,8 @@ def measured(patients: int, sweeps: int) -> dict[str, float]:
         name: x.itemsize * (x.shape[1] if x.ndim == 2 else 1) for name, x in bank.slots.of.items()
     }
     member = sum(width.pop(name) for name in ("ring_t", "ring_z", "ring_r", "ring_device"))
-    learned = width.pop("entries") + width.pop("base_entries")
+    learners = ("entries", "base_entries", "due", "target", "waiting")
+    learned = sum(width.pop(name) for name in learners)
     rings = sum(base_model().signals[code].ring for code in VITALS)
     return {
         "patients": patients,

@@ -48,6 +48,14 @@ def chromium_path() -> str:
     return find_chromium()
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Compile the kernel before the first test: on a busy machine that alone is a test's time."""
+    if session.items and not session.config.option.collectonly:
+        from twin.estimation.bank import warm_up
+
+        warm_up()
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     def count(*outcomes: str) -> int:
         return sum(len(terminalreporter.getreports(outcome)) for outcome in outcomes)
