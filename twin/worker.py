@@ -31,7 +31,7 @@ from ingest.observation import (
     decode_record,
     encode_record,
 )
-from twin.assessment.assessment import WELLNESS
+from twin.assessment.knowledge import WELLNESS
 from twin.estimate import Output, encode_output
 from twin.estimation.bank import warm_up
 from twin.estimation.models import ModelFile, base_model

@@ -44,6 +44,7 @@ _ARRAYS: tuple[tuple[str, Any, tuple[int, ...], float], ...] = (
     ("due_high", np.float64, (), 0),
     ("score_clear", np.float64, (), 0),
     ("score_level", np.int8, (), 0),
+    ("turn", np.int64, (), 0),
     ("known", np.bool_, (), 0),
 )
 #: Of the moment: not captured.

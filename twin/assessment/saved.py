@@ -13,7 +13,7 @@ from twin.assessment.limits import Levels
 from twin.judgement import AlarmState
 
 if TYPE_CHECKING:
-    from twin.assessment.assessment import Assessment
+    from twin.assessment.knowledge import Knowledge
 
 LAYOUT = 1
 
@@ -37,6 +37,7 @@ class _Kept(msgspec.Struct, frozen=True):
     pauses: tuple[tuple[int, HeldPause], ...]
     closed: dict[str, str]
     actors: tuple[tuple[int, int, str], ...]  # of, column, who
+    silent: tuple[tuple[int, str, int], ...]  # of, device, why
     levels: Levels
     alarms_on: bool
     mode: str
@@ -47,19 +48,19 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Kept)
 
 
-def packed(assessment: Assessment, partition: int) -> bytes:
+def packed(known: Knowledge, partition: int) -> bytes:
     """Everything known of the partition."""
-    mask = np.zeros(len(assessment.partitions), bool)
+    mask = np.zeros(len(known.partitions), bool)
     mask[partition] = True
-    numbers = assessment.members(mask)
+    numbers = known.members(mask)
     place = {number: n for n, number in enumerate(numbers.tolist())}
-    here, alarms = assessment.partitions[partition], assessment.open
+    here, alarms = known.partitions[partition], known.open
     kept = _Kept(
         LAYOUT,
-        tuple(assessment.bank.patients.text[n] for n in place),
+        tuple(known.bank.patients.text[n] for n in place),
         {
             name: _Array(array.dtype.str, array.shape, array.tobytes())
-            for name, array in assessment.memory.take(numbers).items()
+            for name, array in known.memory.take(numbers).items()
         },
         tuple(
             (place[one.number], one.standing, one.standing.row.state != AlarmState.LATCHED)
@@ -75,8 +76,14 @@ def packed(assessment: Assessment, partition: int) -> bytes:
         dict(alarms.closed.get(partition, {})),
         tuple(
             (place[number], column, actor)
-            for (number, column), actor in assessment.actors.items()
+            for (number, column), actor in known.actors.items()
             if number in place
+        ),
+        tuple(
+            (place[number], device, cause)
+            for number, mine in known.equipment.silent.items()
+            if number in place
+            for device, cause in mine.items()
         ),
         here.levels,
         here.alarms_on,
@@ -86,8 +93,8 @@ def packed(assessment: Assessment, partition: int) -> bytes:
     return _encoder.encode(kept)
 
 
-def unpack(assessment: Assessment, partition: int, content: bytes) -> None:
-    """Put what `packed` gave into an assessment that knows nothing of the partition.
+def unpack(known: Knowledge, partition: int, content: bytes) -> None:
+    """Put what `packed` gave into a knowledge that has nothing of the partition.
 
     Raises ValueError: another layout.
     """
@@ -97,10 +104,10 @@ def unpack(assessment: Assessment, partition: int, content: bytes) -> None:
         raise ValueError(str(error)) from error
     if kept.layout != LAYOUT:
         raise ValueError(f"layout {kept.layout}, this code reads {LAYOUT}")
-    numbers = np.array([assessment.bank.number_of(one) for one in kept.patients], np.int64)
-    assessment.memory.grow(len(assessment.bank.patients))
-    assessment.memory.put(numbers, {name: array.read() for name, array in kept.arrays.items()})
-    here, alarms = assessment.partitions[partition], assessment.open
+    numbers = np.array([known.bank.number_of(one) for one in kept.patients], np.int64)
+    known.memory.grow(len(known.bank.patients))
+    known.memory.put(numbers, {name: array.read() for name, array in kept.arrays.items()})
+    here, alarms = known.partitions[partition], known.open
     here.levels, here.alarms_on = kept.levels, kept.alarms_on
     here.mode, here.elapsed = kept.mode, kept.elapsed
     for of, standing, current in kept.standing:
@@ -110,5 +117,7 @@ def unpack(assessment: Assessment, partition: int, content: bytes) -> None:
         alarms.set_pause(int(numbers[of]), pause)
     alarms.closed[partition] = kept.closed
     for of, column, actor in kept.actors:
-        assessment.actors[int(numbers[of]), column] = actor
-    assessment.resolve_all([partition])
+        known.actors[int(numbers[of]), column] = actor
+    for of, device, cause in kept.silent:
+        known.equipment.put(int(numbers[of]), device, cause)
+    known.resolve_all([partition])

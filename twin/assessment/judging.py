@@ -1,0 +1,309 @@
+"""What a tick does: conditions of vitals, scores, devices and forecasts become steps of alarms."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.catalogue import SIGNALS
+from ingest.instant import MINUTE, SECOND
+from twin.assessment import kernel, scoring
+from twin.assessment.alarm import Now
+from twin.assessment.equipment import technical_now
+from twin.assessment.kernel import HIGH, MEDIUM, PENDING, QUIET
+from twin.assessment.knowledge import CODES, Knowledge
+from twin.assessment.news2 import VITAL_ROW
+from twin.assessment.rules import (
+    NEWS2,
+    NEWS2_RULE,
+    SIDES,
+    SIGNAL_QUALITY,
+    Limit,
+    chance_beyond,
+    condition_of,
+    forecast_condition_of,
+    further_step,
+    quality_condition_of,
+    score_condition_of,
+)
+from twin.device_report import DeviceReports
+from twin.judgement import LimitSet, Pause, Score, Switched
+from twin.part import Moment, Said
+
+#: A score is told again about so often (journal time, ns) although nothing changed, each patient's
+#: at a second of its own: a ward that began at once would come all at once.
+TELL_EVERY = MINUTE
+#: Bad quality for so long (s) is a technical alarm.
+BAD_QUALITY_S = 120.0
+#: How far ahead advisories look (s), how often (ns), and how sure they are: P ≥ 0.7.
+AHEAD_S, LOOK_EVERY, AHEAD_Z = 1800.0, MINUTE, 0.5244
+_SPOT = np.array([signal.spot for signal in SIGNALS.values()])
+
+
+@dataclass(slots=True)
+class Saying:
+    """What is to be said at one moment, by partition."""
+
+    scores: dict[int, list[Score]] = field(default_factory=lambda: defaultdict(list))
+    limits: dict[int, list[LimitSet]] = field(default_factory=lambda: defaultdict(list))
+    pauses: dict[int, list[Pause]] = field(default_factory=lambda: defaultdict(list))
+    switched: dict[int, list[Switched]] = field(default_factory=lambda: defaultdict(list))
+
+
+def judge_vitals(known: Knowledge, at: int, moment: Moment, seconds: NDArray[np.float64]) -> None:
+    """Conditions of all vitals, and what follows for alarms; seconds (patients,) have passed."""
+    m, a = known.memory.of, known.bank.slots.of
+    slots = known.bank.known()
+    slots = slots[m["known"][a["patient"][slots]]]
+    slots = slots[moment.partitions[known.bank.partition[a["patient"][slots]]]]
+    patient = a["patient"][slots].astype(np.int64)
+    signal = a["model"][slots].astype(np.int64)
+    ahead = np.maximum(at - a["state_t"][slots], 0) * 1e-9
+    mean, std = known.bank.ahead(slots, ahead)
+    m["mean"][patient, signal], m["std"][patient, signal] = mean, std
+    changes = np.empty((2 * len(slots), 4), np.int64)
+    marks = np.empty((2 * len(slots), 3), np.int64)
+    t = known.tables
+    changed, marked = kernel.judge(
+        patient, signal, mean, std, at, seconds, known.bank.expected, _SPOT, m["set"], t.low,
+        t.high, t.delay, t.hysteresis, m["seen_at"], m["seen_interval"], m["worth"],
+        m["bad_for"], m["beyond"], m["progress"], m["clear_for"], m["level"], m["unverified"],
+        changes, marks,
+    )  # fmt: skip
+    for i, side, _was, reached in changes[:changed].tolist():
+        _change(known, int(patient[i]), int(signal[i]), side, reached, at, moment)
+    for i, side, unverified in marks[:marked].tolist():
+        number, row = int(patient[i]), int(signal[i])
+        rule = f"{CODES[row]}/{SIDES[side]}"
+        now = _now(known, number, row, side, at, moment)
+        partition = int(known.bank.partition[number])
+        known.rules.doubt(number, partition, rule, now, bool(unverified))
+
+
+def _change(
+    known: Knowledge, number: int, row: int, side: int, reached: int, at: int, moment: Moment
+) -> None:
+    priority = HIGH if reached == HIGH else MEDIUM
+    condition = condition_of(known.bank.patients.text[number], CODES[row], side)
+    if reached == PENDING and math.isnan(known.limit(number, row, side, MEDIUM).value):
+        priority = HIGH
+    limit = known.limit(number, row, side, priority)
+    if reached == QUIET and math.isnan(limit.value):
+        limit = known.limit(number, row, side, HIGH)
+    now = _now(known, number, row, side, at, moment, limit.value)
+    partition = int(known.bank.partition[number])
+    known.rules.change(number, partition, condition, reached, now, limit)
+
+
+def _now(
+    known: Knowledge,
+    number: int,
+    row: int,
+    side: int,
+    at: int,
+    moment: Moment,
+    limit: float = math.nan,
+) -> Now:
+    mean = float(known.memory.of["mean"][number, row])
+    std = float(known.memory.of["std"][number, row])
+    elapsed = int(moment.elapsed[known.bank.partition[number]])
+    chance = chance_beyond(mean, std, limit, side)
+    return Now(at, elapsed, mean, std, chance, known.bank.model_file.version)
+
+
+def judge_scores(
+    known: Knowledge,
+    at: int,
+    moment: Moment,
+    seconds: NDArray[np.float64],
+    numbers: NDArray[np.int64],
+    saying: Saying,
+) -> None:
+    """Sub-scores, the score's alarm, and the rows of scores that are to be told."""
+    m = known.memory.of
+    scoring.move_on(known.memory, numbers, at, seconds)
+    _judge_score_alarms(known, at, moment, seconds, numbers)
+    held, elapsed = m["held"][numbers], moment.elapsed[known.bank.partition[numbers]]
+    changed = (held != m["shown"][numbers]).any(axis=1)
+    since = elapsed - np.maximum(m["told_at"][numbers], 0)
+    turn = (elapsed // SECOND + m["turn"][numbers]) % (TELL_EVERY // SECOND) == 0
+    due = ((turn & (since >= TELL_EVERY // 2)) | (since >= 3 * TELL_EVERY // 2)) & (held >= 0).any(
+        axis=1
+    )
+    chosen = numbers[changed | due]
+    m["shown"][chosen] = m["held"][chosen]
+    m["told_at"][chosen] = moment.elapsed[known.bank.partition[chosen]]
+    for number, row in zip(chosen.tolist(), scores_of(known, chosen, at), strict=True):
+        saying.scores[int(known.bank.partition[number])].append(row)
+
+
+def _judge_score_alarms(
+    known: Knowledge,
+    at: int,
+    moment: Moment,
+    seconds: NDArray[np.float64],
+    numbers: NDArray[np.int64],
+) -> None:
+    m = known.memory.of
+    on = np.array([one.alarms_on for one in known.partitions])
+    watched = numbers[on[known.bank.partition[numbers]]]
+    busy = (m["level"] >= MEDIUM).any(axis=2)
+    changes = np.empty((len(watched), 3), np.int64)
+    changed = kernel.score_condition(
+        watched, seconds, m["held"], busy, m["worth"], VITAL_ROW, m["due_medium"],
+        m["due_high"], m["score_clear"], m["score_level"], m["total"], changes,
+    )  # fmt: skip
+    for n, _was, reached in changes[:changed].tolist():
+        number = int(watched[n])
+        total = int(m["total"][number])
+        limit = 7.0 if reached == HIGH else 5.0 if total >= 5 or reached == QUIET else 3.0
+        now = _score_now(known, number, at, moment)
+        condition = score_condition_of(known.bank.patients.text[number])
+        partition = int(known.bank.partition[number])
+        known.rules.change(number, partition, condition, reached, now, Limit(limit, 1.0))
+
+
+def _score_now(known: Knowledge, number: int, at: int, moment: Moment) -> Now:
+    elapsed = int(moment.elapsed[known.bank.partition[number]])
+    total = float(known.memory.of["total"][number])
+    return Now(at, elapsed, total, math.nan, math.nan, known.bank.model_file.version)
+
+
+def judge_quality(known: Knowledge, at: int, moment: Moment, numbers: NDArray[np.int64]) -> None:
+    """One technical alarm for each patient with a signal of bad quality for too long."""
+    bad = known.memory.of["bad_for"]
+    here = numbers[(bad[numbers] > 0).any(axis=1)].tolist()
+    there = [n for n, rule in known.open.current if rule == SIGNAL_QUALITY]
+    for number in sorted({*here, *there}):
+        partition = int(known.bank.partition[number])
+        if not moment.partitions[partition]:
+            continue
+        on = known.partitions[partition].alarms_on
+        count = int((bad[number] >= BAD_QUALITY_S).sum())
+        standing = known.open.of(number, SIGNAL_QUALITY)
+        holds = on and (count > 0 or (standing is not None and bool(bad[number].any())))
+        now = technical_now(at, int(moment.elapsed[partition]))
+        condition = quality_condition_of(known.bank.patients.text[number])
+        known.rules.state(number, partition, condition, holds, now, max(count, 1))
+
+
+def take_reports(known: Knowledge, heard: Said) -> None:
+    """What the intake says of silent devices."""
+    for _, output in heard:
+        if isinstance(output, DeviceReports):
+            numbers = [known.bank.number_of(patient) for patient in output.patients]
+            known.know(np.array(numbers, np.int64))
+            known.equipment.take(output, numbers)
+
+
+def judge_equipment(known: Knowledge, at: int, moment: Moment) -> None:
+    """Technical alarms of the patients whose silent devices changed."""
+    for number in sorted(known.equipment.due):
+        partition = int(known.bank.partition[number])
+        if moment.partitions[partition]:
+            known.equipment.due.discard(number)
+            now = technical_now(at, int(moment.elapsed[partition]))
+            patient, on = known.bank.patients.text[number], known.partitions[partition].alarms_on
+            known.equipment.judge(known.rules, number, patient, partition, on, now)
+
+
+def look_ahead(known: Knowledge, at: int, moment: Moment) -> None:
+    """Once a minute, each partition at its own second: what will probably cross its limit."""
+    turn = (moment.elapsed // SECOND - np.arange(len(moment.elapsed))) % (LOOK_EVERY // SECOND)
+    due = moment.partitions & (turn == 0)
+    if not due.any():
+        return
+    m, a = known.memory.of, known.bank.slots.of
+    slots = known.bank.known()
+    slots = slots[due[known.bank.partition[a["patient"][slots]]]]
+    slots = slots[m["known"][a["patient"][slots]]]
+    patient, signal = a["patient"][slots].astype(np.int64), a["model"][slots].astype(np.int64)
+    mean, std = known.bank.ahead(slots, (at - a["state_t"][slots]) * 1e-9 + AHEAD_S)
+    sets = m["set"][patient]
+    for side, limits in enumerate((known.tables.low, known.tables.high)):
+        outer = limits[sets, signal, 0]
+        outer = np.where(np.isnan(outer), limits[sets, signal, 1], outer)
+        beyond = (mean - outer) if side else (outer - mean)
+        calm = (m["level"][patient, signal, side] == QUIET) & (m["worth"][patient, signal] == 1)
+        comes = (beyond >= AHEAD_Z * std) & calm
+        stays = (beyond >= 0) & calm
+        for i in np.flatnonzero(stays | _advised(known, patient, signal, side)).tolist():
+            _advise(known, int(patient[i]), int(signal[i]), side, bool(comes[i]), bool(stays[i]),
+                Now(at, int(moment.elapsed[known.bank.partition[patient[i]]]), float(mean[i]),
+                    float(std[i]), chance_beyond(mean[i], std[i], outer[i], side),
+                    known.bank.model_file.version),
+            )  # fmt: skip
+
+
+def _advised(
+    known: Knowledge, patient: NDArray[np.int64], signal: NDArray[np.int64], side: int
+) -> NDArray[np.bool_]:
+    suffix = f"/{SIDES[side]}/forecast"
+    there = {key for key in known.open.current if key[1].endswith(suffix)}
+    if not there:
+        return np.zeros(len(patient), bool)
+    keys = zip(patient.tolist(), signal.tolist(), strict=True)
+    return np.array([(n, f"{CODES[s]}{suffix}") in there for n, s in keys], bool)
+
+
+def _advise(
+    known: Knowledge, number: int, row: int, side: int, comes: bool, stays: bool, now: Now
+) -> None:
+    condition = forecast_condition_of(known.bank.patients.text[number], CODES[row], side)
+    standing = known.open.of(number, condition.rule)
+    holds = comes if standing is None else stays
+    known.rules.state(number, int(known.bank.partition[number]), condition, holds, now, 1)
+
+
+def pass_time(known: Knowledge, at: int, moment: Moment, saying: Saying) -> None:
+    """What time alone does to every open alarm: pauses end, nobody comes, it gets worse."""
+    _end_pauses(known, at, moment, saying)
+    for place in known.open.places():
+        number, standing = place.number, place.standing
+        partition = int(known.bank.partition[number])
+        if not moment.partitions[partition]:
+            continue
+        signal, further = standing.row.signal, 0.0
+        if signal == NEWS2:
+            now = _score_now(known, number, at, moment)
+            further = further_step(NEWS2, 0.0)
+            if standing.row.rule == NEWS2_RULE and not known.partitions[partition].alarms_on:
+                _end_score_alarm(known, number, partition, now)
+                continue
+        elif signal and "forecast" not in standing.row.rule:
+            row = CODES.index(signal)
+            side = SIDES.index(standing.row.side)
+            now = _now(known, number, row, side, at, moment, standing.row.limit)
+            standing.note_value(now.value)
+            further = further_step(signal, known.limit(number, row, side, MEDIUM).hysteresis)
+        else:
+            now = technical_now(at, int(moment.elapsed[partition]))
+        known.rules.say(number, standing, standing.pass_time(now, further), partition)
+
+
+def _end_score_alarm(known: Knowledge, number: int, partition: int, now: Now) -> None:
+    for name in ("score_level", "due_medium", "due_high", "score_clear"):
+        known.memory.of[name][number] = 0
+    standing = known.open.of(number, NEWS2_RULE)
+    if standing is not None:
+        known.rules.end(number, partition, standing, now, "alarms_off")
+
+
+def _end_pauses(known: Knowledge, at: int, moment: Moment, saying: Saying) -> None:
+    for number, mine in list(known.open.pauses.items()):
+        partition = int(known.bank.partition[number])
+        if not moment.partitions[partition]:
+            continue
+        for pause in [p for p in mine.values() if moment.elapsed[partition] >= p.ends]:
+            known.open.end_pause(number, pause.signal)
+            patient = known.bank.patients.text[number]
+            saying.pauses[partition].append(Pause(patient, pause.signal, 0, "", "", at))
+
+
+def scores_of(known: Knowledge, patients: NDArray[np.int64], at: int) -> list[Score]:
+    """NEWS2 of these patients (numbers of the bank) as of the tick `at`, ns UTC."""
+    return scoring.rows_of(known.memory, known.bank, patients, at, known.actors)
