@@ -20,7 +20,7 @@ from tests.browser.conftest import LIVE
 from tests.browser.test_alarms import picture
 from tests.support.twin_ward import WELL, TwinWard
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ class TwinWard:
 
     def wait(self) -> None:
         """Until the page has folded all that the twin says of the journal as it is."""
-        until = time.monotonic() + 120.0
+        until = time.monotonic() + 200.0
         pause = threading.Event()
         end = self.journal.end("observations")
         while min(self.journal.committed().values()) < end or (

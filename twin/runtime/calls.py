@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 from ingest.journal.protocol import Journal
 from twin.care.purpose import Purpose
+from twin.care.settings import Metric
 from twin.config import Config
 from twin.config_purpose import WEEK, MailTable
 from twin.notify.channels import Channel, Mail, Webhook
@@ -67,3 +68,11 @@ def notifier_of(
     notifier.start()
     opened.callback(notifier.stop)
     return notifier
+
+
+def call_metrics(notifier: Notifier) -> Iterator[Metric]:
+    """What became of the calls."""
+    for state, n in sorted(notifier.outbox.counts().items()):
+        yield Metric("twin_calls", {"state": state}, n, "Calls to people that are kept, by state.")
+    expired = notifier.expired
+    yield Metric("twin_calls_expired_total", {}, expired, "Alarms too old to call when read.")

@@ -16,7 +16,7 @@ from twin.care.server import PageServer
 from twin.care.settings import CareSettings, Health, Metric
 from twin.config import Config
 from twin.notify.notifier import Notifier
-from twin.runtime.calls import notifier_of, purpose_of
+from twin.runtime.calls import call_metrics, notifier_of, purpose_of
 from twin.runtime.clock import Clock
 from twin.runtime.housekeeping import Housekeeping, ReaderFiles
 from twin.runtime.monitor import MonitorServer
@@ -94,10 +94,13 @@ class Pipeline:
         self.clock.save()
 
     def _metrics(self) -> Iterator[Metric]:
-        return metrics(self.parts, self._watchdogs.words)
+        yield from metrics(self.parts, self._watchdogs.words)
+        if self._notifier is not None:
+            yield from call_metrics(self._notifier)
 
     def _health(self) -> Health:
         alive = self._feed is None or self._feed.alive
+        alive &= self._notifier is None or self._notifier.alive
         return health(self.parts, alive, self._watchdogs.words)
 
     def _serve(self) -> None:
