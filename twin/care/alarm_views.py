@@ -97,6 +97,10 @@ def alarm(alarm: str, request: Request, parts: PartsOf) -> Response:
         unit=unit_of(now.signal, reader.words) if now.signal in VITALS else "",
         facts=_facts(now, reader.words),
         story=[_step(row, reader.words) for row in story],
+        calls=[
+            (reader.words.moment(call.at), call.channel, reader.words(f"call.{call.state}"))
+            for call in parts.receipts(alarm)
+        ],
     )
 
 

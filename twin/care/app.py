@@ -28,7 +28,7 @@ from twin.care.api import onboarding as onboarding_api
 from twin.care.feed import Feed
 from twin.care.names import Names
 from twin.care.parts import Parts
-from twin.care.settings import CareSettings, Health, Metrics
+from twin.care.settings import CareSettings, Health, Metrics, Receipts, nobody_called
 from twin.care.words import STATIC
 from twin.estimate import History, People, Quarantine
 
@@ -51,6 +51,7 @@ def create_app(
     health: Callable[[], Health] = Health,
     metrics: Metrics = tuple,
     onboarding: Onboarding | None = None,
+    receipts: Receipts = nobody_called,
 ) -> FastAPI:
     """The page and its API. It starts the feed with itself and stops it at its end.
 
@@ -88,6 +89,7 @@ def create_app(
         Names(),
         feed.commands,
         onboarding,
+        receipts,
     )
     app.mount("/static", _Static(directory=STATIC), name="static")
     problem.install(app)

@@ -13,7 +13,7 @@ from twin.care.access import Access
 from twin.care.commands import Commands
 from twin.care.feed import Feed
 from twin.care.names import Names
-from twin.care.settings import CareSettings, Health, Metrics
+from twin.care.settings import CareSettings, Health, Metrics, Receipts, nobody_called
 from twin.estimate import History, People, Quarantine
 
 
@@ -33,6 +33,7 @@ class Parts:
     commands: Commands
     #: Where devices are registered and approved; None: not by this process.
     onboarding: Onboarding | None = None
+    receipts: Receipts = nobody_called
 
 
 def _parts(request: Request) -> Parts:

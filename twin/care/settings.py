@@ -65,3 +65,25 @@ class Metric:
 
 
 Metrics = Callable[[], Iterable[Metric]]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a call to people about an alarm. state: waiting, delivered, given_up, settled.
+
+    at: of the last attempt, int64 ns UTC.
+    """
+
+    channel: str
+    escalation: int
+    state: str
+    at: int
+
+
+#: Alarm id → what became of its calls, oldest first.
+Receipts = Callable[[str], Iterable[Receipt]]
+
+
+def nobody_called(_alarm: str) -> Iterable[Receipt]:
+    """Where nobody is called beside the page."""
+    return ()

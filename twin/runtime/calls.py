@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from ingest.journal.protocol import Journal
 from twin.care.purpose import Purpose
-from twin.care.settings import Metric
+from twin.care.settings import Metric, Receipt, Receipts, nobody_called
 from twin.config import Config
 from twin.config_purpose import WEEK, MailTable
 from twin.notify.channels import Channel, Mail, Webhook
@@ -76,3 +76,15 @@ def call_metrics(notifier: Notifier) -> Iterator[Metric]:
         yield Metric("twin_calls", {"state": state}, n, "Calls to people that are kept, by state.")
     expired = notifier.expired
     yield Metric("twin_calls_expired_total", {}, expired, "Alarms too old to call when read.")
+
+
+def receipts_of(notifier: Notifier | None) -> Receipts:
+    """What the page is told of calls."""
+    if notifier is None:
+        return nobody_called
+
+    def receipts(alarm: str) -> Iterator[Receipt]:
+        for call in notifier.outbox.receipts(alarm):
+            yield Receipt(call.channel, call.escalation, call.state, call.at)
+
+    return receipts

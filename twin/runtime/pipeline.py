@@ -16,7 +16,7 @@ from twin.care.server import PageServer
 from twin.care.settings import CareSettings, Health, Metric
 from twin.config import Config
 from twin.notify.notifier import Notifier
-from twin.runtime.calls import call_metrics, notifier_of, purpose_of
+from twin.runtime.calls import call_metrics, notifier_of, purpose_of, receipts_of
 from twin.runtime.clock import Clock
 from twin.runtime.housekeeping import Housekeeping, ReaderFiles
 from twin.runtime.monitor import MonitorServer
@@ -140,6 +140,7 @@ class Pipeline:
                 parts.journal,
                 self.config.ingest_settings(self.clock.speed),
             ),
+            receipts_of(self._notifier),
         )
         page = PageServer(app, care.host, care.port, certificate=care.certificate, key=care.key)
         page.start()

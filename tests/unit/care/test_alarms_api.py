@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.support.judged import alarm, score, technical
 from tests.support.ward import MemoryHistory, MemoryPeople, MemoryQuarantine
 from twin.care.app import create_app
 from twin.care.feed import Feed
+from twin.care.settings import Receipt
 from twin.estimate import Outcome, Output, encode_output
 from twin.judgement import AlarmEvent, AlarmState, Judgements, Priority, Switched
 
@@ -222,3 +224,13 @@ def test_openapi_describes_what_is_asked_and_answered(desk: Desk) -> None:
     post = document["paths"]["/api/v1/alarms/{alarm}/pause"]["post"]
     schema = post["requestBody"]["content"]["application/json"]["schema"]
     assert schema == {"$ref": "#/components/schemas/Pause"}
+
+
+def test_an_alarms_page_says_who_was_called(desk: Desk) -> None:
+    desk.tell(Judgements((alarm(),), ()))
+    desk.app.state.parts = replace(
+        desk.app.state.parts, receipts=lambda _: [Receipt("webhook 1 ward", 0, "delivered", NOW)]
+    )
+    html = desk.ask("GET", "/alarms/a1").text
+    assert "webhook 1 ward" in html
+    assert "delivered" in html
