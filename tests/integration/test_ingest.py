@@ -283,7 +283,11 @@ def test_nothing_of_a_payload_or_an_identity_is_logged(
         line.wait_until_connected()
         publish(mosquitto_server.port, TOPIC, message(72))
         publish(mosquitto_server.port, TOPIC, "a secret payload")
-        eventually(lambda: line.service.counters.received == 2, "received")
+        for form in ("senml", "senml-cbor", "ieee1752", "fhir"):
+            publish(
+                mosquitto_server.port, f"twin/v1/watch-7/{form}", '[{"n":"secret","v":"secret"}]'
+            )
+        eventually(lambda: line.service.counters.received == 6, "received")
         patient = next(iter(line.registry.labels()))
     for word in ("watch-7", "secret", "heart_rate", patient):
         assert word not in caplog.text

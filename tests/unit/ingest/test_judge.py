@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from random import Random
 
 import pytest
 
@@ -13,6 +14,7 @@ from ingest.payload.decoded import Reason, Rejection, Sample
 from ingest.screen import screen
 from ingest.settings import DeviceSettings, IngestSettings, ScreenSettings
 from ingest.topic import Kind, parse_topic, telemetry_topic
+from tests.support.payloads import DOCUMENTS, mutated
 
 NOON = "2026-11-25T12:00:00Z"
 NOW = parse_instant(NOON)
@@ -353,3 +355,42 @@ def test_a_value_of_a_date_is_a_line_with_its_precision() -> None:
         "precision": "day",
         "path": "valueQuantity.value",
     }
+
+
+@pytest.mark.parametrize(
+    ("when", "reason", "path"),
+    [
+        ({"effectiveDateTime": "2026-11-25"}, Reason.TIME_IMPRECISE, "effectiveDateTime"),
+        (
+            {"effectivePeriod": {"start": "2026-11-25T11:00:00Z"}},
+            Reason.STATISTIC,
+            "effectivePeriod",
+        ),
+    ],
+)
+def test_live_a_value_of_no_instant_goes_to_quarantine_and_to_no_filter(
+    when: dict[str, object], reason: Reason, path: str
+) -> None:
+    observation = {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]},
+        "valueQuantity": {"value": 72, "system": "http://unitsofmeasure.org", "code": "/min"},
+        **when,
+    }
+    reading = read("twin/v1/watch-7/fhir", json.dumps(observation).encode(), NOW, SETTINGS)
+    observations, rejections = bind(reading, OnePatient(), NOW, Reason.DEVICE_UNKNOWN)
+    assert observations == []
+    assert [(r.reason, r.path) for r in rejections] == [(reason, path)]
+
+
+@pytest.mark.parametrize("form", DOCUMENTS)
+def test_nothing_of_a_payload_enters_a_log(form: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(0):
+        for seed in range(50):
+            text = json.dumps(DOCUMENTS[form]).replace("watch-7", "secret-7")
+            judge(text.encode(), form)
+            judge(mutated(form, Random(seed)), form, now=NOW)
+        judge(b'{"time":1,"values":{"spo2":1},"units":{"spo2":"secret-7"}}', form)
+    assert not [each for each in caplog.records if each.name.startswith("ingest")]
+    assert "secret" not in caplog.text
