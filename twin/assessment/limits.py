@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from ingest.catalogue import SIGNALS, to_canonical
 from ingest.instant import DAY
 from ingest.observation import Command
-from twin.estimation.bank import SIGNAL_ROW
 from twin.judgement import LimitSet, Priority
 
+#: Rows of the signals, as the bank has them; pages read limits too and must not load its kernel.
+SIGNAL_ROW = {code: row for row, code in enumerate(SIGNALS)}
 #: Places of the priorities in the kernel's arrays.
 PRIORITIES = (Priority.MEDIUM, Priority.HIGH)
 REVIEW_AFTER = DAY

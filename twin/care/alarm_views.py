@@ -95,7 +95,7 @@ def alarm(alarm: str, request: Request, parts: PartsOf) -> Response:
         "alarm.html",
         row=listed(now, parts, reader.words),
         unit=unit_of(now.signal, reader.words) if now.signal in VITALS else "",
-        facts=_facts(now, reader.words),
+        facts=_facts(story, reader.words),
         story=[_step(row, reader.words) for row in story],
         calls=[
             (reader.words.moment(call.at), call.channel, reader.words(f"call.{call.state}"))
@@ -199,11 +199,13 @@ def listed(alarm: Alarm, parts: Parts, words: Words) -> Listed:
     )
 
 
-def _facts(alarm: Alarm, words: Words) -> list[tuple[str, str]]:
-    """What an alarm is, beside its headline."""
+def _facts(story: Sequence[Alarm], words: Words) -> list[tuple[str, str]]:
+    """What an alarm is, beside its headline; its probability when it was raised."""
+    alarm = story[-1]
+    raised = next((row for row in story if row.event == AlarmEvent.RAISED), story[0])
     facts = [("since", words.moment(alarm.since)), ("rule", alarm.rule)]
-    if alarm.probability == alarm.probability:
-        facts.append(("probability", percent(alarm.probability, words)))
+    if raised.probability == raised.probability:
+        facts.append(("probability", percent(raised.probability, words)))
     if alarm.limit_by or alarm.limit_reason:
         facts.append(("limit_by", " · ".join(filter(None, (alarm.limit_by, alarm.limit_reason)))))
     if alarm.model:

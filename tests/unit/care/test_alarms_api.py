@@ -234,3 +234,10 @@ def test_an_alarms_page_says_who_was_called(desk: Desk) -> None:
     html = desk.ask("GET", "/alarms/a1").text
     assert "webhook 1 ward" in html
     assert "delivered" in html
+
+
+def test_the_probability_of_a_story_is_that_of_the_moment_it_was_raised(desk: Desk) -> None:
+    desk.tell(Judgements((alarm(probability=0.93), alarm(at=9, probability=0.01, **CLOSED)), ()))
+    html = desk.ask("GET", "/alarms/a1").text
+    assert "93%" in html
+    assert "<dd>1%" not in html
