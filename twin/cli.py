@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from twin.commands import devices, patients, quarantine, store
+from twin.commands import alarms, devices, patients, quarantine, store
 from twin.commands.assess import assess_recording
 from twin.commands.backup import back_up_folder, restore_folder
 from twin.commands.bench import run_benches
@@ -72,6 +72,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
 for _name, _command, _summary in _COMMANDS:
     app.command(_name, short_help=_summary)(_command)
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(alarms.app, name="alarms")
 app.add_typer(patients.app, name="patients")
 app.add_typer(devices.app, name="devices")
 app.add_typer(store.app, name="store")
