@@ -102,6 +102,6 @@ def _plot(found: Backtest) -> str:
     unit = "hour" if step == HOUR else "day"
     return (
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="Alarms of each {unit}, '
-        f'at most {most}">{bars}<text x="0" y="{_HEIGHT - 4}">alarms of each {unit}, at most {most}</text>'
-        "</svg>"
+        f'at most {most}">{bars}<text x="0" y="{_HEIGHT - 4}">alarms of each {unit}, '
+        f"at most {most}</text></svg>"
     )
