@@ -2,10 +2,10 @@
 
 FOLDER (that of the shared data beside the checkout) holds the BIDMC numerics, one CSV a person,
 1 Hz. Every second person deteriorates from the middle on: by turns SpO2 falls by 14, heart rate
-rises by 75 or respiration by 20 within 90 s, added to what was recorded. Plain thresholds are the same outer
-limits on raw values without any delay; an alarm of theirs is a crossing. Both see the same rows in
-the same run: once as recorded, once with a single false sample about every two minutes in every
-vital (motion). Prints one JSON object.
+rises by 75 or respiration by 20 within 90 s, added to what was recorded. Plain thresholds are the
+same outer limits on raw values without any delay; an alarm of theirs is a crossing. Both see the
+same rows in the same run: once as recorded, once with a single false sample about every two minutes
+in every vital (motion). Prints one JSON object.
 """
 
 from __future__ import annotations
