@@ -201,12 +201,21 @@ class Registry:
 
     @contextmanager
     def changing(self) -> Iterator[apsw.Connection]:
-        """One transaction on the file, for `ingest.registry_devices`; taken in at its end."""
+        """One transaction on the file, for `ingest.registry_devices`; taken in at its end, if
+        something changed: a new content costs every route that was kept for the old one."""
         with self._lock:
             with self._connection:
-                self._load()  # what another process changed: decided on in this transaction
+                self.refresh()  # what another process changed: decided on in this transaction
+                before = self._connection.total_changes()
                 yield self._connection
-            self._load()
+            if self._connection.total_changes() != before:
+                self._load()
+
+    @contextmanager
+    def reading(self) -> Iterator[apsw.Connection]:
+        """The file, to be asked: no transaction, no lock that another process waits for."""
+        with self._lock:
+            yield self._connection
 
     def now(self) -> int:
         """ns UTC of the clock that this registry lives by."""

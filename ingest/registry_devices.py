@@ -143,7 +143,7 @@ def announce(registry: Registry, said: Iterable[Announcement]) -> None:
 
 def announcements(registry: Registry) -> Sequence[Announcement]:
     """What devices said that nobody registered, in order of their names."""
-    with registry.changing() as connection:
+    with registry.reading() as connection:
         return [
             Announcement(*row)
             for row in rows(

@@ -230,6 +230,15 @@ def test_an_unknown_device_that_announces_itself_waits_with_what_it_said(
     assert announcements(registry) == []
 
 
+def test_what_is_announced_again_changes_nothing_that_others_keep(registry: Registry) -> None:
+    add_device(registry, "a", firmware="2.0")
+    announce(registry, [said("new", firmware="1.0")])
+    content = registry.content
+    announce(registry, [said("a", firmware="2.0"), said("new", NOW + SECOND, firmware="1.0")])
+    assert announcements(registry)[0].last_at == NOW
+    assert registry.content is content
+
+
 def test_a_known_device_says_its_firmware_but_not_another_model(registry: Registry) -> None:
     declare_models(registry, [BAND, DeviceModel(name="other")], "file")
     add_device(registry, "a", "other")
