@@ -70,7 +70,8 @@ def pass_time(y, w, i, dt):  # type: ignore[no-untyped-def]
         for k in range(DEVICES):
             age = k * ENTRY + AGE
             w[i, age] = min(float(w[i, age]) + dt, UNKNOWN)
-    y[i, OTHER] = min(float(y[i, OTHER]) + dt, UNKNOWN)
+    if y[i, OTHER] < UNKNOWN:
+        y[i, OTHER] = min(float(y[i, OTHER]) + dt, UNKNOWN)
 
 
 @compiled

@@ -81,6 +81,8 @@ def agrees(y, i, z, r, p, row):  # type: ignore[no-untyped-def]
 @compiled
 def settle(x, y, i, z, r, p, row):  # type: ignore[no-untyped-def]
     """No outlier: forget those before. After a step, once the deviation is usual again."""
+    if y[i, OUT_COUNT] == 0.0:  # the usual case writes nothing: a sweep waits for memory
+        return
     if y[i, OUT_COUNT] > 0.0 or x[i, D] * x[i, D] <= p[row, GATE] * p[row, VAR_D]:
         y[i, OUT_COUNT] = 0.0
     elif y[i, OUT_COUNT] < 0.0 and agrees(y, i, z, r, p, row):
