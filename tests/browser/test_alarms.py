@@ -11,12 +11,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2 as httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import LIVE, LOST, Ward
 from tests.browser.test_access import violations
 from tests.support.judged import alarm
+from tests.support.line import eventually
 from tests.support.states import every_state
 from twin.judgement import AlarmEvent, AlarmState, Judgements
 
@@ -29,12 +31,19 @@ EXPECTED = "p1,p6,p3,p2,p4,p5"
 CLOSED = {"state": AlarmState.CLOSED, "event": AlarmEvent.CLOSED, "outcome": "cleared"}
 
 
+def begin(ward: Ward) -> None:
+    """Every state stands in it when this returns."""
+    ward.judge(every_state())
+    ward.process.start()
+    alarms = f"{ward.url}/api/v1/alarms"
+    eventually(lambda: bool(httpx.get(alarms).json()["enabled"]), "alarms are on", 30.0)
+
+
 @pytest.fixture(scope="module")
 def told_ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
     """Every state of an alarm stands in it; the tests of this module change nothing."""
     ward = Ward(tmp_path_factory.mktemp("told"), mode="remote_monitoring")
-    ward.judge(every_state())
-    ward.process.start()
+    begin(ward)
     yield ward
     ward.process.stop()
 
@@ -43,8 +52,7 @@ def told_ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
 def changing_ward(tmp_path: Path) -> Iterator[Ward]:
     """The same, for one test that changes it."""
     ward = Ward(tmp_path, mode="remote_monitoring")
-    ward.judge(every_state())
-    ward.process.start()
+    begin(ward)
     yield ward
     ward.process.stop()
 

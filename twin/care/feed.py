@@ -312,7 +312,8 @@ class Feed:
             self._due["frame"] = at + (FRAME_S if changed < LARGE else LARGE_FRAME_S)
             self._hand_over(frames, at)
         if self._is_due("heartbeat", at, HEARTBEAT_S):
-            self._hand_over([self._framer.heartbeat(self.now(), self._state)], at)
+            beat = self._framer.heartbeat(self.now(), self._state, self.alarms_on)
+            self._hand_over([beat], at)
         if self._is_due("save", at, SAVE_S):
             self._save()
 

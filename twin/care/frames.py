@@ -54,7 +54,7 @@ class Picture(msgspec.Struct, frozen=True, omit_defaults=True):
     """Body of `snap`, `d` and `hb`. keys and labels: those not yet told; estimates and observations
     (one patient's stream only): code → rows, see `Points`; reload: they were too many, ask the API.
     standings: patient → place in the ward, where it changed; score: of one patient's stream;
-    alarms: of a `snap`, all that are not over, everybody's.
+    alarms: of a `snap`, all that are not over, everybody's; alarms_on: of `hb`, the twin's word.
     """
 
     time: int
@@ -68,6 +68,7 @@ class Picture(msgspec.Struct, frozen=True, omit_defaults=True):
     standings: Mapping[str, StandingBody] = msgspec.field(default_factory=dict)
     score: ScoreBody | None = None
     alarms: Sequence[AlarmBody] = ()
+    alarms_on: bool = False
 
 
 class AlarmsTold(msgspec.Struct, frozen=True):
@@ -220,9 +221,10 @@ class Framer:
         )
         return Frame(patient, self.number, event("d", picture))
 
-    def heartbeat(self, time: int, state: str) -> Frame:
+    def heartbeat(self, time: int, state: str, alarms_on: bool = False) -> Frame:
         """To everybody, so that silence means a lost link."""
-        return Frame(None, self.number, event("hb", Picture(time // MILLISECOND, state)))
+        picture = Picture(time // MILLISECOND, state, alarms_on=alarms_on)
+        return Frame(None, self.number, event("hb", picture))
 
 
 def alarms_event(

@@ -121,6 +121,7 @@ def _about(parts: Parts, reader: Reader, now: int, patient: str | None, name: st
         "time": now / SECOND * 1000,
         "patient": patient,
         "name": name,
+        "alarms_on": parts.feed.alarms_on,
         "reasons": PAUSE_REASONS,
         "minutes": PAUSE_MINUTES,
         "outcomes": OUTCOMES,
