@@ -1,4 +1,4 @@
-"""Fault: 10 000 devices connect and publish at once. Budget: 0 lost, 0 double.
+"""Fault: 1 000 devices (10 000 in `make fault`) connect at once. Budget: 0 lost, 0 double.
 
 TWIN_FAULT_DEVICES says how many, 1 000 without it.
 """

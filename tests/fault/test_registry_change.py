@@ -44,7 +44,12 @@ def test_every_reading_is_its_patients_or_waits_in_quarantine(
     tables = {"mqtt": {"port": mosquitto_server.port}, "devices": {"file": str(registry)}}
     with TwinRun(tmp_path, tables) as run:
         run.wait_until_connected()
-        sending = Thread(target=publish_all, args=(mosquitto_server.port, messages, 80.0))
+        # One half while they are bound, the other afterwards: both have stamps of both sides.
+        halves = [
+            [message for n, message in enumerate(messages) if n // DEVICES % 2 == side]
+            for side in (0, 1)
+        ]
+        sending = Thread(target=publish_all, args=(mosquitto_server.port, halves[0], 40.0))
         sending.start()
         for name in names:
             succeeded(twin("patients", "add", "--id", f"after-{name}", "-c", run.config))
@@ -52,6 +57,7 @@ def test_every_reading_is_its_patients_or_waits_in_quarantine(
             bound = twin("devices", "bind", name, f"after-{name}", "--from", at, "-c", run.config)
             succeeded(bound)
         sending.join()
+        publish_all(mosquitto_server.port, halves[1])
         eventually(lambda: counted(run) == len(messages), "stored or in quarantine", 60.0)
         quarantined = run.get("/api/v1/quarantine")["by_reason"]
         assert run.stop() == 0

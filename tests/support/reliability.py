@@ -44,7 +44,9 @@ def rows(lines: Sequence[str]) -> list[Row]:
 
 def _row(file: str, tests: list[Mapping[str, object]]) -> Row:
     said = " ".join((ast.get_docstring(ast.parse((ROOT / file).read_text("utf-8"))) or "").split())
-    fault, _, budget = said.removeprefix("Fault: ").partition(" Budget: ")
+    fault, _, budget = (
+        said.removeprefix("Fault: ").replace("Loss budget", "Budget").partition(" Budget: ")
+    )
     stalls = [float(str(each["stall_s"])) for each in tests if "stall_s" in each]
     outcomes = [str(each["outcome"]) for each in tests]
     return Row(
