@@ -199,7 +199,8 @@ class Decider:
         if not (reading.state_said or stamps or sequence >= 0):
             return
         ahead = self._registry.clock_offset(reading.device)
-        at = max((sample.stamp - ahead for sample, _ in reading.measured), default=received_at)
+        refused_at = received_at if reading.newest is None else reading.newest - ahead
+        at = max((sample.stamp - ahead for sample, _ in reading.measured), default=refused_at)
         patient = self._registry.patient_at(reading.device, at)
         if isinstance(patient, Reason) or self._registry.allowed(reading.device, at) is None:
             return

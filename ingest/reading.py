@@ -31,7 +31,8 @@ class Reading:
     device: "" where the topic names none. measured: samples with their canonical values. kept:
     values of dates and intervals, likewise. telemetry: the message is one (a status or one of our
     own refusals is not). battery, contact, online, announced: what the device said of itself, None:
-    nothing. spoken: of a Sparkplug message; dead: the devices whose death it says.
+    nothing. spoken: of a Sparkplug message; dead: the devices whose death it says. newest: the
+    newest stamp of samples that were refused for something else (ns UTC, None: of none).
     """
 
     device: DeviceId
@@ -48,6 +49,7 @@ class Reading:
     announced: Announced | None = None
     spoken: Spoken | None = None
     dead: Sequence[str] = ()
+    newest: int | None = None
 
     @property
     def state_said(self) -> bool:
@@ -103,6 +105,8 @@ def screened(
         value = screen(sample, received_at, settings)
         if isinstance(value, Rejection):
             reading.rejections.append(value)
+            if received_at is not None and settings.can_be(sample.stamp, received_at):
+                reading.newest = max(reading.newest or sample.stamp, sample.stamp)
         else:
             reading.measured.append((sample, value))
     for kept in decoded.kept:

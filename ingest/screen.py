@@ -61,7 +61,7 @@ def screen_kept(kept: Kept, received_at: int | None, settings: ScreenSettings) -
         value = _canonical(sample)
     if received_at is None or kept.stamp is None or isinstance(value, Rejection):
         return value
-    if -settings.future_ns <= received_at - kept.stamp <= settings.ancient_ns:
+    if settings.can_be(kept.stamp, received_at):
         return value
     return _stamp_fault(sample, received_at, settings)
 

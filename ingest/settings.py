@@ -77,6 +77,10 @@ class ScreenSettings:
     #: A stamp older than this at its receipt is refused `ancient`, ns.
     ancient_ns: int = 400 * DAY
 
+    def can_be(self, stamp: int, received_at: int) -> bool:
+        """Whether the stamp is neither in the future nor ancient at its receipt (ns UTC)."""
+        return -self.future_ns <= received_at - stamp <= self.ancient_ns
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceSettings:

@@ -20,7 +20,8 @@ class Message:
     at: when it is sent; times: the device's own stamps, n of them, in the order measured. Both are
     ns since the start of the run. values and quality hold n entries for each signal (None: no
     value), in the units of `units`, else canonical ones. exact: stamps are written with
-    nanoseconds, else as epoch ms. boot counts the device's starts within the run.
+    nanoseconds, else as epoch ms. boot counts the device's starts within the run. Faults of
+    a script: in_seconds, stamps are epoch seconds; names, another device that the payload names.
     """
 
     device: str
@@ -34,6 +35,8 @@ class Message:
     battery: float | None = None
     contact: bool | None = None
     exact: bool = False
+    in_seconds: bool = False
+    names: str | None = None
 
     @property
     def topic(self) -> str:
@@ -42,7 +45,7 @@ class Message:
 
     def payload(self, start: int) -> bytes:
         """The bytes on the wire for a run that started at `start` (ns UTC)."""
-        stamps = [_stamp(start + time, self.exact) for time in self.times]
+        stamps = [self._stamp(start + time) for time in self.times]
         single = len(stamps) == 1
         content: dict[str, object] = {"time": stamps[0]} if single else {"times": stamps}
         content["values"] = {s: c[0] if single else c for s, c in self.values.items()}
@@ -59,8 +62,11 @@ class Message:
             content["battery"] = self.battery
         if self.contact is not None:
             content["contact"] = self.contact
+        if self.names is not None:
+            content["device"] = self.names
         return msgspec.json.encode(content)
 
-
-def _stamp(instant: int, exact: bool) -> str | int:
-    return format_instant(instant) if exact else instant // MILLISECOND
+    def _stamp(self, instant: int) -> str | int:
+        if self.in_seconds:
+            return instant // SECOND
+        return format_instant(instant) if self.exact else instant // MILLISECOND

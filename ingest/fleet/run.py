@@ -12,6 +12,7 @@ from ingest.fleet.message import Message
 from ingest.fleet.playback import device_names, played
 from ingest.fleet.publish import Counts, Publisher
 from ingest.fleet.record import SentRecord
+from ingest.fleet.script import FaultScript, scripted
 from ingest.fleet.settings import FleetSettings
 from ingest.fleet.simulation import bindings, messages
 from ingest.instant import HOUR, MILLISECOND, SECOND
@@ -29,7 +30,7 @@ class Target:
 
     now: the clock its stamps follow (int64 ns UTC, at `speed` if the receiver's does). record: a
     file for what was acknowledged; patients: device → patient as that file names it. watch is
-    told the counts after each message.
+    told the counts after each message, acknowledged each message that the broker has, in order.
     """
 
     host: str
@@ -38,6 +39,7 @@ class Target:
     record: Path | None = None
     patients: Mapping[str, str] | None = None
     watch: Callable[[Counts], None] | None = None
+    acknowledged: Callable[[Message], None] | None = None
 
 
 def run_fleet(
@@ -50,14 +52,18 @@ def run_fleet(
     record: Path | None = None,
     patients: Mapping[str, str] | None = None,
     watch: Callable[[Counts], None] | None = None,
+    acknowledged: Callable[[Message], None] | None = None,
 ) -> Counts:
     """Simulate and publish until `stop` is set. Raises BrokerUnreachable if it is refused.
 
     `now` drives it: at speed X hand in the receiver's scaled clock, or `catching_up`.
     """
     named = {device: f"patient-{i + 1}" for device, i, _ in bindings(settings)}
-    target = Target(host, port, now, record, patients or named, watch)
-    return publish_all(messages(settings), settings, target, stop)
+    target = Target(host, port, now, record, patients or named, watch, acknowledged)
+    stream = messages(settings)
+    if isinstance(settings, FaultScript):
+        stream = scripted(settings, stream)
+    return publish_all(stream, settings, target, stop)
 
 
 def play_recording(
@@ -107,7 +113,7 @@ def publish_all(
             if stop.is_set():
                 break
             sent_at = target.now()
-            written = _writing(record, message, start, sent_at)
+            written = _writing(record, target.acknowledged, message, start, sent_at)
             payload = message.payload(start)
             if not publisher.publish(message.device, message.topic, payload, written, stop):
                 break
@@ -122,15 +128,19 @@ def publish_all(
 
 
 def _writing(
-    record: SentRecord | None, message: Message, start: int, sent_at: int
+    record: SentRecord | None,
+    acknowledged: Callable[[Message], None] | None,
+    message: Message,
+    start: int,
+    sent_at: int,
 ) -> Callable[[], None]:
-    if record is None:
-        return _nothing
-    return lambda: record.write(message, start, sent_at)
+    def written() -> None:
+        if record is not None:
+            record.write(message, start, sent_at)
+        if acknowledged is not None:
+            acknowledged(message)
 
-
-def _nothing() -> None:
-    pass
+    return written
 
 
 def catching_up(wall: Clock, speed: float, span_s: float | None = None) -> Clock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -29,11 +29,11 @@ class FleetSettingsError(Exception):
         self.path, self.key, self.why = path, key, why
 
 
-class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
+class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of a fleet file: every key is optional, an unknown one is wrong."""
 
 
-class Rates(_Table, frozen=True):
+class Rates(Table, frozen=True):
     """Seconds between two samples of a device."""
 
     #: Watch: heart rate. Steps and activity come every minute, heart rate variability every five.
@@ -48,7 +48,7 @@ class Rates(_Table, frozen=True):
     thermometer_s: Positive = 7_200.0
 
 
-class Faults(_Table, frozen=True):
+class Faults(Table, frozen=True):
     """What goes wrong by itself, for each device; the seed decides when."""
 
     #: Bursts of wrong values with low quality, 5–30 s each.
@@ -70,7 +70,7 @@ class Faults(_Table, frozen=True):
     clock_ahead: Share = 0.0
 
 
-class Connection(_Table, frozen=True):
+class Connection(Table, frozen=True):
     """How the fleet, a gateway for all its devices, speaks to the broker."""
 
     #: "5" or "3.1.1"; NATS speaks only the latter.
@@ -84,7 +84,7 @@ class Connection(_Table, frozen=True):
     password: str | None = None
 
 
-class Episode(_Table, frozen=True):
+class Episode(Table, frozen=True):
     """Something that is scripted: to a patient's body, or to one or all of their devices."""
 
     kind: EpisodeKind
@@ -100,7 +100,7 @@ class Episode(_Table, frozen=True):
     severity: Annotated[float, Meta(gt=0, le=2)] = 1.0
 
 
-class FleetSettings(_Table, frozen=True):
+class FleetSettings(Table, frozen=True):
     """The whole fleet. The same settings give the same messages, relative to the start."""
 
     patients: Annotated[int, Meta(ge=0, le=10_000)] = 12
@@ -131,11 +131,14 @@ class FleetSettings(_Table, frozen=True):
 
 def checked(settings: FleetSettings, path: str = "fleet settings") -> FleetSettings:
     """The same settings, every range and name checked. Raises FleetSettingsError."""
-    return _converted(msgspec.to_builtins(settings), path)
+    return _converted(msgspec.to_builtins(settings), path, type(settings))
 
 
-def read_fleet_settings(path: Path) -> FleetSettings:
-    """The settings of a TOML file. Raises FleetSettingsError."""
+Kind = TypeVar("Kind", bound=FleetSettings)
+
+
+def read_fleet_settings(path: Path, kind: type[Kind]) -> Kind:
+    """The settings of a TOML file, of this kind. Raises FleetSettingsError."""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -144,12 +147,12 @@ def read_fleet_settings(path: Path) -> FleetSettings:
         raise FleetSettingsError(str(path), "", f"is no TOML: {error}") from error
     if "episode" in tables:
         tables["episodes"] = tables.pop("episode")
-    return _converted(tables, str(path))
+    return _converted(tables, str(path), kind)
 
 
-def _converted(tables: object, path: str) -> FleetSettings:
+def _converted(tables: object, path: str, kind: type[Kind]) -> Kind:
     try:
-        settings = msgspec.convert(tables, FleetSettings)
+        settings = msgspec.convert(tables, kind)
     except msgspec.ValidationError as error:
         why, _, key = str(error).partition(" - at `")
         raise FleetSettingsError(path, key.strip("`").removeprefix("$").lstrip("."), why) from error

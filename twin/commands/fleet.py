@@ -6,10 +6,11 @@ import csv
 import signal
 import threading
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -18,6 +19,7 @@ from twin.commands.options import Json, columns
 from twin.commands.printing import print_json, print_line, say
 
 if TYPE_CHECKING:
+    from ingest.fleet.message import Message
     from ingest.fleet.publish import Counts
     from ingest.fleet.settings import FleetSettings
     from ingest.recording import Recording
@@ -32,12 +34,19 @@ class _Run:
     duration: float | None
     record: Path | None
     stop: threading.Event
+    acknowledged: Callable[[Message], None] | None = None
 
 
 def run_devices(
     config: Annotated[
         Path | None,
         typer.Option("--config", "-c", metavar="FLEET.TOML", help="Settings of the fleet."),
+    ] = None,
+    script: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FAULTS.TOML", help="Settings and a fault script; says what ledgers must show."
+        ),
     ] = None,
     host: Annotated[str, typer.Option(help="Broker.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65_535, help="Its port.")] = 1883,
@@ -74,7 +83,9 @@ def run_devices(
     as_json: Json = False,
 ) -> None:
     """Publish as a fleet of devices until Ctrl-C, the duration, or the recording's end."""
-    settings = _settings(config, patients=patients, seed=seed, speed=speed)
+    if script is not None and (config is not None or recording is not None):
+        raise WrongInput("--script: has its own settings, and simulates its devices")
+    settings = _settings(config, script, patients=patients, seed=seed, speed=speed)
     if duration is not None and not duration > 0:
         raise WrongInput(f"--duration: got {duration:g}, expected more than 0")
     played = None if recording is None else _recording(recording, wide, time_column)
@@ -82,21 +93,41 @@ def run_devices(
         _write_registry(registry, settings, played)
         return
     stop = _until_told(duration)
-    counts = _publish(settings, played, _Run(host, port, duration, record, stop))
+    sent: list[Message] = []
+    run = _Run(host, port, duration, record, stop, None if script is None else sent.append)
+    counts = _publish(settings, played, run)
     if not counts.acknowledged and (played or settings.patients):
         raise Failed(f"nothing was acknowledged: is there a broker at {host}:{port}?")
+    told = {} if script is None else _told(sent)
     if as_json:
-        print_json(asdict(counts))
-    else:
-        print_line(
-            f"{counts.published} messages published, {counts.acknowledged} acknowledged, "
-            f"{counts.reconnects} reconnects"
+        print_json(asdict(counts) | ({"ledgers": told} if script is not None else {}))
+        return
+    print_line(
+        f"{counts.published} messages published, {counts.acknowledged} acknowledged, "
+        f"{counts.reconnects} reconnects"
+    )
+    for device, ledger in told.items():
+        refused = cast(Mapping[str, int], ledger.pop("refused"))
+        said = ", ".join(
+            f"{name} {value}" for name, value in [*ledger.items(), *refused.items()] if value
         )
+        print_line(f"{device}: {said}")
 
 
-def _settings(config: Path | None, **said: float | None) -> FleetSettings:
+def _told(sent: Sequence[Message]) -> dict[str, dict[str, object]]:
+    """What the ledger of each device must say of what the broker has."""
+    from ingest.fleet.script import told
+
+    return {
+        device: {each.name: getattr(ledger, each.name) for each in fields(ledger)}
+        for device, ledger in sorted(told(sent).items())
+    }
+
+
+def _settings(config: Path | None, script: Path | None, **said: float | None) -> FleetSettings:
     import msgspec
 
+    from ingest.fleet.script import FaultScript
     from ingest.fleet.settings import (
         FleetSettings,
         FleetSettingsError,
@@ -105,7 +136,12 @@ def _settings(config: Path | None, **said: float | None) -> FleetSettings:
     )
 
     with wrong_input(FleetSettingsError):
-        settings = FleetSettings() if config is None else read_fleet_settings(config)
+        if script is not None:
+            settings: FleetSettings = read_fleet_settings(script, FaultScript)
+        elif config is not None:
+            settings = read_fleet_settings(config, FleetSettings)
+        else:
+            settings = FleetSettings()
         given = {name: value for name, value in said.items() if value is not None}
         return checked(msgspec.structs.replace(settings, **given), "options")
 
@@ -143,7 +179,15 @@ def _publish(settings: FleetSettings, recording: Recording | None, run: _Run) ->
             target = Target(run.host, run.port, record=run.record)
             return play_recording(recording, settings, target, run.stop)
         now = catching_up(time.time_ns, settings.speed, run.duration)
-        return run_fleet(settings, run.host, run.port, now, run.stop, record=run.record)
+        return run_fleet(
+            settings,
+            run.host,
+            run.port,
+            now,
+            run.stop,
+            record=run.record,
+            acknowledged=run.acknowledged,
+        )
 
 
 def _write_registry(file: Path, settings: FleetSettings, recording: Recording | None) -> None:

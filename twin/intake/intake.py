@@ -36,6 +36,7 @@ from twin.intake.kernel import (
     INTERVAL,
     MESSAGE_AT,
     MESSAGE_NUMBER,
+    NEWEST,
     ONLINE,
     PARTITION,
     settle,
@@ -177,14 +178,17 @@ class Intake:
             self._number(row, state, moment.elapsed)
 
     def _number(self, row: int, state: DeviceState, elapsed: NDArray[np.int64]) -> None:
-        """The number of a message without a sample: no gap. It has no stamp: never a new count."""
+        """The number of a message of which no sample is used: no gap. Where nobody knows its stamp
+        (`at` is its receipt) it cannot begin a new count."""
         marks = self.table.marks
         if tuple(marks[row, [MESSAGE_AT, MESSAGE_NUMBER]]) == (state.received_at, state.sequence):
             return
         marks[row, [MESSAGE_AT, MESSAGE_NUMBER]] = state.received_at, state.sequence
         notes = np.empty((1, 5), np.int64)
-        if kernel.count(row, NEVER, state.sequence, state.boot, marks, notes, 0):
+        stamp = NEVER if state.at == state.received_at else state.at
+        if kernel.count(row, stamp, state.sequence, state.boot, marks, notes, 0):
             self.gaps.note(self.table, notes, elapsed)
+        marks[row, NEWEST] = max(int(marks[row, NEWEST]), stamp)
 
     def _row(self, patient: str, device: str, moment: Moment) -> int:
         """The row of the pair; one that was never heard is waited for from now on."""

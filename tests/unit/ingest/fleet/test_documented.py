@@ -1,12 +1,17 @@
 """docs/fleet.md says what the code does."""
 
 import re
+from itertools import takewhile
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
 
+from ingest.fleet.script import Fault, FaultKind, FaultScript, scripted, told
 from ingest.fleet.settings import Episode, FleetSettings, read_fleet_settings
+from ingest.fleet.simulation import messages
+from ingest.instant import SECOND
 
 DOCUMENT = Path(__file__).parents[4] / "docs" / "fleet.md"
 
@@ -21,7 +26,7 @@ def test_documented_defaults_are_the_defaults_and_complete(
 ) -> None:
     path = tmp_path / "fleet.toml"
     path.write_text(examples[0], encoding="utf-8")
-    assert read_fleet_settings(path) == FleetSettings()
+    assert read_fleet_settings(path, FleetSettings) == FleetSettings()
     written = set(re.findall(r"^(?:# )?(\w+) =", examples[0], re.MULTILINE))
     tables = FleetSettings()
     for table in (tables, tables.rates, tables.faults, tables.connection):
@@ -32,7 +37,31 @@ def test_documented_defaults_are_the_defaults_and_complete(
 def test_documented_episode_is_read(examples: list[str], tmp_path: Path) -> None:
     path = tmp_path / "fleet.toml"
     path.write_text(examples[1], encoding="utf-8")
-    (episode,) = read_fleet_settings(path).script()
+    (episode,) = read_fleet_settings(path, FleetSettings).script()
     assert (episode.kind, episode.patient, episode.device) == ("offline", 2, "watch")
     keys = {field.name for field in msgspec.structs.fields(Episode)}
     assert keys == set(re.findall(r"^(\w+) =", examples[1], re.MULTILINE))
+
+
+def test_documented_fault_is_read_and_all_kinds_are_told(
+    examples: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "faults.toml"
+    path.write_text(examples[2], encoding="utf-8")
+    (fault,) = read_fleet_settings(path, FaultScript).fault
+    assert fault == Fault(kind="lost", device="watch-01", at_s=60, duration_s=30, every=3)
+    keys = {field.name for field in msgspec.structs.fields(Fault)}
+    assert keys == set(re.findall(r"^(\w+) =", examples[2], re.MULTILINE))
+    kinds = re.findall(r"^\| `(\w+)` \|", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(kinds) == sorted(get_args(FaultKind))
+
+
+def test_the_example_script_does_what_it_says() -> None:
+    script = read_fleet_settings(DOCUMENT.with_name("faults.toml"), FaultScript)
+    stream = takewhile(lambda m: m.at < 45 * SECOND, messages(script))
+    ledgers = told(scripted(script, stream))
+    watch, patch = ledgers["watch-01"], ledgers["patch-01"]
+    assert (watch.missing, watch.restarts) == (3, 1)
+    assert set(watch.refused) == {"unit_unknown", "future", "ancient"}
+    assert patch.duplicate > patch.redelivered > 3
+    assert set(patch.refused) == {"identity_mismatch"}

@@ -17,7 +17,7 @@ from ingest.fleet.settings import (
 def read(folder: Path, text: str) -> FleetSettings:
     path = folder / "fleet.toml"
     path.write_text(text)
-    return read_fleet_settings(path)
+    return read_fleet_settings(path, FleetSettings)
 
 
 def test_empty_file_is_the_default_fleet(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_wrong_file_is_refused_with_file_and_key(tmp_path: Path, text: str, key:
 
 def test_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FleetSettingsError, match="cannot be read"):
-        read_fleet_settings(tmp_path / "none.toml")
+        read_fleet_settings(tmp_path / "none.toml", FleetSettings)
 
 
 def test_settings_made_in_code_can_be_checked() -> None:
