@@ -12,6 +12,7 @@ import pytest
 
 from ingest.journal.sqlite import SqliteJournal
 from ingest.observation import Record, decode_record, encode_record
+from tests.support.alarmed import ward, with_people
 from tests.support.journals import child, kept, kill
 from tests.support.twin_journals import (
     PARTITIONS,
@@ -102,9 +103,13 @@ def committed(folder: Path) -> int:
 
 
 @pytest.mark.timeout(3600)
-def test_a_worker_killed_at_random_moments_loses_and_doubles_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("alarms", [False, True], ids=["a change of model", "alarms and people"])
+def test_a_worker_killed_at_random_moments_loses_and_doubles_nothing(
+    tmp_path: Path, alarms: bool
+) -> None:
+    """With alarms: pending, active, taken, paused and latched ones, as the kills fall."""
     rng = random.Random(11)
-    told = records(seed=11)
+    told = with_people(ward()) if alarms else records(seed=11)
     fill(tmp_path, told)
     program = WORKER.replace("{partitions}", str(PARTITIONS))
     reached = [0]
