@@ -151,7 +151,7 @@ def take_group(  # type: ignore[no-untyped-def]
                     best, least, chosen = j, score, m
         e = entry(w, i, ring_device[chosen])
         nis, weight = take_one(
-            x, y, w, i, ring_z[chosen], ring_r[chosen], ring_device[chosen], True, e,
+            x, y, w, i, ring_z[chosen], ring_r[chosen], ring_device[chosen], n > 1, e,
             taken[3, best] > 0.0, p, row,
         )  # fmt: skip
         taken[0, best] = 1.0
@@ -188,7 +188,7 @@ def note_group(  # type: ignore[no-untyped-def]
     for j in range(n):
         taken[0, j] = 0.0
     for rank in range(n):
-        best, chosen = -1, 0
+        best, chosen = -1, np.int64(0)
         for j in range(n):
             if taken[0, j] == 0.0:
                 m = place(start, head, size, first + j)
@@ -251,6 +251,7 @@ def process(  # type: ignore[no-untyped-def]
     Stops early when fewer than 64 revisions would fit.
     """
     revisions = 0
+    only = np.int64(0)  # the row of the scratch arrays; a literal 0 would compile all below twice
     for position in range(order.shape[0]):
         if revisions + 64 > rev_t.shape[0]:
             return position, revisions
@@ -258,9 +259,10 @@ def process(  # type: ignore[no-untyped-def]
         k = slot[n]
         row = model[k]
         t = stamp[n]
-        start, head = ring_at[k, 0], ring_at[k, 1]
-        size = ring_size[k]
-        members = ring_n[k]
+        # Of one type, so that what they are given to is compiled once.
+        start, head = np.int64(ring_at[k, 0]), np.int64(ring_at[k, 1])
+        size = np.int64(ring_size[k])
+        members = np.int64(ring_n[k])
         z = np.float32(value[n])
         r = noise_variance(noise_std[n], quality[n], params, row)
         as_of[n] = state_t[k]
@@ -276,7 +278,7 @@ def process(  # type: ignore[no-untyped-def]
                 break
             where -= 1
         if said == ACCEPTED and members > 0:
-            oldest = ring_t[place(start, head, size, 0)]
+            oldest = ring_t[place(start, head, size, only)]
             if (
                 t <= base_t[k]
                 or (members == size and t <= oldest)
@@ -286,25 +288,25 @@ def process(  # type: ignore[no-untyped-def]
         verdict[n] = said
         out[n, E_INTERVAL] = 0.0
         if members >= 4:
-            span = state_t[k] - ring_t[place(start, head, size, 0)]
+            span = state_t[k] - ring_t[place(start, head, size, only)]
             out[n, E_INTERVAL] = span * 1e-9 / (members - 1)
         if said != ACCEPTED:
             estimate(state, k, params, row, out, n, math.nan, 0.0)
             keep(states, n, state, waiting, k)
             continue
         if members == size:  # the oldest stamp goes into the base
-            end = group_end(ring_t, start, head, size, 0, members)
-            oldest = ring_t[place(start, head, size, 0)]
+            end = group_end(ring_t, start, head, size, only, members)
+            oldest = ring_t[place(start, head, size, only)]
             move_to(
                 base, base_memory, base_entries, k, base_t[k], oldest, params, row, cache, cache_dt
             )
-            j = place(start, head, size, 0)
+            j = place(start, head, size, only)
             if end == 1 and alone(base_memory, k, ring_device[j]):
                 update(base, base_memory, k, ring_z[j], ring_r[j], params, row)
             else:
                 take_group(
                     base, base_memory, base_entries, k, ring_z, ring_r, ring_device, start, head,
-                    size, 0, end, params, row, taken,
+                    size, only, end, params, row, taken,
                 )  # fmt: skip
             base_t[k] = oldest
             head = (head + end) % size
@@ -348,7 +350,7 @@ def process(  # type: ignore[no-untyped-def]
             scratch_entries[0, j] = base_entries[k, j]
         known = base_t[k]
         own_nis, own_weight = 0.0, 0.0
-        i = 0
+        i = only
         while i < members:
             end = group_end(ring_t, start, head, size, i, members)
             now = ring_t[place(start, head, size, i)]
@@ -356,7 +358,7 @@ def process(  # type: ignore[no-untyped-def]
                 scratch,
                 scratch_memory,
                 scratch_entries,
-                0,
+                only,
                 known,
                 now,
                 params,
@@ -365,7 +367,7 @@ def process(  # type: ignore[no-untyped-def]
                 cache_dt,
             )
             nis, weight = take_group(
-                scratch, scratch_memory, scratch_entries, 0, ring_z, ring_r, ring_device, start,
+                scratch, scratch_memory, scratch_entries, only, ring_z, ring_r, ring_device, start,
                 head, size, i, end, params, row, taken,
             )  # fmt: skip
             known = now
@@ -374,7 +376,7 @@ def process(  # type: ignore[no-untyped-def]
             if t <= known < state_t[k]:
                 rev_event[revisions] = n
                 rev_t[revisions] = known
-                estimate(scratch, 0, params, row, rev_out, revisions, nis, weight)
+                estimate(scratch, only, params, row, rev_out, revisions, nis, weight)
                 revisions += 1
             i = end
         for j in range(STATE):

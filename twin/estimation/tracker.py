@@ -62,7 +62,7 @@ def track(  # type: ignore[no-untyped-def]
         if newest < t + ahead - ahead // WAITING and waiting[k, 2 * free + 1] <= 0.0:
             for j in range(STATE):
                 x[0, j] = state[k, j]
-            predict(x, 0, ahead, p, row, cache, cache_dt)
+            predict(x, np.int64(0), ahead, p, row, cache, cache_dt)
             variance = max(x[0, PMM] + 2.0 * x[0, PMD] + x[0, PDD], 0.0)
             waiting[k, 2 * free], waiting[k, 2 * free + 1] = x[0, M] + x[0, D], math.sqrt(variance)
             newest = target[k, free] = t + ahead
