@@ -97,6 +97,7 @@ class Rotation:
 
         committed: each partition's position; beyond the state's if recovery was not finished.
         """
+        self._abandon_flight()  # two writers of one file would take each other's draft away
         names = self._write_all(state)
         return {
             p: Progress(position, (), names[p], int(state.position[p]))
