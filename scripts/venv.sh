@@ -76,5 +76,9 @@ install --no-build-isolation --config-settings editable_mode=compat --editable "
 # Compiled here on all cores and without the libraries' own tests: faster than pip does it.
 .venv/bin/python -m compileall -q -j 0 -x '/(tests|testing)/' .venv/lib/python3*/site-packages \
     >/dev/null 2>&1 || true
+# What the worker computes with is compiled once and kept in the user's cache: half a minute that
+# the first start need not take. Without it, that start does it.
+say "compiling the kernels"
+.venv/bin/python -m twin.warm || say "not compiled now; the first start will do it"
 echo "$state" >".venv/.installed-$what"
 say "done"

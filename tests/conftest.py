@@ -51,7 +51,7 @@ def chromium_path() -> str:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Compile the kernel before the first test: on a busy machine that alone is a test's time."""
     if session.items and not session.config.option.collectonly:
-        from twin.estimation.bank import warm_up
+        from twin.warm import warm_up
 
         warm_up()
 

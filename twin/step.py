@@ -30,9 +30,9 @@ from twin.rows import REASONS, RowBuilder
 TICK_MINIMUM = SECOND // 2
 #: At most this much journal time passes between two ticks for delays and dwell.
 TICK_LONGEST = 3 * SECOND
-#: So many ids of commands are remembered, in each partition.
 #: What the registry tells; it stands in the journal, whether or not a part acts on it.
 REGISTRY_KINDS = frozenset({"binding", "patient", "device", "consent"})
+#: So many ids of commands are remembered, in each partition.
 REMEMBERED_COMMANDS = 10_000
 
 

@@ -33,11 +33,11 @@ from ingest.observation import (
 )
 from twin.assessment.knowledge import WELLNESS
 from twin.estimate import Output, encode_output
-from twin.estimation.bank import warm_up
 from twin.estimation.models import ModelFile, base_model
 from twin.rotation import Rotation
 from twin.snapshot import SnapshotFolder, SnapshotUnreadable, position_in, restore
 from twin.step import Placed, TwinState, assessment_of, new_state, step
+from twin.warm import warm_up
 
 log = logging.getLogger(__name__)
 

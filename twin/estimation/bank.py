@@ -18,7 +18,7 @@ from ingest.journal.protocol import partition_of
 from twin.estimate import Z50, Z90, Z95
 from twin.estimation.devices import ENTRIES
 from twin.estimation.kalman import DISCRETE, ESTIMATE, NEVER, STATE, project
-from twin.estimation.models import PARAMETERS, ModelFile, base_model
+from twin.estimation.models import PARAMETERS, ModelFile
 from twin.estimation.names import Names
 from twin.estimation.ring import process
 from twin.estimation.robust import MEMORY
@@ -292,15 +292,6 @@ class Bank:
         patient = self.slots.of["patient"][: self.slots.count]
         owned = np.flatnonzero(patient >= 0)
         return np.asarray(owned[self.partition[patient[owned]] == partition], np.int64)
-
-
-def warm_up() -> None:
-    """Load the compiled kernel (the first call takes half a second, compiling it some ten)."""
-    bank = Bank(base_model(), 1)
-    one = np.zeros(1)
-    slot = bank.find(np.array([bank.number_of("nobody")]), np.array([SIGNAL_ROW["heart_rate"]]))
-    bank.update(Events(slot, np.ones(1, np.int64), one + 70, one, one, np.zeros(1, np.int32)))
-    bank.ahead(slot, one + 1)
 
 
 def _grown(array: NDArray[np.int32], size: int) -> NDArray[np.int32]:
