@@ -142,11 +142,20 @@ def test_a_signal_that_comes_new_opens_a_chart(still_ward: Ward, page: Page) -> 
 
 def test_a_curve_that_cannot_be_had_says_so_and_tries_again(still_ward: Ward, page: Page) -> None:
     path = re.compile("signals/spo2")
-    page.route(path, lambda route: route.fulfill(status=503, body="{}"))
+    refused: list[str] = []
+
+    def refuse(route: Route) -> None:
+        refused.append(route.request.url)
+        route.fulfill(status=503, body="{}")
+
+    page.route(path, refuse)
     page.goto(f"{still_ward.url}/p/p1")
     spo2 = page.locator(".vital[data-code=spo2]")
     expect(spo2.locator(".note")).to_have_text("Curve unavailable")
     expect(page.locator(".vital[data-code=heart_rate] .note")).to_have_text("")
+    while len(refused) < 3:  # at once, with the first picture, and when the store must have it
+        page.wait_for_timeout(50)
+    expect(spo2.locator(".note")).to_have_text("Curve unavailable")
     page.unroute(path)
     spo2.locator(".retry").click()
     expect(spo2.locator(".note")).to_have_text("")
