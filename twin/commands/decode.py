@@ -12,7 +12,6 @@ from twin.commands.failure import WrongInput, wrong_input
 from twin.commands.options import ConfigFile, Json, instant
 from twin.commands.place import checked_config
 from twin.commands.printing import print_json
-from twin.config_file import ConfigError, read_mappings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +64,7 @@ def decode_payloads(
 
 def _routes(mapping: Path | None, config: Path | None) -> Routes:
     from ingest.routes import Routes
+    from twin.config_file import ConfigError, read_mappings
 
     if mapping is not None and config is not None:
         raise WrongInput("--mapping and --config: expected one of them, got both")

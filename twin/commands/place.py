@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING
 
 from twin.commands.failure import WrongInput, failing, wrong_input
 from twin.commands.printing import say
-from twin.config import Config
-from twin.config_file import ConfigError, read_config
-from twin.config_paths import default_data_dir
 
 if TYPE_CHECKING:
     from ingest.journal.sqlite import SqliteJournal
     from ingest.onboarding import Onboarding
     from ingest.quarantine import Quarantine
     from ingest.registry import Registry
+    from twin.config import Config
 
 
 def config_at(config: Path | None, data_dir: Path | None) -> Config:
@@ -113,6 +111,9 @@ def opened_onboarding(config: Path | None, data_dir: Path | None) -> Iterator[On
 
 
 def _config(config: Path | None, data_dir: Path | None) -> Config:
+    from twin.config import Config
+    from twin.config_paths import default_data_dir
+
     if config is not None:
         if data_dir is not None:
             raise WrongInput("--data-dir and --config: expected one of them, got both")
@@ -130,6 +131,8 @@ def _config(config: Path | None, data_dir: Path | None) -> Config:
 
 def checked_config(path: Path) -> Config:
     """The configuration of a file, or exit code 2 with all that is wrong with it."""
+    from twin.config_file import ConfigError, read_config
+
     try:
         return read_config(path)
     except ConfigError as error:
