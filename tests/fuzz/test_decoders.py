@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from functools import partial
 from math import isfinite
 from random import Random
-from time import process_time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from ingest.judge import FORMATS, judge
 from ingest.payload.decoded import Decoded, Reason
 from ingest.payload.fields import MAX_STAMP
-from tests.support.payloads import DOCUMENTS, mutated
+from tests.support.payloads import DOCUMENTS, cpu_seconds, mutated
 
 INPUTS = int(os.environ.get("TWIN_FUZZ_INPUTS", "20000"))
 _IN_A_ROW = 250  # inputs for each example that hypothesis draws
@@ -149,22 +149,10 @@ LARGE: dict[str, bytes] = {
 def test_no_hundred_kilobytes_keep_a_decoder_busy(form: str) -> None:
     binary = form == "senml-cbor"
     took = {
-        name: seconds(payload, form)
+        name: cpu_seconds(partial(check, payload, form), LONGEST)
         for name, payload in LARGE.items()
         if name.startswith("CBOR") == binary
     }
 
     print(f"{form}: { ({name: round(1000 * each) for name, each in took.items()}) } ms")
     assert max(took.values()) < LONGEST * BUSY, max(took, key=took.__getitem__)
-
-
-def seconds(payload: bytes, form: str) -> float:
-    """CPU time to decode; the best of three."""
-    best = 1e9
-    for _ in range(3):
-        begin = process_time()
-        check(payload, form)
-        best = min(best, process_time() - begin)
-        if best < LONGEST:
-            break
-    return best
