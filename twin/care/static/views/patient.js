@@ -103,7 +103,7 @@ export function open(store) {
   async function fetchHistory(code, chart, end, signal) {
     const points = Math.min(1440, Math.max(100, Math.round(chart.plot.clientWidth)));
     const query = `from=${Math.round(end - span)}&to=${end}&points=${points}`;
-    chart.loading();
+    chart.series.loading();
     try {
       const answer = await fetch(`/api/v1/patients/${encodeURIComponent(about.patient)}/signals/${code}?${query}`, { signal });
       if (!answer.ok) throw new Error(`status ${answer.status}`);
@@ -151,8 +151,8 @@ export function open(store) {
     for (const code of codes) {
       const chart = charts.get(code)?.chart;
       if (chart === undefined) continue;
-      chart.append(body.estimates?.[code] ?? [], body.observations?.[code] ?? []);
-      if (chart.appended > MOST_APPENDED) load([charts.get(code)]);
+      chart.series.append(body.estimates?.[code] ?? [], body.observations?.[code] ?? []);
+      if (chart.series.appended > MOST_APPENDED) load([charts.get(code)]);
     }
   }
 
