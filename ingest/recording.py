@@ -325,7 +325,12 @@ def _names(sheet: Sheet, column: str, default: str) -> list[str]:
     cells = sheet.cells.get(column)
     if cells is None:
         return [default] * len(sheet.lines)
-    return [default if is_blank(cell) else str(cell).strip() for cell in cells]
+
+    def name(cell: object) -> str:
+        return default if is_blank(cell) else str(cell).strip()
+
+    known = {cell: name(cell) for cell in {c for c in cells if isinstance(c, str)}}
+    return [known[cell] if isinstance(cell, str) else name(cell) for cell in cells]
 
 
 def _time_of(sheet: Sheet, time_column: str | None) -> str:

@@ -79,13 +79,14 @@ def csv_sheet(path: Path) -> Sheet:
             delimiter = max(",;\t", key=first.count)
             header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
             _check_header(path, header)
+            width = len(header)
             reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True, strict=True)
             rows, lines = [], []
             for row in reader:
-                if not any(cell.strip() for cell in row):
+                if not any(map(str.strip, row)):
                     continue
                 line = reader.line_num + 1
-                rows.append(_whole(path, line, row, len(header)))
+                rows.append(row if len(row) == width else _whole(path, line, row, width))
                 lines.append(line)
     except OSError as error:
         raise RecordingError(str(path), 0, None, "a readable file", str(error)) from error
@@ -94,7 +95,8 @@ def csv_sheet(path: Path) -> Sheet:
     except csv.Error as error:
         line = reader.line_num + 1
         raise RecordingError(str(path), line, None, "a row of CSV", str(error)) from error
-    return Sheet(str(path), {n: [r[i] for r in rows] for i, n in enumerate(header)}, lines)
+    columns = zip(*rows, strict=True) if rows else ([] for _ in header)
+    return Sheet(str(path), dict(zip(header, columns, strict=True)), lines)
 
 
 def _opened(path: Path) -> TextIO:
@@ -113,7 +115,7 @@ def _check_header(path: Path, header: list[str]) -> None:
 
 def _whole(path: Path, line: int, row: list[str], width: int) -> list[str]:
     """The row, without blank cells beyond the header. Raises RecordingError if it is cut."""
-    if len(row) > width and not any(cell.strip() for cell in row[width:]):
+    if len(row) > width and not any(map(str.strip, row[width:])):
         return row[:width]
     if len(row) != width:
         raise RecordingError(str(path), line, None, f"{width} cells", f"{len(row)} cells")

@@ -50,9 +50,11 @@ def backtest(
 ) -> Backtest:
     """What these limits (commands `limits`, with entries) would have raised on the recording.
 
-    Raises ValueError: nothing in it is usable.
+    Raises ValueError: nothing in it is usable, or limits that cannot hold together.
     """
     done = assess(recording, commands, model, scores=False)
+    if done.refused:
+        raise ValueError(": ".join(done.refused[0]))
     raised = [
         row
         for row in done.alarms

@@ -143,13 +143,13 @@ class _Table:
     """The recording's rows as batches of the journal."""
 
     def __init__(self, recording: Recording, chosen: NDArray[np.int64]) -> None:
-        self._names = {
-            name: np.unique(getattr(recording, name), return_inverse=True)
-            for name in ("patient", "device", "signal")
-        }
+        self._names: dict[str, list[str]] = {}
         rows = np.zeros(len(chosen), OBSERVATION_ROW)
-        for name, (_, index) in self._names.items():
-            rows[name] = index[chosen]
+        for name in ("patient", "device", "signal"):
+            texts: list[str] = getattr(recording, name)
+            self._names[name] = sorted(set(texts))
+            place = {text: n for n, text in enumerate(self._names[name])}
+            rows[name] = np.fromiter(map(place.__getitem__, texts), np.int64, len(texts))[chosen]
         for name in ("value", "noise_std", "quality", "measured_at", "received_at"):
             rows[name] = getattr(recording, name)[chosen]
         rows["device_stamp"] = rows["measured_at"]
@@ -161,10 +161,10 @@ class _Table:
         rows = self._rows[begin:end]
         rows = rows[np.argsort(rows["patient"], kind="stable")]
         tables: dict[str, tuple[str, ...]] = {}
-        for name, (texts, _) in self._names.items():
+        for name, texts in self._names.items():
             used, index = np.unique(rows[name], return_inverse=True)
             rows[name] = index
-            tables[name] = tuple(str(texts[n]) for n in used)
+            tables[name] = tuple(map(texts.__getitem__, used.tolist()))
         offsets = np.searchsorted(rows["patient"], np.arange(len(tables["patient"]) + 1))
         return ObservationBatch(
             tables["patient"],
@@ -183,6 +183,7 @@ def _note(outputs: Sequence[Output], done: Assessed) -> None:
             if not output.done:
                 done.refused.append((output.id, output.reason))
         elif isinstance(output, EstimateBatch):
-            rows = output.rows[output.rows["kind"] == Kind.VERDICT]
-            for verdict, count in zip(*np.unique(rows["verdict"], return_counts=True), strict=True):
-                done.counts[Verdict(int(verdict)).name.lower()] += int(count)
+            verdicts = output.rows["verdict"][output.rows["kind"] == Kind.VERDICT]
+            for verdict, count in enumerate(np.bincount(verdicts).tolist()):
+                if count:
+                    done.counts[Verdict(verdict).name.lower()] += count

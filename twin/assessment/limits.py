@@ -167,8 +167,9 @@ def _rule(command: Command, signal: str, priority: str) -> Rule | str:
     if not isinstance(reason, str) or (command.patient and not reason.strip()):
         return "expected reason: why this patient's limits differ"
     numbers = [_limit(signal, body.get(side), unit) for side in ("low", "high")]
-    if any(isinstance(one, str) for one in numbers):
-        return next(f"expected {one}" for one in numbers if isinstance(one, str))
+    for side, one in zip(("low", "high"), numbers, strict=True):
+        if isinstance(one, str):
+            return f"expected {side}: {one}"
     low, high = (float(one) for one in numbers)
     if low >= high:
         return f"expected low < high, got {low:g} and {high:g}"

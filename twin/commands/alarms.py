@@ -12,6 +12,7 @@ from twin.commands.options import ConfigFile, DataDir, Json, one_of
 from twin.commands.printing import print_columns, print_json, say
 
 if TYPE_CHECKING:
+    from ingest.observation import Command
     from ingest.recording import Recording
     from twin.config import Config
 
@@ -42,7 +43,6 @@ def backtest_limits(
     from ingest.sheet import RecordingError
     from twin.backtest import backtest, backtest_page
     from twin.commands.place import config_at
-    from twin.commands.said_files import read_limits
     from twin.runtime.parts import model_of
 
     if html is not None:
@@ -50,8 +50,9 @@ def backtest_limits(
     used = config_at(config, data_dir)
     recording = _recorded(used, patient, days)
     with wrong_input(RecordingError, OSError):
-        told = [] if limits is None else read_limits(limits, int(recording.received_at.min()))
-    found = backtest(recording, told, model_of(used))
+        told = [] if limits is None else _told(limits, recording, patient)
+    with wrong_input(ValueError):
+        found = backtest(recording, told, model_of(used))
     if html is not None:
         with failing(OSError):
             html.write_text(backtest_page(found), "utf-8")
@@ -77,6 +78,14 @@ def backtest_limits(
         f"{len(found.raised)} alarms for {found.patients} patients, {found.each_day:.2f} for each "
         f"patient and day: {verdict} the budget"
     )
+
+
+def _told(limits: Path, recording: Recording, patient: str | None) -> list[Command]:
+    """The limits of the file; of one patient's record those of others are none of its business."""
+    from twin.commands.said_files import read_limits
+
+    known = set(recording.patient) if patient is None else None
+    return read_limits(limits, int(recording.received_at.min()), known)
 
 
 def _recorded(config: Config, patient: str | None, days: float) -> Recording:

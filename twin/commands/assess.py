@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -76,8 +77,7 @@ def assess_recording(
     with wrong_input(ValueError), progress_bar("assess") as progress:
         done = assess(recording, told, chosen, progress=progress)
     if done.refused:
-        named, why = done.refused[0]
-        raise WrongInput(f"{named.replace('-', ', line ')}: {why}")
+        raise WrongInput(_why(*done.refused[0], {"entry": entries, "limits": limits}))
     _write(done, news2, alarms)
     _report(done, news2, alarms, as_json)
 
@@ -93,8 +93,17 @@ def _told(recording: Recording, entries: Path | None, limits: Path | None) -> li
     from twin.commands.said_files import read_entries, read_limits
 
     begin = int(recording.received_at.min()) if len(recording) else 0
-    told = [] if limits is None else read_limits(limits, begin)
-    return told + ([] if entries is None else read_entries(entries))
+    known = set(recording.patient)
+    told = [] if limits is None else read_limits(limits, begin, known)
+    return told + ([] if entries is None else read_entries(entries, known))
+
+
+def _why(named: str, why: str, files: Mapping[str, Path | None]) -> str:
+    """What the twin refused when its turn came, at its place (`kind-line`) in its file."""
+    from twin.commands.said_files import refused_line
+
+    kind, _, line = named.partition("-")
+    return refused_line(files.get(kind) or kind, line, why)
 
 
 def _write(done: Assessed, news2: Path, alarms: Path) -> None:

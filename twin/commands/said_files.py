@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,10 @@ _NUMBERS = ("low", "high", "delay_s", "hysteresis", "valid_s")
 FILE = "assess"
 
 
-def read_entries(path: Path) -> list[Command]:
+def read_entries(path: Path, known: Container[str]) -> list[Command]:
     """Commands of a file `patient,at,kind,value[,unit,valid_s,actor]`, in the order of the file.
 
-    Raises RecordingError, WrongInput naming file and line.
+    known: the patients that there are. Raises RecordingError, WrongInput naming file, line, column.
     """
     sheet = _sheet(path, ("patient", "at", "kind", "value"))
     at = long_instants(sheet, "at").tolist()
@@ -37,14 +38,15 @@ def read_entries(path: Path) -> list[Command]:
         for name in ("unit", "valid_s"):
             _put(body, sheet, name, row)
         commands.append(_command(sheet, row, "entry", when, body, _text(sheet, "patient", row)))
-    return _checked(sheet, commands, read_entry)
+    return _checked(sheet, commands, read_entry, known)
 
 
-def read_limits(path: Path, begin: int) -> list[Command]:
+def read_limits(path: Path, begin: int, known: Container[str] | None = None) -> list[Command]:
     """Commands of a file `patient,signal,priority,low,high[,unit,delay_s,hysteresis,reason,at]`.
 
-    An empty patient: the ward's. Without `at` a line holds from the beginning (ns). Raises
-    RecordingError, WrongInput naming file and line.
+    An empty patient: the ward's. Without `at` a line holds from the beginning (ns). known: the
+    patients that there are (None: any). Raises RecordingError, WrongInput naming file, line and
+    column.
     """
     sheet = _sheet(path, ("signal", "priority"))
     at = long_instants(sheet, "at").tolist() if "at" in sheet.cells else None
@@ -58,7 +60,7 @@ def read_limits(path: Path, begin: int) -> list[Command]:
             body["reason"] = _text(sheet, "reason", row)
         when = begin if at is None else at[row]
         commands.append(_command(sheet, row, "limits", when, body, patient or None))
-    return _checked(sheet, commands, read_change)
+    return _checked(sheet, commands, read_change, known)
 
 
 def _sheet(path: Path, needed: Sequence[str]) -> Sheet:
@@ -99,12 +101,29 @@ def _command(
 
 
 def _checked(
-    sheet: Sheet, commands: list[Command], read: Callable[[Command], object]
+    sheet: Sheet,
+    commands: list[Command],
+    read: Callable[[Command], object],
+    known: Container[str] | None,
 ) -> list[Command]:
     for line, command in zip(sheet.lines, commands, strict=True):
+        patient = command.patient
+        if known is not None and patient is not None and patient not in known:
+            expected = f"a patient of the recording, got {patient!r}"
+            raise WrongInput(f"{sheet.path}:{line}, column 'patient': expected {expected}")
         if isinstance(why := read(command), str):
-            raise WrongInput(f"{sheet.path}:{line}: {why}")
+            raise WrongInput(refused_line(sheet.path, line, why))
     return commands
+
+
+def refused_line(path: Path | str, line: int | str, why: str) -> str:
+    """Why a line of a file is refused; the column stands before what was expected of it."""
+    named = re.match(r"expected (\w+): (.*)", why, re.DOTALL)
+    if named is not None:
+        return f"{path}:{line}, column {named[1]!r}: expected {named[2]}"
+    ordered = re.match(r"expected (\w+) < \w+", why)
+    column = "" if ordered is None else f", column {ordered[1]!r}"
+    return f"{path}:{line}{column}: {why}"
 
 
 def score_table(scores: Sequence[Score]) -> pa.Table:

@@ -124,10 +124,11 @@ class Refusals:
 
 def refusals(recording: Recording, chosen: NDArray[np.int64], bank: Bank) -> Refusals:
     """What ingest or the bank would refuse: range, absurd stamp, no model."""
-    signals = [SIGNALS[code] for code in recording.signal]
-    lower = np.array([signal.lower for signal in signals])
-    upper = np.array([signal.upper for signal in signals])
-    modelled = np.array([code in bank.model_file.signals for code in recording.signal], bool)
+    known = list(SIGNALS.values())
+    row = np.fromiter(map(SIGNAL_ROW.__getitem__, recording.signal), np.int64, len(recording))
+    lower = np.array([signal.lower for signal in known])[row]
+    upper = np.array([signal.upper for signal in known])[row]
+    modelled = np.array([code in bank.model_file.signals for code in SIGNALS], bool)[row]
     ahead = recording.measured_at - recording.received_at
     tests = {
         "no_model": ~modelled,
