@@ -17,8 +17,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import LIVE, LOST, Ward
 from tests.browser.test_access import violations
+from tests.support.commands import eventually
 from tests.support.judged import alarm
-from tests.support.line import eventually
 from tests.support.states import every_state
 from twin.judgement import AlarmEvent, AlarmState, Judgements
 

@@ -12,8 +12,9 @@ from playwright.sync_api import Page
 
 from ingest.instant import format_instant
 from tests.browser.conftest import LIVE
+from tests.support.commands import eventually
+from tests.support.demo import DemoRun
 from tests.support.ingest_line import publish
-from tests.support.line import DemoRun, eventually
 
 PICTURES = Path(__file__).parents[2] / "docs/screenshots"
 #: Twenty minutes of simulated time for the pictures; a test needs a few seconds.

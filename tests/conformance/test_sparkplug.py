@@ -9,7 +9,7 @@ import pytest
 
 from ingest.payload.sparkplug import decode
 from ingest.payload.sparkplug_births import NO_TABLE, Table, table_of
-from tests.support.line import SHARED
+from tests.support.commands import SHARED
 
 FOLDER = (SHARED / "standards" / "sparkplug_b" / "fixtures").resolve()
 PART = {"nbirth": "BIRTH", "dbirth": "BIRTH"}

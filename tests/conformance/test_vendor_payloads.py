@@ -9,7 +9,7 @@ import pytest
 from ingest.instant import parse_instant
 from ingest.payload.decoded import Decoded
 from ingest.payload.mapped import decode
-from tests.support.line import SHARED
+from tests.support.commands import SHARED
 from twin.config_file import read_mappings
 
 FOLDER = (SHARED / "standards" / "shimmer_vendor_payloads").resolve()

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.line import TwinRun, embedded_content, eventually, metric
+from tests.support.commands import eventually
+from tests.support.contents import embedded_content
+from tests.support.runs import TwinRun, metric
 from tests.support.servers import MosquittoServer
 from twin.store.embedded import EmbeddedStore
 
@@ -62,15 +64,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         assert run.stop() == 0
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The faults that take longest run in the campaign alone."""
-    if REPORT is None:
-        skip = pytest.mark.skip(reason="a minute each: `make fault` runs it")
-        for item in items:
-            if item.get_closest_marker("campaign"):
-                item.add_marker(skip)
-
-
 Account = Callable[..., None]
 
 
@@ -86,7 +79,8 @@ def account(request: pytest.FixtureRequest) -> Account:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if REPORT is None or (report.when != "call" and report.outcome != "skipped"):
+    # Of setup and teardown only what went wrong there, which is no less a failure.
+    if REPORT is None or (report.when != "call" and report.outcome == "passed"):
         return
     told = {
         "test": report.nodeid,

@@ -11,7 +11,8 @@ import pytest
 from ingest.instant import HOUR, SECOND
 from ingest.observation import Tick, decode_record
 from tests.fault.conftest import Account
-from tests.support.line import embedded_count, eventually
+from tests.support.commands import eventually
+from tests.support.contents import embedded_count
 from tests.support.publisher import publish_all, reading
 from tests.support.servers import MosquittoServer
 from twin.config import Config

@@ -6,25 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.line import (
-    FleetRun,
-    Tables,
-    TwinRun,
+from tests.support.commands import eventually, wait_for
+from tests.support.contents import (
     assert_same,
     embedded_content,
     embedded_count,
-    eventually,
     influx_content,
     influx_count,
-    influx_tables,
     replayed,
     rounded_estimates,
+)
+from tests.support.fleets import (
+    FleetRun,
     sent_observations,
     synthetic_registry,
     synthetic_samples,
-    wait_for,
     write_recording,
 )
+from tests.support.runs import Tables, TwinRun, influx_tables
 from tests.support.servers import InfluxServer, MosquittoServer
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow, pytest.mark.timeout(240)]

@@ -11,7 +11,7 @@ import pytest
 
 from ingest.instant import MILLISECOND, SECOND
 from tests.fault.conftest import Account, Service
-from tests.support.line import eventually
+from tests.support.commands import eventually
 from tests.support.publisher import Message, publish_all, reading
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]

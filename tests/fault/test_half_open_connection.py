@@ -9,12 +9,14 @@ import pytest
 
 from ingest.instant import SECOND
 from tests.fault.conftest import Account
-from tests.support.line import TwinRun, embedded_content, eventually
+from tests.support.commands import eventually
+from tests.support.contents import embedded_content
 from tests.support.proxy import Wire
 from tests.support.publisher import publish_all, reading
+from tests.support.runs import TwinRun
 from tests.support.servers import MosquittoServer
 
-pytestmark = [pytest.mark.fault, pytest.mark.campaign, pytest.mark.slow]
+pytestmark = [pytest.mark.fault, pytest.mark.slow]
 
 KEEPALIVE_S = 2
 

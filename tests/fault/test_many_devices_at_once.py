@@ -16,8 +16,10 @@ import pytest
 
 from ingest.instant import SECOND
 from tests.fault.conftest import Account
-from tests.support.line import TwinRun, embedded_content, embedded_count, wait_for
+from tests.support.commands import wait_for
+from tests.support.contents import embedded_content, embedded_count
 from tests.support.publisher import reading
+from tests.support.runs import TwinRun
 from tests.support.servers import MosquittoServer
 
 DEVICES = int(os.environ.get("TWIN_FAULT_DEVICES", "1000"))

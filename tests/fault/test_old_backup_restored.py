@@ -8,25 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.line import (
+from tests.support.commands import eventually, succeeded, twin, twin_json, wait_for
+from tests.support.contents import assert_same, embedded_content, embedded_count
+from tests.support.fleets import (
     FleetRun,
-    TwinRun,
-    assert_same,
-    embedded_content,
-    embedded_count,
-    eventually,
     sent_observations,
-    succeeded,
     synthetic_registry,
     synthetic_samples,
-    twin,
-    twin_json,
-    wait_for,
     write_recording,
 )
+from tests.support.runs import TwinRun
 from tests.support.servers import MosquittoServer
 
-pytestmark = [pytest.mark.fault, pytest.mark.campaign, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.fault, pytest.mark.slow, pytest.mark.timeout(180)]
 
 DEVICES, SECONDS, SPEED = 30, 32, 4.0
 

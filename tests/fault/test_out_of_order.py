@@ -11,14 +11,8 @@ import pytest
 
 from ingest.instant import MILLISECOND, SECOND
 from tests.fault.conftest import Account, Service
-from tests.support.line import (
-    Sample,
-    assert_same,
-    embedded_content,
-    replayed,
-    rounded_estimates,
-    write_recording,
-)
+from tests.support.contents import assert_same, embedded_content, replayed, rounded_estimates
+from tests.support.fleets import Sample, write_recording
 from tests.support.publisher import publish_all, reading
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]

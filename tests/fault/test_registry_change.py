@@ -13,20 +13,16 @@ import pytest
 
 from ingest.instant import MINUTE, SECOND, format_instant
 from tests.fault.conftest import Account
-from tests.support.line import (
-    TwinRun,
-    embedded_content,
-    eventually,
-    succeeded,
-    twin,
-    write_registry,
-)
+from tests.support.commands import eventually, succeeded, twin
+from tests.support.contents import embedded_content
+from tests.support.fleets import write_registry
 from tests.support.publisher import publish_all, reading
+from tests.support.runs import TwinRun
 from tests.support.servers import MosquittoServer
 
-pytestmark = [pytest.mark.fault, pytest.mark.campaign, pytest.mark.slow]
+pytestmark = [pytest.mark.fault, pytest.mark.slow]
 
-DEVICES, READINGS = 6, 80
+DEVICES, READINGS = 3, 80
 
 
 def test_every_reading_is_its_patients_or_waits_in_quarantine(

@@ -8,7 +8,7 @@ import pytest
 
 from ingest.instant import SECOND
 from tests.fault.conftest import Account, Service
-from tests.support.line import twin
+from tests.support.commands import twin
 from tests.support.publisher import publish_all, reading
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
@@ -18,8 +18,8 @@ pytestmark = [pytest.mark.fault, pytest.mark.slow]
     ("role", "why"),
     [
         ("worker", "has a worker"),
-        pytest.param("ingest", "has an ingest process", marks=pytest.mark.campaign),
-        pytest.param("store", "another process", marks=pytest.mark.campaign),
+        ("ingest", "has an ingest process"),
+        ("store", "another process"),
     ],
 )
 def test_a_second_one_is_refused_and_the_first_goes_on(

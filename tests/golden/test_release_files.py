@@ -10,7 +10,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from tests.support.line import embedded_content, eventually
+from tests.support.commands import eventually
+from tests.support.contents import embedded_content
 from twin.config import Config
 from twin.runtime.backup import back_up, restore
 from twin.runtime.clock import Clock

@@ -11,18 +11,11 @@ from pathlib import Path
 import pytest
 
 from ingest.instant import DAY, HOUR, MILLISECOND, SECOND
+from tests.support.commands import eventually, succeeded, twin, twin_json
+from tests.support.contents import embedded_content
+from tests.support.fleets import write_registry
 from tests.support.ingest_line import publish
-from tests.support.line import (
-    Tables,
-    TwinRun,
-    embedded_content,
-    eventually,
-    metric,
-    succeeded,
-    twin,
-    twin_json,
-    write_registry,
-)
+from tests.support.runs import Tables, TwinRun, metric
 from tests.support.servers import MosquittoServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]

@@ -15,8 +15,9 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.support.line import TWIN, TwinRun, eventually, influx_tables, twin, twin_json
+from tests.support.commands import TWIN, eventually, twin, twin_json
 from tests.support.processes import free_port
+from tests.support.runs import TwinRun, influx_tables
 from tests.support.servers import InfluxServer, MosquittoServer
 
 pytestmark = pytest.mark.integration

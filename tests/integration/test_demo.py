@@ -16,8 +16,9 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from ingest.instant import MILLISECOND, SECOND, parse_instant
+from tests.support.commands import eventually
+from tests.support.demo import DemoRun
 from tests.support.ingest_line import publish
-from tests.support.line import DemoRun, eventually
 from tests.support.programs import mosquitto_path, nats_server_path
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]

@@ -19,8 +19,9 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
 from ingest.payload.sparkplug_wire import Payload
+from tests.support.commands import TWIN, eventually
 from tests.support.ingest_line import publish
-from tests.support.line import TWIN, TwinRun, eventually
+from tests.support.runs import TwinRun
 from tests.support.servers import MosquittoServer
 from tests.support.sparkplug import by_alias, double, payload
 

@@ -7,23 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.line import (
-    FleetRun,
-    TwinRun,
+from tests.support.commands import eventually, wait_for
+from tests.support.contents import (
     assert_same,
     by_device,
     embedded_content,
     embedded_count,
-    eventually,
-    metric,
     replayed,
     rounded_estimates,
+)
+from tests.support.fleets import (
+    FleetRun,
     sent_observations,
     synthetic_registry,
     synthetic_samples,
-    wait_for,
     write_recording,
 )
+from tests.support.runs import TwinRun, metric
 from tests.support.servers import MosquittoServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(180)]

@@ -14,32 +14,29 @@ import pytest
 from ingest.fleet.playback import device_names
 from ingest.instant import MILLISECOND, MINUTE, SECOND
 from ingest.recording import read_recording
-from tests.support.line import (
+from tests.support.commands import shared_recording, succeeded, twin, wait_for
+from tests.support.contents import (
     Content,
     EstimateKey,
-    FleetRun,
     Numbers,
-    Sample,
-    Tables,
-    TwinRun,
     assert_same,
     by_device,
     embedded_content,
     embedded_count,
     influx_content,
     influx_count,
-    influx_tables,
-    joined_records,
     replayed,
     rounded_estimates,
+)
+from tests.support.fleets import (
+    FleetRun,
+    Sample,
+    joined_records,
     sent_observations,
-    shared_recording,
-    succeeded,
-    twin,
-    wait_for,
     write_recording,
     write_registry,
 )
+from tests.support.runs import Tables, TwinRun, influx_tables
 from tests.support.servers import InfluxServer, MosquittoServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(240)]

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import httpx2
 import pytest
@@ -31,20 +31,23 @@ __all__ = [
 ]
 
 
+class Prepare(Protocol):
+    """Writes a server's configuration into its folder; how it is run there, on that port."""
+
+    def __call__(self, directory: Path, port: int, /) -> ServerProcess: ...
+
+
 class Server:
     """What all servers here can do; a folder that was given is left behind, its own is removed."""
 
     host = "127.0.0.1"
 
-    def __init__(self, directory: Path | None, port: int | None) -> None:
+    def __init__(self, directory: Path | None, port: int | None, prepare: Prepare) -> None:
         self._owns_directory = directory is None
         self.directory = directory or Path(tempfile.mkdtemp(prefix="twin-server-"))
         self.directory.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
-        self._process = self._prepare()
-
-    def _prepare(self) -> ServerProcess:
-        raise NotImplementedError
+        self._process = prepare(self.directory, self.port)
 
     def start(self) -> None:
         """Starts it, or starts it again on the same port and folder; returns when it listens."""
@@ -121,17 +124,17 @@ class MosquittoServer(Server):
         settings: Mapping[str, str] | None = None,
     ) -> None:
         self._settings = dict(settings or {})
-        super().__init__(directory, port)
+        super().__init__(directory, port, self._prepare)
 
     @property
     def url(self) -> str:
         return f"mqtt://{self.host}:{self.port}"
 
-    def _prepare(self) -> ServerProcess:
+    def _prepare(self, directory: Path, port: int) -> ServerProcess:
         lines = {
             "allow_anonymous": "true",
             "persistence": "true",
-            "persistence_location": f"{self.directory}/",
+            "persistence_location": f"{directory}/",
             "max_inflight_messages": "2000",
             "max_queued_messages": "1000000",
             "log_dest": "stdout",
@@ -140,14 +143,12 @@ class MosquittoServer(Server):
             # As root it would become user mosquitto, who cannot save in our folder.
             lines["user"] = "root"
         lines |= self._settings
-        config = self.directory / "mosquitto.conf"
+        config = directory / "mosquitto.conf"
         config.write_text(
-            f"listener {self.port} {self.host}\n"
+            f"listener {port} {self.host}\n"
             + "".join(f"{key} {value}\n" for key, value in lines.items())
         )
-        return ServerProcess(
-            [mosquitto_path(), "-c", str(config)], port=self.port, directory=self.directory
-        )
+        return ServerProcess([mosquitto_path(), "-c", str(config)], port=port, directory=directory)
 
 
 class NatsServer(Server):
@@ -168,23 +169,23 @@ class NatsServer(Server):
         self._ack_wait = ack_wait
         self._max_ack_pending = max_ack_pending
         self.client_port = free_port()
-        super().__init__(directory, port)
+        super().__init__(directory, port, self._prepare)
 
     @property
     def url(self) -> str:
         return f"mqtt://{self.host}:{self.port}"
 
-    def _prepare(self) -> ServerProcess:
-        config = self.directory / "nats.conf"
+    def _prepare(self, directory: Path, port: int) -> ServerProcess:
+        config = directory / "nats.conf"
         config.write_text(
             "server_name: twin-test\n"
             f'listen: "{self.host}:{self.client_port}"\n'
-            f'jetstream {{ store_dir: "{self.directory / "jetstream"}" }}\n'
-            f'mqtt {{ host: "{self.host}", port: {self.port}, ack_wait: "{self._ack_wait}", '
+            f'jetstream {{ store_dir: "{directory / "jetstream"}" }}\n'
+            f'mqtt {{ host: "{self.host}", port: {port}, ack_wait: "{self._ack_wait}", '
             f"max_ack_pending: {self._max_ack_pending} }}\n"
         )
         return ServerProcess(
-            [nats_server_path(), "-c", str(config)], port=self.port, directory=self.directory
+            [nats_server_path(), "-c", str(config)], port=port, directory=directory
         )
 
 
@@ -208,35 +209,34 @@ class InfluxServer(Server):
             self.bucket = f"twin-test-{secrets.token_hex(6)}"
             self._bucket_id = ""
         self._set_up = False
-        super().__init__(directory, port)
+        super().__init__(directory, port, self._prepare)
 
     @property
     def url(self) -> str:
         return self._external or f"http://{self.host}:{self.port}"
 
-    def _prepare(self) -> ServerProcess:
+    def _prepare(self, directory: Path, port: int) -> ServerProcess:
         if self._external:
-            return ServerProcess(["influxd"], port=self.port, directory=self.directory)
-        at = self.directory
+            return ServerProcess(["influxd"], port=port, directory=directory)
         # Its own HOME and none of its variables: it reads settings from both, and from a
         # config file of its working directory, which is its own folder too.
         environment = {
             key: value for key, value in os.environ.items() if not key.startswith("INFLUX")
-        } | {"HOME": str(at)}
+        } | {"HOME": str(directory)}
         command = [
             influxd_path(),
-            f"--bolt-path={at / 'influxd.bolt'}",
-            f"--engine-path={at / 'engine'}",
-            f"--sqlite-path={at / 'influxd.sqlite'}",
-            f"--http-bind-address={self.host}:{self.port}",
+            f"--bolt-path={directory / 'influxd.bolt'}",
+            f"--engine-path={directory / 'engine'}",
+            f"--sqlite-path={directory / 'influxd.sqlite'}",
+            f"--http-bind-address={self.host}:{port}",
             "--reporting-disabled",
             "--log-level=warn",
         ]
         # SIGTERM is not handled by it.
         return ServerProcess(
             command,
-            port=self.port,
-            directory=at,
+            port=port,
+            directory=directory,
             stop_signal=signal.SIGINT,
             environment=environment,
         )
