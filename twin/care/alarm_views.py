@@ -95,10 +95,14 @@ def alarm(alarm: str, request: Request, parts: PartsOf) -> Response:
         "alarm.html",
         row=listed(now, parts, reader.words),
         unit=unit_of(now.signal, reader.words) if now.signal in VITALS else "",
-        facts=_facts(story, reader.words),
-        story=[_step(row, reader.words) for row in story],
+        facts=_facts(story, parts.feed.now(), reader.words),
+        story=[_step(row, parts.feed.now(), reader.words) for row in story],
         calls=[
-            (reader.words.moment(call.at), call.channel, reader.words(f"call.{call.state}"))
+            (
+                reader.words.moment(call.at, parts.feed.now()),
+                call.channel,
+                reader.words(f"call.{call.state}"),
+            )
             for call in parts.receipts(alarm)
         ],
     )
@@ -193,17 +197,17 @@ def listed(alarm: Alarm, parts: Parts, words: Words) -> Listed:
         cell,
         alarm.patient,
         parts.feed.labels.get(alarm.patient, ""),
-        words.moment(alarm.since),
+        words.moment(alarm.since, parts.feed.now()),
         _outcome(alarm, words) if over else cell.how,
         acts_of(alarm),
     )
 
 
-def _facts(story: Sequence[Alarm], words: Words) -> list[tuple[str, str]]:
+def _facts(story: Sequence[Alarm], now: int, words: Words) -> list[tuple[str, str]]:
     """What an alarm is, beside its headline; its probability when it was raised."""
     alarm = story[-1]
     raised = next((row for row in story if row.event == AlarmEvent.RAISED), story[0])
-    facts = [("since", words.moment(alarm.since)), ("rule", alarm.rule)]
+    facts = [("since", words.moment(alarm.since, now)), ("rule", alarm.rule)]
     if raised.probability == raised.probability:
         facts.append(("probability", percent(raised.probability, words)))
     if alarm.limit_by or alarm.limit_reason:
@@ -213,7 +217,7 @@ def _facts(story: Sequence[Alarm], words: Words) -> list[tuple[str, str]]:
     return [*facts, ("id", alarm.id)]
 
 
-def _step(row: Alarm, words: Words) -> Step:
+def _step(row: Alarm, now: int, words: Words) -> Step:
     parts = []
     vital = VITALS.get(row.signal)
     if row.value == row.value:
@@ -231,7 +235,7 @@ def _step(row: Alarm, words: Words) -> Step:
         parts.append(_outcome(row, words))
     if row.reason:
         parts.append(reason_of(row.reason, words))
-    return Step(words.moment(row.at), row.event.value, row.actor, " · ".join(parts))
+    return Step(words.moment(row.at, now), row.event.value, row.actor, " · ".join(parts))
 
 
 def _outcome(alarm: Alarm, words: Words) -> str:

@@ -44,7 +44,7 @@ def cell_of(code: str, estimate: LatestEstimate | None, words: Words) -> Cell:
         value = "—" if status == "none" else words.number(mean, VITALS[code].decimals)
         return Cell(code, status, value, "", "", f"{words('status.' + status)} · {age}")
     mark = "≈\u202f" if estimate.approximate else ""
-    sub = [f"{band_of(code, mean - half95, mean + half95, words)} {unit_of(code, words)}"]
+    sub = [band_of(code, mean - half95, mean + half95, words)]
     if estimate.age_s > SHOW_AGE_S or status == "late" or SIGNALS[code].spot:
         sub.append(age)
     if status == "diverged":

@@ -79,7 +79,7 @@ def render(
         faults=[each for each in parts.health().degraded if each in FAULTS],
         about=_about(parts, reader, now, names.get("patient"), name),
         unit_of=lambda code: unit_of(code, reader.words),
-        moment=lambda iso: reader.words.moment(parse_instant(iso)),
+        moment=lambda iso: reader.words.moment(parse_instant(iso), now),
         name=name,
         alarms_on=parts.feed.alarms_on,
         counts=counts_of(alarms),

@@ -61,9 +61,18 @@ class Words:
         """HH:MM:SS on site of an int64 ns UTC."""
         return f"{self._on_site(instant):%H:%M:%S}"
 
-    def moment(self, instant: int) -> str:
-        """Date and time on site, ISO order, with the zone's offset."""
-        return f"{self._on_site(instant):%Y-%m-%d %H:%M:%S %z}"
+    def moment(self, instant: int, now: int | None = None) -> str:
+        """Date and time on site, ISO order, with the zone's offset.
+
+        With now: as people read it, the date only where it is not today's, the offset only in the
+        hour that a change of clocks repeats.
+        """
+        at = self._on_site(instant)
+        if now is None:
+            return f"{at:%Y-%m-%d %H:%M:%S %z}"
+        today = at.date() == self._on_site(now).date()
+        twice = at.replace(fold=0).utcoffset() != at.replace(fold=1).utcoffset()
+        return f"{'' if today else f'{at:%Y-%m-%d} '}{at:%H:%M:%S}{f'{at: %z}' if twice else ''}"
 
     def plural(self, key: str, n: int) -> str:
         """`key`_one or _other; French counts 0 as one."""

@@ -112,8 +112,11 @@ class Intake:
 
     def admit(self, arrived: Arrivals, elapsed: NDArray[np.int64]) -> Admitted:
         """Take note of observations before the bank does. elapsed: (partitions,) journal time."""
-        row, born = self.table.rows(arrived.patient, arrived.device, self.bank.partition)
-        for place in born:
+        row, _born = self.table.rows(arrived.patient, arrived.device, self.bank.partition)
+        # Not only of rows that are new: a binding or a battery's level makes the row of a device
+        # before its first observation, and a cuff without an interval was late after a minute.
+        unheard = np.flatnonzero(self.table.marks[row, kernel.RECEIVED] == 0)
+        for place in unheard[::-1].tolist():  # its first observation is written last
             signal = max(int(arrived.signal[place]), 0)
             self.table.marks[row[place], INTERVAL] = _EXPECTED[signal]
         stamp = np.ascontiguousarray(arrived.rows["device_stamp"])

@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ingest.catalogue import SIGNALS
-from ingest.instant import parse_instant
+from ingest.instant import DAY, parse_instant
 from twin.care.settings import LANGUAGES
 from twin.care.words import STATIC, Words, catalogue, preferred_language
+from twin.device_report import Silence
 
 FR = Words("fr", ZoneInfo("Europe/Paris"))
 EN = Words("en", ZoneInfo("Europe/Paris"))
@@ -86,3 +87,17 @@ def test_the_repeated_hour_in_autumn_is_told_by_its_offset() -> None:
 )
 def test_the_browsers_languages_are_heard(accept: str, language: str) -> None:
     assert preferred_language(accept, "en") == language
+
+
+def test_a_moment_is_said_with_date_and_zone_only_where_they_are_needed() -> None:
+    summer = parse_instant("2026-10-25T00:30:00Z")
+    noon = parse_instant("2026-10-25T11:00:00Z")
+    assert FR.moment(summer, noon) == "02:30:00 +0200"
+    assert FR.moment(noon, noon) == "12:00:00"
+    assert FR.moment(noon, noon + DAY) == "2026-10-25 12:00:00"
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_every_reason_for_a_devices_silence_has_its_words_as_an_alarm(language: str) -> None:
+    for silence in Silence:
+        assert silence == Silence.NONE or f"cause.{silence.word}" in catalogue(language)

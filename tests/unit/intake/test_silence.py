@@ -50,6 +50,16 @@ def test_the_interval_is_learned_where_nothing_is_declared() -> None:
     assert line.silences() == ["late"]
 
 
+def test_a_cuff_that_was_bound_before_it_measured_may_be_silent_for_hours() -> None:
+    line = IntakeLine()
+    line.tick()
+    line.declare(device="cuff", kind="binding", **{"from": None, "to": None})
+    line.say(device="cuff", battery=0.8)
+    line.send(device="cuff", signal="systolic_bp", value=120.0)
+    line.run(1_000)
+    assert line.silences("cuff") == []
+
+
 def test_a_bound_device_that_never_spoke_is_never_seen() -> None:
     line = IntakeLine()
     line.tick()

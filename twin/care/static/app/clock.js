@@ -24,8 +24,14 @@ export const now = () => told + (performance.now() - at) * about.speed;
 /** HH:MM:SS on site. */
 export const clock = (ms) => time.format(ms);
 
-/** HH:MM:SS, with the date where that is not today on site. */
+const HOUR_MS = 3600000;
+const offset = new Intl.DateTimeFormat("en-GB", { timeZone: about.zone, timeZoneName: "longOffset" });
+
+/** As Words.moment in twin/care/words.py: HH:MM:SS, the date where that is not today on site, the
+ * zone's offset in the hour that a change of clocks repeats. */
 export function moment(ms) {
   const date = day.format(ms);
-  return date === day.format(now()) ? clock(ms) : `${date} ${clock(ms)}`;
+  const text = date === day.format(now()) ? clock(ms) : `${date} ${clock(ms)}`;
+  const twice = [ms - HOUR_MS, ms + HOUR_MS].some((other) => clock(other) === clock(ms) && day.format(other) === date);
+  return twice ? `${text} ${offset.format(ms).split("GMT")[1].replace(":", "") || "+0000"}` : text;
 }

@@ -41,7 +41,7 @@ export function words(cell, now) {
     const sub = `${t(`status.${status}`)} · ${age(seconds)}`;
     return { status, value, arrow: "", trend: "", sub };
   }
-  let sub = `${edges(cell).join("–")} ${signal.unit}`;
+  let sub = edges(cell).join("–");
   if (seconds > SHOW_AGE_S || status === "late" || signal.spot) sub += ` · ${age(seconds)}`;
   if (status === "diverged") sub += ` · ${t("status.diverged")}`;
   return {

@@ -26,6 +26,8 @@ function limit(u, { signal }, colours, value, label) {
   ctx.moveTo(bbox.left, y);
   ctx.lineTo(bbox.left + bbox.width, y);
   ctx.stroke();
+  ctx.textAlign = "left";
+  ctx.textBaseline = "alphabetic";
   ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
   ctx.fillText(label + number(value, signal.decimals), bbox.left + 4, y - 3 * devicePixelRatio);
   ctx.restore();

@@ -1,4 +1,5 @@
 // One patient's row: finds its text nodes once, then writes only what differs.
+import { signals } from "../app/about.js";
 import { fill, mark } from "../app/alarms.js";
 import { put, words } from "../app/format.js";
 import { t } from "../app/i18n.js";
@@ -73,7 +74,7 @@ export function drawChip(chip, { news2, complete, any3 }) {
 function newCell(code) {
   const cell = cellTemplate.cloneNode(true);
   cell.dataset.code = code;
-  cell.querySelector(".name").textContent = t(`short.${code}`);
+  cell.querySelector(".name").textContent = `${t(`short.${code}`)} ${signals.get(code).unit}`;
   return cell;
 }
 
