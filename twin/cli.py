@@ -19,6 +19,7 @@ from twin.commands.export import export_record
 from twin.commands.failure import CommandEnded
 from twin.commands.fleet import run_devices
 from twin.commands.printing import print_line, say
+from twin.commands.refilter import refilter_record
 from twin.commands.replay import replay_recording
 from twin.commands.run import run_service
 from twin.commands.validate import validate_model
@@ -64,6 +65,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("validate", validate_model, "A credibility report of a model on recordings"),
     ("decode", decode_payloads, "What the decoder makes of payloads"),
     ("check", check_configuration, "Whether a configuration can be used"),
+    ("refilter", refilter_record, "Belated observations folded into the stores, by hand"),
     ("export", export_record, "Observations or estimates as a file"),
     ("backup", back_up_folder, "A copy of the data folder, while the service runs"),
     ("restore", restore_folder, "A data folder of a backup"),

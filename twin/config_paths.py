@@ -27,6 +27,7 @@ class Paths:
     quarantine: Path
     store: Path
     influx_progress: Path
+    influx_record: Path
     care: Path
     tail: Path
     notify: Path
@@ -41,6 +42,7 @@ class Paths:
             quarantine=folder / "quarantine.db",
             store=folder / "store.db",
             influx_progress=folder / "influx-progress.db",
+            influx_record=folder / "influx-record.db",
             care=folder / "care" / "latest.bin",
             tail=folder / "ingest",
             notify=folder / "care" / "notify.db",

@@ -3,8 +3,8 @@
 One record of the estimates journal is an `EstimateBatch`: a row for each input observation with its
 verdict (and the estimate, if accepted), revisions of earlier estimates, status changes and coasting
 rows. Others are an `Outcome` (the answer to a command), `Judgements` (alarms and scores, see
-`twin.judgement`), `DeviceReports` and `SystemEvent` (see `twin.device_report`). Store writer, live
-feed and ledger read nothing else.
+`twin.judgement`), `DeviceReports` and `SystemEvent` (see `twin.device_report`), `Anchors` (see
+`twin.anchor`). Store writer, live feed and ledger read nothing else.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.observation import (
+    KIND_ANCHORS,
     KIND_ESTIMATES,
     KIND_EVENT,
     KIND_JUDGEMENTS,
@@ -30,6 +31,7 @@ from ingest.observation import (
     seal,
     unseal,
 )
+from twin.anchor import Anchors
 from twin.device_report import (
     DeviceReports,
     SystemEvent,
@@ -104,6 +106,8 @@ ESTIMATE_ROW = np.dtype(
         ("scale95", "<f4"),
     ]
 )
+#: In `flags`: a revision made by the job that folds belated observations in, not by the worker.
+REFILTERED = 1
 #: `device` of a row that is about no device.
 NO_DEVICE = 0xFFFFFFFF
 
@@ -154,9 +158,10 @@ class _OutcomeWire(msgspec.Struct, frozen=True, array_like=True):
 
 
 #: What a record of the estimates journal holds.
-Output = EstimateBatch | Outcome | Judgements | DeviceReports | SystemEvent
+Output = EstimateBatch | Outcome | Judgements | DeviceReports | SystemEvent | Anchors
 
 _encoder = msgspec.msgpack.Encoder()
+_anchors = msgspec.msgpack.Decoder(Anchors)
 _judgements = msgspec.msgpack.Decoder(Judgements)
 _wire = msgspec.msgpack.Decoder(_Wire)
 _outcome = msgspec.msgpack.Decoder(_OutcomeWire)
@@ -166,6 +171,8 @@ def encode_output(output: Output) -> bytes:
     """A record of the estimates journal."""
     if isinstance(output, Judgements):
         return seal(KIND_JUDGEMENTS, _encoder.encode(output))
+    if isinstance(output, Anchors):
+        return seal(KIND_ANCHORS, _encoder.encode(output))
     if isinstance(output, DeviceReports):
         return seal(KIND_REPORTS, encode_reports(output))
     if isinstance(output, SystemEvent):
@@ -196,6 +203,8 @@ def decode_output(record: bytes) -> Output:
             return Outcome(said.id, said.done, said.reason, said.at)
         if kind == KIND_JUDGEMENTS:
             return _judgements.decode(body)
+        if kind == KIND_ANCHORS:
+            return _anchors.decode(body)
         if kind == KIND_REPORTS:
             return decode_reports(body)
         if kind == KIND_EVENT:
@@ -248,7 +257,8 @@ class Series:
     equal length over [start, end); a bucket's mean is the mean of its estimates, minimum and
     maximum are the extremes of its estimates (lo/hi: lowest lo, highest hi of the bucket); empty
     buckets are absent. Observations in buckets: the first, minimum, maximum and last of each.
-    cursor: pass as `after` for the next page, None at the end.
+    cursor: pass as `after` for the next page, None at the end. refiltered: (first, last stamp) of
+    what was filtered again because observations came belated.
     """
 
     resolution: str
@@ -264,6 +274,7 @@ class Series:
     observed: NDArray[np.float64]
     device: Sequence[str]
     cursor: str | None
+    refiltered: Sequence[tuple[int, int]] = ()
 
 
 class HistoryUnavailable(Exception):

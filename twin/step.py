@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.catalogue import SIGNALS
 from ingest.instant import SECOND
 from ingest.journal.protocol import ALL_PARTITIONS
 from ingest.observation import Command, DeviceStates, ObservationBatch, Record, Tick
 from twin.assessment.assessment import Assessment
 from twin.estimate import Outcome, Output, Verdict
+from twin.estimation.anchors import anchors_by_partition
 from twin.estimation.bank import Bank, Events, Updated
 from twin.estimation.kalman import NEVER
 from twin.estimation.models import ModelError, ModelFile, base_model, parse_model
@@ -161,10 +164,31 @@ def _observe(
     state.intake.count(admitted.row, verdict)
     rows.add(arrived, used, events.slot, updated)
     _add(outputs, rows.batches())
+    if updated.anchored:
+        _add(outputs, _anchors(state, arrived, used, updated))
     if len(used):
         seen = _seen(arrived, used, events, updated)
         for part in state.parts:
             _add(outputs, part.observe(seen))
+
+
+def _anchors(
+    state: TwinState, arrived: Arrivals, used: NDArray[np.int64], updated: Updated
+) -> Iterable[tuple[int, Output]]:
+    bank, patient = state.bank, arrived.patient[used]
+    keys: dict[str, NDArray[Any]] = {
+        "partition": bank.partition[patient],
+        "patient": patient,
+        "signal": arrived.signal[used],
+    }
+    return anchors_by_partition(
+        updated.anchored,
+        keys,
+        bank.patients.text,
+        tuple(SIGNALS),
+        state.devices.text,
+        bank.model_file.version,
+    )
 
 
 def _reasons(

@@ -32,7 +32,7 @@ from twin.care.pulse import LIVE, Pulses
 from twin.care.saved import load_fold, save_fold
 from twin.care.told import DeviceFacts
 from twin.device_report import DeviceReports, SystemEvent
-from twin.estimate import Outcome, People, decode_output
+from twin.estimate import EstimateBatch, Outcome, People, decode_output
 from twin.judgement import Alarm, Judgements, Pause, Score
 
 HEARTBEAT_S, LABELS_S, SAVE_S = 2.0, 2.0, 10.0
@@ -292,7 +292,7 @@ class Feed:
             self._latest.board.fold(output, entry.position)
         elif isinstance(output, DeviceReports | SystemEvent):
             self._latest.told.fold(output)
-        else:
+        elif isinstance(output, EstimateBatch):
             self._latest.fold(output)
             for patient in self.hub.watched.intersection(output.patients):
                 self._points.setdefault(patient, Points()).take(output, patient)

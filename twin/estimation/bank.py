@@ -16,6 +16,7 @@ from ingest.catalogue import SIGNALS
 from ingest.instant import SECOND
 from ingest.journal.protocol import partition_of
 from twin.estimate import Z50, Z90, Z95
+from twin.estimation.anchors import Anchored
 from twin.estimation.devices import ENTRIES
 from twin.estimation.kalman import DISCRETE, ESTIMATE, NEVER, STATE, project
 from twin.estimation.models import PARAMETERS, ModelFile
@@ -52,7 +53,7 @@ class Updated:
     """What the kernel made of n events.
 
     verdict (n,) Verdict codes; as_of (n,) ns; estimates (n, ESTIMATE). Revisions (m,): the event
-    that caused each, the stamp revised, its estimate (m, ESTIMATE).
+    that caused each, the stamp revised, its estimate (m, ESTIMATE). anchored: bases put out.
     """
 
     verdict: NDArray[np.uint8]
@@ -61,6 +62,7 @@ class Updated:
     revised_by: NDArray[np.int64]
     revised_at: NDArray[np.int64]
     revised: NDArray[np.float64]
+    anchored: Sequence[Anchored] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,7 @@ class Bank:
         estimates = np.full((n, ESTIMATE), np.nan)
         room = n + REVISION_ROOM
         parts: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]] = []
+        anchored = []
         a = self.slots.of
         scratch, remembered = np.empty((1, STATE)), np.empty((1, MEMORY), np.float32)
         devices = np.empty((1, ENTRIES), np.float32)
@@ -185,20 +188,24 @@ class Bank:
         while done < n or not parts:
             by, at = np.empty(room, np.int64), np.empty(room, np.int64)
             revised = np.zeros((room, ESTIMATE))
-            step, m = process(
+            anchor = Anchored.room(64 + n // 4)
+            step, m, anchors = process(
                 order[done:], events.slot, events.stamp, events.value, events.noise_std,
                 events.quality, events.device, a["state"], a["state_t"], a["base"], a["base_t"],
                 a["memory"], a["base_memory"], a["entries"], a["base_entries"],
                 a["due"], a["target"], a["waiting"], a["model"],
                 a["ring_at"], a["ring_size"], a["ring_n"], a["ring_t"], a["ring_z"],
                 a["ring_r"], a["ring_device"], self.params, self._cache, self._cache_dt,
-                verdict, as_of, estimates, states, by, at, revised, scratch,
-                remembered, devices, taken,
+                verdict, as_of, estimates, states, by, at, revised,
+                anchor.by, anchor.at, anchor.state, anchor.memory, anchor.entries,
+                scratch, remembered, devices, taken,
             )  # fmt: skip
             done += step
+            if anchors:
+                anchored.append(anchor.first(anchors))
             parts.append((by[:m], at[:m], revised[:m]))
         by, at, revised = (np.concatenate([p[i] for p in parts]) for i in range(3))
-        return Updated(verdict, as_of, estimates, by, at, revised)
+        return Updated(verdict, as_of, estimates, by, at, revised, anchored)
 
     def mean_interval(self, slots: NDArray[np.int64]) -> NDArray[np.float64]:
         """(n,) mean seconds between the stamps in each slot's ring; 0 with fewer than four."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from twin.estimation.compiled import compiled
+from twin.estimation.kalman import STATE
 from twin.estimation.models import EXPECTED, JUMP, JUMP_RATE, LAG_TIME, NOISE2
 from twin.estimation.robust import (
     DEVICE,
@@ -192,3 +193,16 @@ def forgive(w, i):  # type: ignore[no-untyped-def]
     """After a true step nobody is suspect."""
     for k in range(DEVICES):
         w[i, k * ENTRY + SUSPECT] = 0.0
+
+
+@compiled
+def put_out(base, base_t, base_memory, base_entries, k, m, n, by, at, x, y, w):  # type: ignore[no-untyped-def]
+    """The base of slot k, as of which nothing can change any more, is anchor m, of event n."""
+    by[m] = n
+    at[m] = base_t[k]
+    for j in range(STATE):
+        x[m, j] = base[k, j]
+    for j in range(MEMORY):
+        y[m, j] = base_memory[k, j]
+    for j in range(ENTRIES):
+        w[m, j] = base_entries[k, j]

@@ -28,6 +28,7 @@ from twin.estimation.devices import (
     note,
     one_lags,
     pass_time,
+    put_out,
 )
 from twin.estimation.kalman import (
     E_INTERVAL,
@@ -45,6 +46,8 @@ from twin.estimation.robust import INSIDE, INSIDE_AGE, MEMORY, update, update_of
 from twin.estimation.tracker import WIDTHS, track
 
 ACCEPTED, BELATED, DUPLICATE, CONFLICT = 1, 2, 3, 4
+#: The base is put out once in so much measured time, ns: from there a key can be filtered again.
+ANCHOR_EVERY = 3_600_000_000_000
 #: A signal quality of this or less weighs as this (exp(1/q² − 1) is cut at exp(20)).
 LARGEST_EXPONENT = 20.0
 
@@ -236,9 +239,10 @@ def process(  # type: ignore[no-untyped-def]
     due, target, waiting, model, ring_at, ring_size, ring_n,
     ring_t, ring_z, ring_r, ring_device, params, cache, cache_dt,
     verdict, as_of, out, states, rev_event, rev_t, rev_out,
+    anchor_event, anchor_t, anchor_x, anchor_y, anchor_w,
     scratch, scratch_memory, scratch_entries, taken,
 ):  # fmt: skip
-    """Take in events order[0], order[1], …; returns (events taken, revisions written).
+    """Take in events order[0], order[1], …; returns (events taken, revisions, anchors written).
 
     Per event n: slot, stamp (ns), value, noise_std, quality (NaN = not said), device (number).
     Per slot k: state/base (slots, STATE) now and before the ring, state_t/base_t their stamps,
@@ -247,14 +251,15 @@ def process(  # type: ignore[no-untyped-def]
     model[k] its row of params; ring_at[k] (start in the ring arrays, index of the oldest member),
     ring_size[k], ring_n[k]: a circular ring in order of stamp. Written: verdict, as_of (n,), out
     (n, ESTIMATE), states (n or 0, STATE + 6) the state and the widths th after; revisions rev_event
-    (which event caused it), rev_t (the stamp revised), rev_out.
-    Stops early when fewer than 64 revisions would fit.
+    (which event caused it), rev_t (the stamp revised), rev_out; anchors: the base (state, memory,
+    entries; stamp) as it was before it moved over a full hour, and which event moved it.
+    Stops early when fewer than 64 revisions or no anchor would fit.
     """
-    revisions = 0
+    revisions, anchors = 0, 0
     only = np.int64(0)  # the row of the scratch arrays; a literal 0 would compile all below twice
     for position in range(order.shape[0]):
-        if revisions + 64 > rev_t.shape[0]:
-            return position, revisions
+        if revisions + 64 > rev_t.shape[0] or anchors == anchor_t.shape[0]:
+            return position, revisions, anchors
         n = order[position]
         k = slot[n]
         row = model[k]
@@ -264,7 +269,9 @@ def process(  # type: ignore[no-untyped-def]
         size = np.int64(ring_size[k])
         members = np.int64(ring_n[k])
         z = np.float32(value[n])
-        r = noise_variance(noise_std[n], quality[n], params, row)
+        # As the record keeps them, so that what is filtered again from there is the same.
+        said_noise = np.float64(np.float32(noise_std[n]))
+        r = noise_variance(said_noise, np.float64(np.float32(quality[n])), params, row)
         as_of[n] = state_t[k]
         # Identity: the same stamp of the same device inside the ring.
         where = members
@@ -297,6 +304,12 @@ def process(  # type: ignore[no-untyped-def]
         if members == size:  # the oldest stamp goes into the base
             end = group_end(ring_t, start, head, size, only, members)
             oldest = ring_t[place(start, head, size, only)]
+            if base_t[k] != NEVER and base_t[k] // ANCHOR_EVERY != oldest // ANCHOR_EVERY:
+                put_out(
+                    base, base_t, base_memory, base_entries, k, anchors, n,
+                    anchor_event, anchor_t, anchor_x, anchor_y, anchor_w,
+                )  # fmt: skip
+                anchors += 1
             move_to(
                 base, base_memory, base_entries, k, base_t[k], oldest, params, row, cache, cache_dt
             )
@@ -355,17 +368,9 @@ def process(  # type: ignore[no-untyped-def]
             end = group_end(ring_t, start, head, size, i, members)
             now = ring_t[place(start, head, size, i)]
             move_to(
-                scratch,
-                scratch_memory,
-                scratch_entries,
-                only,
-                known,
-                now,
-                params,
-                row,
-                cache,
+                scratch, scratch_memory, scratch_entries, only, known, now, params, row, cache,
                 cache_dt,
-            )
+            )  # fmt: skip
             nis, weight = take_group(
                 scratch, scratch_memory, scratch_entries, only, ring_z, ring_r, ring_device, start,
                 head, size, i, end, params, row, taken,
@@ -387,4 +392,4 @@ def process(  # type: ignore[no-untyped-def]
             entries[k, j] = scratch_entries[0, j]
         estimate(state, k, params, row, out, n, own_nis, own_weight)
         keep(states, n, state, waiting, k)
-    return order.shape[0], revisions
+    return order.shape[0], revisions, anchors

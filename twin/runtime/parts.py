@@ -21,16 +21,18 @@ from twin.config import Config
 from twin.estimate import History
 from twin.estimation.models import ModelFile, base_model, parse_model
 from twin.runtime.clock import Clock
+from twin.runtime.refilter import RefilterJob
 from twin.runtime.retention import RetentionJob, kept_of, limits_of
 from twin.runtime.shared_store import SharedStore
 from twin.snapshot import SnapshotFolder
 from twin.store.embedded import EmbeddedStore
-from twin.store.retention import Report, Retention
+from twin.store.retention import Kept, Report, Retention
 from twin.store.writer import StoreWriter
 from twin.worker import TwinWorker
 
 if TYPE_CHECKING:
-    from twin.store.influx import InfluxSettings, InfluxSink
+    from twin.store.influx import InfluxSettings
+    from twin.store.recorded_influx import RecordedInflux
 
 # InfluxDB's client is imported only where it is used: it takes a quarter of a second to load.
 
@@ -47,6 +49,7 @@ class Parts:
     ingest: IngestService | None = None
     worker: TwinWorker | None = None
     writers: dict[str, StoreWriter] = field(default_factory=dict)
+    refilters: dict[str, RefilterJob] = field(default_factory=dict)
     retention: RetentionJob | None = None
     history: History | None = None
 
@@ -83,8 +86,9 @@ def make_parts(
         parts.writers["embedded"] = StoreWriter(journal, embedded, "embedded")
     if influx is not None:
         parts.writers["influx"] = StoreWriter(journal, influx, "influx")
+    parts.refilters = refilters_of(embedded, influx, model_of(config))
     if parts.writers:
-        parts.retention = _retention(config, embedded, influx is not None, clock)
+        parts.retention = _retention(config, embedded, influx, clock)
     if "care" in roles:
         parts.history = _history(config, embedded, opened)
     return parts
@@ -147,27 +151,56 @@ def influx_settings(config: Config) -> InfluxSettings:
     )
 
 
-def _influx(config: Config, roles: frozenset[str], opened: ExitStack) -> InfluxSink | None:
+def _influx(config: Config, roles: frozenset[str], opened: ExitStack) -> RecordedInflux | None:
     if "store" not in roles or "influx" not in config.store.kinds:
         return None
+    store = opened_influx(config)
+    opened.callback(store.close)
+    return store
+
+
+def opened_influx(config: Config) -> RecordedInflux:
+    """The configured database and the record beside it. Raises StoreInUse."""
     from twin.store.influx import InfluxSink
+    from twin.store.recorded_influx import RecordedInflux
 
     sink = InfluxSink(influx_settings(config), config.paths.influx_progress)
-    opened.callback(sink.close)
-    return sink
+    try:
+        return RecordedInflux(sink, config.paths.influx_record)
+    except BaseException:
+        sink.close()
+        raise
+
+
+def refilters_of(
+    embedded: EmbeddedStore | None, influx: RecordedInflux | None, model: ModelFile
+) -> dict[str, RefilterJob]:
+    """A job for each store, which goes on from the record of that store."""
+    jobs = {}
+    if embedded is not None:
+        jobs["embedded"] = RefilterJob("embedded", embedded, embedded, model)
+    if influx is not None:
+        sink = influx.sink
+        jobs["influx"] = RefilterJob("influx", influx.record, sink, model, sink.say_refiltered)
+    return jobs
 
 
 def _retention(
-    config: Config, embedded: EmbeddedStore | None, influx: bool, clock: Clock
+    config: Config,
+    embedded: EmbeddedStore | None,
+    influx: RecordedInflux | None,
+    clock: Clock,
 ) -> RetentionJob:
     kept = kept_of(config.store.retention)
     jobs: dict[str, Callable[[int], Report]] = {}
     if embedded is not None:
         jobs["embedded"] = Retention(embedded, kept, limits_of()).run
-    if influx:
+    if influx is not None:
         from twin.store.influx_tasks import forget
 
         jobs["influx"] = partial(forget, influx_settings(config), kept)
+        recorded = Kept(raw=kept.raw, derived=kept.raw)
+        jobs["influx_record"] = Retention(influx.record, recorded).run
     return RetentionJob(jobs, clock.now, config.store.retention.every_minutes * 60)
 
 

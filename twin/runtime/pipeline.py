@@ -66,6 +66,9 @@ class Pipeline:
         for writer in self.parts.writers.values():
             writer.start()
             self._opened.callback(writer.stop)
+        for job in self.parts.refilters.values():
+            job.start()
+            self._opened.callback(job.stop)
         if self.parts.retention is not None:
             self.parts.retention.start()
             self._opened.callback(self.parts.retention.stop)

@@ -66,6 +66,7 @@ def metrics(parts: Parts, watched: Mapping[Watchdog, str] = _NOTHING) -> Iterato
         yield Metric("twin_store_expired_total", labels, progress.expired, "Rows too old to keep.")
         yield Metric("twin_store_retries_total", labels, progress.retries, "Attempts that failed.")
         yield Metric("twin_store_behind_records", labels, progress.behind, "Records not stored.")
+    yield from _refilters(parts)
     yield from _retention(parts)
     for name, sees in names(watched):
         yield Metric("twin_watchdog", {"watchdog": name}, sees, "1 while it sees something.")
@@ -108,6 +109,16 @@ def _ingest(parts: Parts) -> Iterator[Metric]:
     yield Metric("twin_ticks_total", {}, counters.ticks, "Ticks journalled.")
     steps = counters.clock_steps
     yield Metric("twin_clock_steps_total", {}, steps, "Steps of the host's clock.")
+
+
+def _refilters(parts: Parts) -> Iterator[Metric]:
+    for name, job in parts.refilters.items():
+        labels, counts = {"store": name}, job.counts
+        yield Metric("twin_refilter_runs_total", labels, counts.runs, "Keys filtered again.")
+        yield Metric("twin_refilter_rows_total", labels, counts.rows, "Estimates written anew.")
+        yield Metric("twin_refilter_failures_total", labels, counts.failures, "Runs that failed.")
+        yield Metric("twin_refilter_waiting", labels, counts.waiting, "Keys to be filtered again.")
+        yield Metric("twin_refilter_strayed", labels, counts.strayed, "Keys with belated rows.")
 
 
 def _retention(parts: Parts) -> Iterator[Metric]:

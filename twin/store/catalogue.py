@@ -81,6 +81,10 @@ class SeriesTable:
             return number
         return self._number(Stored.ESTIMATE, key.patient, key.signal, "")
 
+    def number_of(self, patient: str, signal: str) -> int:
+        """The estimate series of a patient's signal, entered in the file if new."""
+        return self._number(Stored.ESTIMATE, patient, signal, "")
+
     def observations_of(self, number: int) -> Sequence[SeriesKey]:
         """The observation series of the patient and signal of an estimate series."""
         key = self.keys[number]

@@ -7,7 +7,7 @@ so whatever is killed, the writer goes on exactly where the rows end.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.journal.lock import Ownership
+from twin.anchor import Anchors
 from twin.estimate import EstimateBatch, Series, Written
+from twin.store import strayed, windows
 from twin.store.blocks import PLAIN_PER_UNIT, Rows, joined, rounded_to, taken, with_checksum
 from twin.store.catalogue import SeriesTable
 from twin.store.merged import Kept, Merged, kept, merged
@@ -35,7 +37,8 @@ from twin.store.sqlite_file import (
     open_store,
     places,
 )
-from twin.store.windows import Marks, catch_up, prepare
+from twin.store.strayed import Strayed
+from twin.store.windows import Marks, catch_up
 
 Turned = TypeVar("Turned")
 #: A transaction seals at most so many rows, or twice what it writes: no long stops of the writer.
@@ -60,15 +63,18 @@ _UNCHANGED = {
 class EmbeddedStore:
     """Sink and history in one file.
 
-    path: the file; its folder must exist. readonly: for questions only, while another process may
+    path: the file; its folder must exist. keeps: what it takes of a batch (the record of a store
+    elsewhere keeps observations only). readonly: for questions only, while another process may
     be writing. Raises StoreDamaged (naming the file), StoreInUse (a second writer), and
     FileNotFoundError where readonly finds no store. Reading and writing are safe from several
     threads; an answer never waits for a write.
     """
 
-    def __init__(self, path: Path, readonly: bool = False) -> None:
+    def __init__(
+        self, path: Path, readonly: bool = False, keeps: Collection[Stored] = tuple(Stored)
+    ) -> None:
         self._path = Path(path)
-        self._writer = None if readonly else _Writer(self._path)
+        self._writer = None if readonly else _Writer(self._path, keeps)
         try:
             self._reading = Reading(self._path)
         except BaseException:
@@ -87,8 +93,10 @@ class EmbeddedStore:
         """Store one batch. Blocks until it is on disk."""
         return self.write_all([batch], None)
 
-    def write_all(self, batches: Sequence[EstimateBatch], position: int | None) -> Written:
-        """Store the batches, in order, and the journal position after them: all of it or nothing.
+    def write_all(
+        self, batches: Sequence[EstimateBatch | Anchors], position: int | None
+    ) -> Written:
+        """Store batches and anchors, in order, and the journal position after them: all or nothing.
 
         Raises apsw.Error (disk full, locked) or StoreDamaged; then nothing was written.
         """
@@ -97,6 +105,10 @@ class EmbeddedStore:
     def upkeep(self, turn: Callable[[apsw.Connection, SeriesTable, Marks], Turned]) -> Turned:
         """Let retention do one short turn in a transaction of its own (`twin.store.retention`)."""
         return self._write.upkeep(turn)
+
+    def of_strayed(self, turn: Callable[[Strayed], Turned]) -> Turned:
+        """Ask or change what is to be filtered again, in a transaction of its own."""
+        return self._write.of_strayed(turn)
 
     @property
     def _write(self) -> _Writer:
@@ -156,8 +168,8 @@ class EmbeddedStore:
 class _Writer:
     """The one writing connection, and what it remembers of the file between transactions."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, keeps: Collection[Stored]) -> None:
+        self._path, self._keeps = path, keeps
         self._lock = threading.Lock()
         try:
             self._owner = Ownership(path.with_name(path.name + ".writer"))
@@ -177,20 +189,23 @@ class _Writer:
 
     def _load(self) -> None:
         with naming_damage(self._path):
-            prepare(self._connection)
+            windows.prepare(self._connection)
+            strayed.prepare(self._connection)
             self._series = SeriesTable(self._connection)
+            self._strayed = Strayed(self._connection, self._series)
             self._marks = Marks(self._connection, self._series.estimates_of)
             with self._transaction():
                 catch_up(self._connection, self._marks)
             found = self._connection.execute("SELECT value FROM meta WHERE key = 'position'")
             self._position = int(found.get)
 
-    def write(self, batches: Sequence[EstimateBatch], position: int | None) -> Written:
-        whole = merged(batches)
+    def write(self, batches: Sequence[EstimateBatch | Anchors], position: int | None) -> Written:
+        whole = merged([each for each in batches if isinstance(each, EstimateBatch)])
         with self._lock, naming_damage(self._path):
             try:
                 with self._transaction():
                     self._insert(whole, kept(whole.rows))
+                    self._strayed.take(each for each in batches if isinstance(each, Anchors))
                     self._seal(len(whole.rows))
                     if position is not None:
                         self._connection.execute(
@@ -218,28 +233,42 @@ class _Writer:
 
     def upkeep(self, turn: Callable[[apsw.Connection, SeriesTable, Marks], Turned]) -> Turned:
         """One turn of upkeep, all of it or nothing; writing waits meanwhile."""
+        with self._turn():
+            return turn(self._connection, self._series, self._marks)
+
+    def of_strayed(self, turn: Callable[[Strayed], Turned]) -> Turned:
+        """The same for what is to be filtered again."""
+        with self._turn():
+            return turn(self._strayed)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
         with self._lock, naming_damage(self._path):
             try:
                 with self._transaction():
-                    return turn(self._connection, self._series, self._marks)
+                    yield
             except BaseException:
                 self._load()
                 raise
 
     def _insert(self, whole: Merged, parts: Kept) -> None:
+        self._strayed.note(whole, parts)
         for stored, chosen in (
             (Stored.ESTIMATE, parts.estimates),
             (Stored.OBSERVATION, parts.observations),
             (Stored.CONFLICT, parts.conflicts),
             (Stored.STATUS, parts.statuses),
         ):
-            if len(chosen):
+            if len(chosen) and stored in self._keeps:
                 series = self._series.numbers(stored, whole, chosen)
                 rows = _rows(stored, whole, chosen, self._series)
                 rows["series"] = series
                 if stored == Stored.OBSERVATION:
                     self._count_new(rows)
-                if stored in (Stored.ESTIMATE, Stored.OBSERVATION):
+                if Stored.ESTIMATE not in self._keeps:
+                    for number in np.unique(series).tolist():
+                        self._series.estimates_of(number)
+                elif stored in (Stored.ESTIMATE, Stored.OBSERVATION):
                     self._marks.note(rows["series"], rows["time"])
                 self._append(stored, rows)
 

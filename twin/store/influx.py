@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +22,9 @@ from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.domain.bucket_retention_rules import BucketRetentionRules
 from influxdb_client.rest import ApiException
 
+from twin.anchor import Anchors
 from twin.estimate import EstimateBatch, Written
-from twin.store.line_protocol import Lines, lines
+from twin.store.line_protocol import Lines, lines, refiltered
 from twin.store.progress_file import ProgressFile
 from twin.store.protocol import StoreUnavailable
 
@@ -109,8 +111,9 @@ class InfluxSink:
     """Sink that writes to a bucket, which it makes if it is missing. progress: its own small file
     (position, rejected points).
 
-    Not to be used from several threads at once. Nothing is ever dropped: what the database will
-    never take is in the progress file's `rejected`, all else is tried again by the caller.
+    Writing is safe from several threads: they take turns. Nothing is ever dropped: what the
+    database will never take is in the progress file's `rejected`, all else is tried again by the
+    caller.
     """
 
     def __init__(
@@ -122,6 +125,7 @@ class InfluxSink:
         self._settings = settings
         self._now = now
         self._progress = ProgressFile(progress)
+        self._lock = threading.Lock()
         self._client = connected(settings)
         self._api = self._client.write_api(write_options=SYNCHRONOUS)
 
@@ -171,9 +175,25 @@ class InfluxSink:
         except StoreUnavailable:
             return Written(0, (), range(len(batch.rows)))
 
-    def write_all(self, batches: Sequence[EstimateBatch], position: int | None) -> Written:
-        """See `twin.store.protocol.Store`. Blocks for one request per 5 000 points, or more of
-        them where points are refused. Raises StoreUnavailable."""
+    def write_all(
+        self, batches: Sequence[EstimateBatch | Anchors], position: int | None
+    ) -> Written:
+        """See `twin.store.protocol.Store`; anchors are not kept here (`recorded_influx.py`). Blocks
+        for one request per 5 000 points, or more of them where points are refused. Raises
+        StoreUnavailable."""
+        estimates = [each for each in batches if isinstance(each, EstimateBatch)]
+        with self._lock:
+            return self._write(estimates, position)
+
+    def say_refiltered(self, patient: str, signal: str, first: int, until: int) -> None:
+        """Say that the estimates of [first, until] (ns) were written anew, because observations
+        came belated. Raises StoreUnavailable."""
+        made = refiltered(patient, signal, first, until)
+        with self._lock:
+            outcome = _Outcome()
+            self._send(made, range(len(made.lines)), outcome)
+
+    def _write(self, batches: Sequence[EstimateBatch], position: int | None) -> Written:
         made = lines(batches, self._settings.fields == "full", self._now())
         outcome = _Outcome([(row, "", reason) for row, reason in made.rejected])
         for start in range(0, len(made.lines), LINES_PER_BODY):

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.instant import format_instant
+from ingest.instant import MILLISECOND, format_instant
 from twin.estimate import Z50, Bands, Series
 from twin.store.influx import InfluxSettings, answer, connected
 from twin.store.thinning import Observed, bucket_length, raw
@@ -61,8 +61,28 @@ class InfluxHistory:
         key = f"r.patient == {_quoted(patient)} and r.signal == {_quoted(signal)}"
         if points is None:
             start = start if after is None else int(after)
-            return self._page(key, start, end, max(1, limit))
-        return self._buckets(key, start, end, bucket_length(start, end, points))
+            found = self._page(key, start, end, max(1, limit))
+        else:
+            found = self._buckets(key, start, end, bucket_length(start, end, points))
+        return replace(found, refiltered=self._refiltered(key, start, end))
+
+    def _refiltered(self, key: str, start: int, end: int) -> Sequence[tuple[int, int]]:
+        """(first, last) of what was written anew, ns; one within another is left out."""
+        if start >= end:
+            return ()
+        flux = (
+            f"{self._range(0, end)} |> filter(fn: (r) => "
+            f'r._measurement == "refiltered" and {key} and r._field == "until")'
+            ' |> keep(columns: ["_time", "_value", "_field", "signal"])'
+        )
+        found = self._ask(flux, "signal").get("until")
+        spans: list[tuple[int, int]] = []
+        if found is not None:
+            for first, until in zip(found.time.tolist(), found.value.tolist(), strict=True):
+                last = int(until) * MILLISECOND
+                if last >= start and (not spans or last > spans[-1][1]):
+                    spans.append((first, last))
+        return tuple(spans)
 
     def _page(self, key: str, start: int, end: int, limit: int) -> Series:
         if start >= end:

@@ -4,6 +4,8 @@ observation,patient=,signal=,device= value=,quality= <measured_at>
 conflict,patient=,signal=,device= value=,quality=,measured_at= <received_at>
 estimate,patient=,signal=,model= mean=,std=,lo95=,hi95=,trend= <as_of>
 status,patient=,signal= status= <tick>
+refiltered,patient=,signal= until= <first>: the estimates from <first> to `until` (ms, rounded up)
+were written anew, because observations came belated.
 touched since= <now>: the earliest stamp, in ms, of rows that came so late that the windows of their
 time may be made already; the database's tasks make them anew from there.
 
@@ -63,6 +65,13 @@ def lines(batches: Sequence[EstimateBatch], full: bool = False, now: int | None 
     if now is not None:
         _touched(made, whole, np.concatenate([parts.observations, parts.estimates]), now)
     return Lines(made.lines, made.rows, made.rejected, len(whole.rows))
+
+
+def refiltered(patient: str, signal: str, first: int, until: int) -> Lines:
+    """The line that says what was filtered again: [first, until], ns."""
+    prefix = _prefix("refiltered", {"patient": patient, "signal": signal})
+    made = [] if prefix is None else [f"{prefix} until={-(-until // _MILLISECOND)}.0 {first}"]
+    return Lines(made, [0] * len(made), (), len(made))
 
 
 class _Lines:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from twin.anchor import Anchors
 from twin.estimate import EstimateBatch, Written
 
 
@@ -27,9 +28,12 @@ class Store(Protocol):
     def position(self) -> int:
         """Everything up to here is durable in the store: the journal may forget it."""
 
-    def write_all(self, batches: Sequence[EstimateBatch], position: int | None) -> Written:
+    def write_all(
+        self, batches: Sequence[EstimateBatch | Anchors], position: int | None
+    ) -> Written:
         """Write the batches in order and then remember `position`. Blocks until durable.
 
-        Rows are counted over all batches. Doing it again changes nothing. Raises StoreUnavailable,
+        Anchors are for a store that keeps the raw record (`twin.store.strayed`). Rows are counted
+        over all batches. Doing it again changes nothing. Raises StoreUnavailable,
         or what the store's machine raises; then `position` stands where it stood.
         """

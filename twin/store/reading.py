@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import apsw
@@ -15,6 +15,7 @@ from twin.store.blocks import Rows
 from twin.store.long_series import long_series
 from twin.store.series_rows import bands_of, first_rows, read_rows, series_keys
 from twin.store.sqlite_file import Stored, naming_damage, open_store
+from twin.store.strayed import spans
 from twin.store.thinning import bucket_length, bucketed, raw
 
 _BEGINNING, _END = -(1 << 62), 1 << 62
@@ -64,21 +65,25 @@ class Reading:
         if points is None:
             return self._page(patient, signal, start if after is None else int(after), end, limit)
         with self._moment() as connection:
+            again = spans(connection, patient, signal, start, end)
             long = long_series(connection, patient, signal, start, end, points)
             if long is not None:
-                return long
+                return replace(long, refiltered=again)
             estimates, observed, _ = read_rows(connection, patient, signal, start, end, None)
         length = bucket_length(start, end, points)
         band = bands_of(estimates)
-        return bucketed(estimates["time"], estimates["mean"], band, start, length, observed)
+        made = bucketed(estimates["time"], estimates["mean"], band, start, length, observed)
+        return replace(made, refiltered=again)
 
     def _page(self, patient: str, signal: str, start: int, end: int, limit: int) -> Series:
         with self._moment() as connection:
+            again = spans(connection, patient, signal, start, end)
             read = read_rows(connection, patient, signal, start, end, max(1, limit))
         estimates, seen, until = read
         cursor = str(until) if until < end else None
         time, mean, band = estimates["time"], estimates["mean"], bands_of(estimates)
-        return raw(time, mean, band, seen.time, seen.value, seen.names(), cursor)
+        page = raw(time, mean, band, seen.time, seen.value, seen.names(), cursor)
+        return replace(page, refiltered=again)
 
     def stored(self) -> Mapping[str, int]:
         """Observations in the record (each key once, conflicts not among them), by device id."""
@@ -108,6 +113,25 @@ class Reading:
     ) -> Iterator[RecordedRows]:
         """Estimates with start ≤ as_of < end, in pieces of some 10 000 rows."""
         return self._export(Stored.ESTIMATE, patient, start, end)
+
+    def record(
+        self, patient: str, signal: str, start: int, at_most: int
+    ) -> tuple[list[RecordedRows], int]:
+        """Observations of a signal with start ≤ measured_at < until, by device: (rows, until).
+
+        until is beyond all of them, or less if more than `at_most` rows of a device came before.
+        """
+        with self._moment() as connection:
+            keys = series_keys(connection, Stored.OBSERVATION, patient, signal)
+            read = [
+                (key, *first_rows(connection, key, start, _END, at_most, chart=False))
+                for key in keys
+            ]
+        until = min([_END, *(end for _, _, end in read)])
+        return [
+            RecordedRows(patient, signal, key.device, rows[rows["time"] < until], {})
+            for key, rows, _ in read
+        ], until
 
     def conflicts(self, patient: str | None = None) -> Iterator[RecordedRows]:
         """Observations that said another value than an earlier one of the same identity."""

@@ -94,6 +94,9 @@ class Retention:
             ("quarters", LENGTHS[1], self.kept.quarters),
         ):
             gone[name] = self._forget_windows(length, now, kept)
+        if self.kept.derived:
+            cut = (now - self.kept.derived) // QUARTER * QUARTER
+            self.store.of_strayed(lambda strayed: strayed.forget(cut))
         report = Report(now, made, **gone)
         self.store.upkeep(lambda db, _series, _marks: _remember(db, report))
         return report

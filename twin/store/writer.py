@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 from ingest.journal.protocol import Entry, Journal, JournalDamaged, Reader
 from ingest.observation import RecordDamaged
+from twin.anchor import Anchors
 from twin.estimate import EstimateBatch, Written, decode_output
 from twin.store.protocol import Store, StoreUnavailable
 
@@ -70,7 +71,7 @@ class StoreWriter:
         self._wait = wait or self._stopping.wait
         self._thread: threading.Thread | None = None
         self._reader: Reader | None = None
-        self._pending: tuple[list[EstimateBatch], int] | None = None
+        self._pending: tuple[list[EstimateBatch | Anchors], int] | None = None
         self._progress = Progress(position=store.position)
 
     @property
@@ -127,11 +128,11 @@ class StoreWriter:
         self._took(written, position)
         return True
 
-    def _read(self) -> tuple[list[EstimateBatch], int] | None:
+    def _read(self) -> tuple[list[EstimateBatch | Anchors], int] | None:
         """The next batches and the position after them; None if there is nothing."""
         if self._reader is None:
             self._reader = self._journal.reader("estimates", self._progress.position)
-        batches: list[EstimateBatch] = []
+        batches: list[EstimateBatch | Anchors] = []
         position, records, rows = None, 0, 0
         until = time.monotonic() + self._linger
         while records < RECORDS_AT_ONCE and rows < ROWS_AT_ONCE and not self._stopping.is_set():
@@ -143,16 +144,16 @@ class StoreWriter:
                 batch = self._decoded(entry)
                 if batch is not None:
                     batches.append(batch)
-                    rows += len(batch.rows)
+                    rows += len(batch.rows if isinstance(batch, EstimateBatch) else batch.anchors)
         return None if position is None else (batches, position)
 
-    def _decoded(self, entry: Entry) -> EstimateBatch | None:
+    def _decoded(self, entry: Entry) -> EstimateBatch | Anchors | None:
         try:
             output = decode_output(entry.record)
         except RecordDamaged as damaged:
             self._note_damage(entry.position, damaged.why)
             return None
-        return output if isinstance(output, EstimateBatch) else None
+        return output if isinstance(output, EstimateBatch | Anchors) else None
 
     def _note_damage(self, position: int, why: str) -> None:
         now = self._progress

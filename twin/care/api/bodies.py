@@ -114,7 +114,10 @@ class ObservationColumns(msgspec.Struct, frozen=True):
 
 
 class SignalBody(msgspec.Struct, frozen=True):
-    """History of one signal. next: path and query of the next page (raw only), or null."""
+    """History of one signal. next: path and query of the next page (raw only), or null.
+
+    revised: [first, last] in epoch ms of what was filtered again because observations came belated.
+    """
 
     unit: str
     resolution: str
@@ -122,6 +125,7 @@ class SignalBody(msgspec.Struct, frozen=True):
     estimates: EstimateColumns
     observations: ObservationColumns
     next: str | None
+    revised: Sequence[tuple[int, int]] = ()
 
 
 class LedgerBody(msgspec.Struct, frozen=True):

@@ -143,4 +143,5 @@ def signal_body(
             list(series.device),
         ),
         following,
+        [(first // MILLISECOND, last // MILLISECOND) for first, last in series.refiltered],
     )
