@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ingest.instant import MILLISECOND
 from ingest.observation import DeviceId, Observation, PatientId, SignalCode, batch_of
-from tests.support.line import shared_recording
+from tests.support.commands import shared_recording
 from twin.anchor import Anchors
 from twin.estimate import EstimateBatch, decode_output, encode_output
 from twin.estimation.models import ModelFile, base_model
