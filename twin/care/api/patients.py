@@ -64,6 +64,7 @@ def one_patient(patient: str, parts: PartsOf) -> Response:
             one.news2,
             one.urgency,
             one.alarms,
+            parts.feed.forecasts(patient),
         )
     )
 
