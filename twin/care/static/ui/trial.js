@@ -41,7 +41,7 @@ function show(said, plot, body, proposed) {
   verdict.dataset.within = then.within_budget;
   verdict.textContent = t(then.within_budget ? "trial.within" : "trial.beyond");
   const rate = t("trial.rate", {
-    each: number(then.each_day, 2), high: number(then.each_day_high, 2),
+    days: number(body.patient_days, 1), each: number(then.each_day, 2), high: number(then.each_day_high, 2),
     budget: number(body.budget_each_day, 1), budget_high: number(body.budget_each_day_high, 1),
   });
   const who = then.patients.slice(0, 5).map(([name, n]) => `${name} (${n})`).join(", ");
