@@ -196,6 +196,43 @@ class Score(msgspec.Struct, frozen=True, array_like=True):
     validated_by: str = ""
 
 
+class Departure(msgspec.Struct, frozen=True, array_like=True):
+    """What one signal adds to a change index.
+
+    departure: mean of the last day away from usual, in the person's standard deviations of a
+    quarter of an hour; contribution: its part of the statistic (they add up to it; one may be
+    negative). usual, spread: mean and standard deviation that are usual for the person, in the
+    signal's unit.
+    """
+
+    signal: str
+    departure: float
+    contribution: float
+    usual: float
+    spread: float
+
+
+class Change(msgspec.Struct, frozen=True, array_like=True):
+    """How unusual the last day of a person is for that person. Written once an hour; no alarm.
+
+    known False: not yet known (samples says how much is learnt); index, low, high are NaN then.
+    index 0–1: the chi-squared cdf of `statistic` (T²); low, high: 90 % as few samples allow.
+    samples: independent samples that the person's own covariance rests on. unusual: 0.99 was
+    reached, and it is not below 0.95 since. departures: by contribution, the largest first.
+    """
+
+    patient: str
+    at: int
+    known: bool
+    index: float
+    low: float
+    high: float
+    statistic: float
+    samples: float
+    unusual: bool
+    departures: tuple[Departure, ...]
+
+
 class LimitSet(msgspec.Struct, frozen=True, array_like=True):
     """Somebody set limits, at one level: the newest of a level, signal and priority holds.
 
@@ -249,7 +286,7 @@ class Switched(msgspec.Struct, frozen=True, array_like=True):
 class Judgements(msgspec.Struct, frozen=True, array_like=True):
     """Alarm transitions, scores and changed settings of one partition at one moment.
 
-    Alarms and scores are sorted by patient.
+    Alarms, scores and changes are sorted by patient.
     """
 
     alarms: tuple[Alarm, ...] = ()
@@ -257,3 +294,4 @@ class Judgements(msgspec.Struct, frozen=True, array_like=True):
     limits: tuple[LimitSet, ...] = ()
     pauses: tuple[Pause, ...] = ()
     switched: tuple[Switched, ...] = ()
+    changes: tuple[Change, ...] = ()

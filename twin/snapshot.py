@@ -22,9 +22,7 @@ from twin.estimation.devices import NAMED, NAMED_ENTRIES
 from twin.estimation.models import parse_model
 from twin.step import TwinState
 
-LAYOUT = 4
-#: 3: slots without `forecast_at`.
-_READABLE = (3, LAYOUT)
+LAYOUT = 3
 _DIGEST = 16
 #: Arrays and columns of the bank that hold a device's number.
 _NAMED = [
@@ -137,11 +135,13 @@ def restore(state: TwinState, name: str, file: bytes) -> None:
         snapshot = _decoder.decode(body)
     except msgspec.DecodeError as error:
         raise SnapshotUnreadable(name, f"another layout: {error}") from error
-    if snapshot.layout not in _READABLE:
+    if snapshot.layout != LAYOUT:
         raise SnapshotUnreadable(name, f"layout {snapshot.layout}, this code reads {LAYOUT}")
     parts = {part.name: part for part in state.parts}
-    if snapshot.parts.keys() != parts.keys():
+    if not snapshot.parts.keys() <= parts.keys():
         raise SnapshotUnreadable(name, f"of {sorted(snapshot.parts)}, this twin is {sorted(parts)}")
+    for named in parts.keys() - snapshot.parts.keys():  # newer than the snapshot: begins to learn
+        parts[named].forget(snapshot.partition)
     for named, content in snapshot.parts.items():
         try:
             parts[named].restore(snapshot.partition, content)

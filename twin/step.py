@@ -18,13 +18,13 @@ from ingest.instant import SECOND
 from ingest.journal.protocol import ALL_PARTITIONS
 from ingest.observation import Command, DeviceStates, ObservationBatch, Record, Tick
 from twin.assessment.assessment import Assessment
+from twin.assessment.change_index import ChangeIndex
 from twin.estimate import Outcome, Output, Verdict
 from twin.estimation.anchors import anchors_by_partition
 from twin.estimation.bank import Bank, Events, Updated
 from twin.estimation.kalman import NEVER
 from twin.estimation.models import ModelError, ModelFile, base_model, parse_model
 from twin.estimation.names import Names
-from twin.foresight import forecast_due
 from twin.intake.arrivals import Arrivals, arrivals
 from twin.intake.intake import Intake
 from twin.part import Moment, Part, Said, Seen
@@ -90,7 +90,7 @@ def new_state(
 ) -> TwinState:
     """A twin that knows nobody yet, with its assessment; other `parts` come before it, as new."""
     bank = Bank(model or base_model(), partitions)
-    return TwinState(bank, parts=(*parts, Assessment(bank)))
+    return TwinState(bank, parts=(*parts, Assessment(bank), ChangeIndex(bank)))
 
 
 def assessment_of(state: TwinState) -> Assessment:
@@ -242,12 +242,10 @@ def _tick(
     counts = due & ~((passed >= 0) & (passed < TICK_MINIMUM))
     if not counts.any():
         return
-    before = state.elapsed.copy()
     state.elapsed[counts] += np.clip(passed[counts], 0, TICK_LONGEST)
     state.tick_at[counts] = tick.at
     rows = RowBuilder(state.bank, state.devices)
     rows.age(tick.at, counts)
-    rows.forecast(forecast_due(state.bank, before, state.elapsed), tick.at)
     _add(outputs, rows.batches())
     heard: Said = ()
     for part in state.parts:

@@ -148,9 +148,9 @@ def test_a_snapshot_holds_its_partitions_share_of_every_part() -> None:
 
 
 def test_a_snapshot_of_other_parts_or_of_another_layout_of_one_is_refused() -> None:
-    plain = capture(new_state(PARTITIONS), 0)
-    with pytest.raises(SnapshotUnreadable, match=r"this twin is .*'tally'"):
-        restore(state_with(Tally()), plain.name, plain.encode())
+    more = capture(state_with(Tally()), 0)
+    with pytest.raises(SnapshotUnreadable, match=r"of .*'tally'.*this twin is"):
+        restore(new_state(PARTITIONS), more.name, more.encode())
 
     class Puzzled(Tally):
         def capture(self, partition: int) -> bytes:
@@ -159,6 +159,15 @@ def test_a_snapshot_of_other_parts_or_of_another_layout_of_one_is_refused() -> N
     puzzled = capture(state_with(Puzzled()), 0)
     with pytest.raises(SnapshotUnreadable, match="another layout of tally: a question mark"):
         restore(state_with(Tally()), puzzled.name, puzzled.encode())
+
+
+def test_a_part_that_is_newer_than_the_snapshot_begins_without_memory() -> None:
+    before = state_with(Tally())
+    told(before, (0, Tick(T0, True)))
+    plain = capture(new_state(PARTITIONS), 0)
+    restore(before, plain.name, plain.encode())
+    tally = next(part for part in before.parts if isinstance(part, Tally))
+    assert not tally.counts
 
 
 def test_a_forgotten_partition_is_forgotten_by_every_part() -> None:

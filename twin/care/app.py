@@ -15,7 +15,6 @@ from twin.care import alarm_views, device_views, problem, sign_in, views
 from twin.care.access import Access, Guard
 from twin.care.api import (
     alarms,
-    backtest,
     bodies,
     devices,
     entries,
@@ -99,7 +98,6 @@ def create_app(
         *alarms.BODIES,
         *entries.BODIES,
         *limits.BODIES,
-        *backtest.BODIES,
         *onboarding_api.BODIES,
     )
     bodies.describe(app, described)
@@ -112,7 +110,6 @@ def create_app(
         alarms,
         entries,
         limits,
-        backtest,
         stream,
         views,
         alarm_views,

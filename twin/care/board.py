@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from twin.assessment.limits import Change, Levels, Rule
+from twin.assessment.limits import Change as LimitsChange
+from twin.assessment.limits import Levels, Rule
 from twin.judgement import (
     Alarm,
     AlarmState,
+    Change,
     Judgements,
     LimitSet,
     Pause,
@@ -40,6 +42,7 @@ class BoardState(msgspec.Struct, frozen=True, array_like=True):
     limits: list[LimitSet] = []
     pauses: list[Pause] = []
     switched: Switched | None = None
+    changes: list[Change] = []
 
 
 @dataclass(slots=True)
@@ -50,6 +53,7 @@ class Board:
     _open: dict[str, Alarm] = field(default_factory=dict)
     _over: deque[str] = field(default_factory=deque)
     _scores: dict[str, Score] = field(default_factory=dict)
+    _changes: dict[str, Change] = field(default_factory=dict)
     _recent: deque[tuple[int, Alarm]] = field(default_factory=lambda: deque(maxlen=MOST_RECENT))
     _changed: set[str] = field(default_factory=set)
     _fresh: list[Alarm] = field(default_factory=list)
@@ -67,6 +71,9 @@ class Board:
         for score in judgements.scores:
             self._scores[score.patient] = score
             self._changed.add(score.patient)
+        for change in judgements.changes:
+            self._changes[change.patient] = change
+            self._changed.add(change.patient)
         for limits in judgements.limits:
             self._set(limits)
         for pause in judgements.pauses:
@@ -93,7 +100,7 @@ class Board:
             limits.at,
         )
         self.levels.apply(
-            Change(
+            LimitsChange(
                 limits.patient,
                 limits.profile,
                 limits.signal,
@@ -142,6 +149,10 @@ class Board:
     def score(self, patient: str) -> Score | None:
         return self._scores.get(patient)
 
+    def change(self, patient: str) -> Change | None:
+        """The newest change index of a patient."""
+        return self._changes.get(patient)
+
     def scores(self) -> Mapping[str, Score]:
         """patient → newest score; a copy."""
         return dict(self._scores)
@@ -179,6 +190,7 @@ class Board:
             list(self._limits.values()),
             list(self._pauses.values()),
             self.switched,
+            list(self._changes.values()),
         )
 
     @classmethod
@@ -188,7 +200,10 @@ class Board:
         for story in state.stories:
             for alarm in story:
                 board._take(alarm, 0)
-        settings = Judgements((), tuple(state.scores), tuple(state.limits), tuple(state.pauses))
+        settings = Judgements(
+            (), tuple(state.scores), tuple(state.limits), tuple(state.pauses),
+            changes=tuple(state.changes),
+        )  # fmt: skip
         board.fold(settings, 0)
         board.switched = state.switched
         board._recent.clear()

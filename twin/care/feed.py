@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from ingest.journal.protocol import Entry, Journal, JournalDamaged, Reader
 from ingest.observation import RecordDamaged
 from twin.care.commands import Commands, Outcomes
-from twin.care.forecasts import Bodies, bodies_of
 from twin.care.frames import Frame, Framer, alarms_event
 from twin.care.hub import Hub
 from twin.care.latest import Latest
@@ -34,7 +33,7 @@ from twin.care.saved import load_fold, save_fold
 from twin.care.told import DeviceFacts
 from twin.device_report import DeviceReports, SystemEvent
 from twin.estimate import EstimateBatch, Outcome, People, decode_output
-from twin.judgement import Alarm, Judgements, Pause, Score
+from twin.judgement import Alarm, Change, Judgements, Pause, Score
 
 HEARTBEAT_S, LABELS_S, SAVE_S = 2.0, 2.0, 10.0
 #: A frame at most this often; large wards, whose frames cost more, once a second.
@@ -52,6 +51,7 @@ class Reading:
 
     labels: every known patient → label ("" where nobody gave one), registered or estimated.
     scores: patient → newest score; alarms: those that are not over (of one patient: its own).
+    changes: patient → newest change index, in a reading of one patient.
     time: int64 ns UTC of the pipeline's clock; state: "live", or which part is down.
     """
 
@@ -62,6 +62,7 @@ class Reading:
     labels: Mapping[str, str]
     scores: Mapping[str, Score]
     alarms: Sequence[Alarm]
+    changes: Mapping[str, Change]
 
 
 class Feed:
@@ -142,7 +143,7 @@ class Feed:
             rows = self._latest.rows.copy()
             patients = tuple(self._latest.patients)
             scores, alarms = self._latest.board.scores(), self._latest.board.open_alarms()
-        return Reading(self.now(), self._state, rows, patients, self._labels, scores, alarms)
+        return Reading(self.now(), self._state, rows, patients, self._labels, scores, alarms, {})
 
     def reading_of(self, patient: str) -> Reading:
         """The same of one patient; labels are everybody's."""
@@ -151,8 +152,12 @@ class Feed:
             patients = tuple(self._latest.patients)
             score = self._latest.board.score(patient)
             alarms = self._latest.board.open_alarms(patient)
+            change = self._latest.board.change(patient)
         scores = {} if score is None else {patient: score}
-        return Reading(self.now(), self._state, rows, patients, self._labels, scores, alarms)
+        changes = {} if change is None else {patient: change}
+        return Reading(
+            self.now(), self._state, rows, patients, self._labels, scores, alarms, changes
+        )
 
     def facts(self) -> list[DeviceFacts]:
         """What the worker last reported of every device."""
@@ -183,12 +188,6 @@ class Feed:
         """All rows of one alarm, oldest first; () if it is not known."""
         with self._lock:
             return self._latest.board.story(alarm)
-
-    def forecasts(self, patient: str) -> Bodies:
-        """code → the newest forecasts of one patient, by horizon."""
-        with self._lock:
-            board = self._latest.board
-            return bodies_of(self._latest.forecasts.of(patient), board, patient)
 
     @property
     def alarms_on(self) -> bool:
@@ -332,7 +331,6 @@ class Feed:
         now = self.now()
         with self._lock:
             transitions = self._latest.board.take_transitions()
-            forecast = self._latest.forecasts.take_changed()
             if not self.hub.clients:
                 self._framer.skip(self._latest, self._labels)
                 return [], 0
@@ -345,18 +343,12 @@ class Feed:
             for patient in self.hub.watched:
                 points = self._points.pop(patient, None)
                 changed = np.isin(self._latest.places_of(patient), places).any()
-                if points is not None or changed or patient in watched | forecast:
+                if points is not None or changed or patient in watched:
                     label = self._labels.get(patient, "")
                     points = points or Points()
                     frames.append(
                         self._framer.patient_delta(
-                            self._latest,
-                            patient,
-                            label,
-                            points,
-                            now,
-                            self._state,
-                            patient in forecast,
+                            self._latest, patient, label, points, now, self._state
                         )
                     )
             self._points.clear()

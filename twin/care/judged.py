@@ -12,7 +12,7 @@ import msgspec
 from ingest.catalogue import SIGNALS
 from ingest.instant import SECOND, format_instant
 from twin.care.rank import Standing, is_unanswered
-from twin.judgement import PARAMETERS, Alarm, Score
+from twin.judgement import PARAMETERS, Alarm, Change, Score
 
 
 class AlarmBody(msgspec.Struct, frozen=True):
@@ -101,6 +101,31 @@ class ScoreBody(msgspec.Struct, frozen=True):
     model: str
 
 
+class DepartureBody(msgspec.Struct, frozen=True):
+    """What one signal adds to a change index (`twin.judgement.Departure`)."""
+
+    signal: str
+    unit: str
+    departure: float
+    contribution: float
+    usual: float
+    spread: float
+
+
+class ChangeBody(msgspec.Struct, frozen=True):
+    """How unusual the last day is for this person; index, low and high are null until known."""
+
+    at: str
+    known: bool
+    index: float
+    low: float
+    high: float
+    statistic: float
+    samples: float
+    unusual: bool
+    departures: Sequence[DepartureBody]
+
+
 class StandingBody(msgspec.Struct, frozen=True):
     """Where a patient stands in the ward; news2 null: no score yet. threes: sub-score 3."""
 
@@ -186,6 +211,31 @@ def score_body(score: Score, now: int) -> ScoreBody:
         components,
         score.validated_by,
         score.model,
+    )
+
+
+def change_body(change: Change) -> ChangeBody:
+    """As answers have it."""
+    return ChangeBody(
+        format_instant(change.at),
+        change.known,
+        change.index,
+        change.low,
+        change.high,
+        change.statistic,
+        change.samples,
+        change.unusual,
+        [
+            DepartureBody(
+                part.signal,
+                SIGNALS[part.signal].unit if part.signal in SIGNALS else "",
+                part.departure,
+                part.contribution,
+                part.usual,
+                part.spread,
+            )
+            for part in change.departures
+        ],
     )
 
 

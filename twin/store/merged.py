@@ -41,7 +41,6 @@ class Kept:
     conflicts: Indexes
     estimates: Indexes
     statuses: Indexes
-    forecasts: Indexes
 
 
 def merged(batches: Sequence[EstimateBatch]) -> Merged:
@@ -78,5 +77,4 @@ def kept(rows: NDArray[Any]) -> Kept:
         np.flatnonzero(judged & (verdict == Verdict.CONFLICT)),
         np.flatnonzero(accepted | (kind == Kind.REVISION)),
         np.flatnonzero(kind == Kind.STATUS),
-        np.flatnonzero(kind == Kind.FORECAST),
     )

@@ -37,7 +37,6 @@ class Stored(IntEnum):
     OBSERVATION = 1
     CONFLICT = 2
     STATUS = 3
-    FORECAST = 4
 
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -45,7 +44,6 @@ LAYOUTS: tuple[Layout, ...] = (
     blocks.OBSERVATIONS,
     blocks.CONFLICTS,
     blocks.STATUSES,
-    blocks.FORECASTS,
 )
 
 

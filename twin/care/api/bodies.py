@@ -11,8 +11,7 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI, Response
 
-from twin.care.forecasts import ForecastBody
-from twin.care.judged import ScoreBody
+from twin.care.judged import ChangeBody, ScoreBody
 
 Numbers = Sequence[float | None]
 
@@ -78,7 +77,7 @@ class PatientsBody(msgspec.Struct, frozen=True):
 
 
 class OnePatientBody(msgspec.Struct, frozen=True):
-    """`PatientBody` with time and state; forecasts: code → the newest by horizon."""
+    """`PatientBody` with time and state; change null: nothing was said of it yet."""
 
     time: str
     state: str
@@ -88,17 +87,7 @@ class OnePatientBody(msgspec.Struct, frozen=True):
     news2: ScoreBody | None
     urgency: int
     alarms: Sequence[str]
-    forecasts: Mapping[str, Sequence[ForecastBody]]
-
-
-class SignalForecastBody(msgspec.Struct, frozen=True):
-    """The newest forecasts of one signal by horizon, none if it was not forecast yet. A forecast
-    that is over stays the newest until the signal is measured again: look at its `time`."""
-
-    time: str
-    state: str
-    unit: str
-    forecasts: Sequence[ForecastBody]
+    change: ChangeBody | None = None
 
 
 class EstimateColumns(msgspec.Struct, frozen=True):
@@ -253,7 +242,6 @@ BODIES = (
     PatientsBody,
     OnePatientBody,
     SignalBody,
-    SignalForecastBody,
     DevicesBody,
     QuarantineBody,
     HealthBody,

@@ -22,7 +22,7 @@ from twin.care.api.bodies import (
 )
 from twin.care.display import STATUS_WORDS, Shown, shown
 from twin.care.feed import Reading
-from twin.care.judged import score_body
+from twin.care.judged import change_body, score_body
 from twin.care.parts import PartsOf
 from twin.care.problem import Problem
 from twin.care.rank import by_urgency, standing
@@ -54,6 +54,7 @@ def one_patient(patient: str, parts: PartsOf) -> Response:
         raise Problem(404, "no such patient")
     estimates = estimates_of(reading, parts.feed.devices())
     one = _patient(patient, reading, estimates, reading.alarms)
+    change = reading.changes.get(patient)
     return answer(
         OnePatientBody(
             format_instant(reading.time),
@@ -64,7 +65,7 @@ def one_patient(patient: str, parts: PartsOf) -> Response:
             one.news2,
             one.urgency,
             one.alarms,
-            parts.feed.forecasts(patient),
+            None if change is None else change_body(change),
         )
     )
 

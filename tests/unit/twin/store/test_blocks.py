@@ -10,7 +10,6 @@ from ingest.catalogue import SIGNALS
 from twin.store.blocks import (
     CONFLICTS,
     ESTIMATES,
-    FORECASTS,
     OBSERVATIONS,
     STATUSES,
     BlockDamaged,
@@ -21,7 +20,7 @@ from twin.store.blocks import (
     steps_per_unit,
 )
 
-LAYOUTS = (ESTIMATES, OBSERVATIONS, CONFLICTS, STATUSES, FORECASTS)
+LAYOUTS = (ESTIMATES, OBSERVATIONS, CONFLICTS, STATUSES)
 
 
 @st.composite
