@@ -243,7 +243,7 @@ class RetentionTable(_Table):
     raw_days: Annotated[float, Field(ge=0)] = 0.0
     """Observations."""
     derived_days: Annotated[float, Field(ge=0)] = 0.0
-    """Estimates."""
+    """Estimates and forecasts."""
     logs_days: Annotated[float, Field(ge=0)] = 0.0
     """Changes of status."""
     minutes_days: Annotated[float, Field(ge=0)] = 0.0

@@ -1,10 +1,10 @@
 """What the twin says, and the protocols by which it is written and asked.
 
 One record of the estimates journal is an `EstimateBatch`: a row for each input observation with its
-verdict (and the estimate, if accepted), revisions of earlier estimates, status changes and coasting
-rows. Others are an `Outcome` (the answer to a command), `Judgements` (alarms and scores, see
-`twin.judgement`), `DeviceReports` and `SystemEvent` (see `twin.device_report`), `Anchors` (see
-`twin.anchor`). Store writer, live feed and ledger read nothing else.
+verdict (and the estimate, if accepted), revisions of earlier estimates, status changes, coasting
+rows and forecasts. Others are an `Outcome` (the answer to a command), `Judgements` (alarms and
+scores, see `twin.judgement`), `DeviceReports` and `SystemEvent` (see `twin.device_report`),
+`Anchors` (see `twin.anchor`). Store writer, live feed and ledger read nothing else.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class Kind(IntEnum):
     REVISION = 1  # the estimate at an earlier stamp again, because an observation came late
     STATUS = 2  # a tick changed the status of a key
     COASTING = 3  # prediction without measurement at a tick: for the live feed only, never stored
+    FORECAST = 4  # the value expected at measured_at, `flags` seconds after as_of (twin.forecast)
 
 
 class Verdict(IntEnum):
@@ -77,7 +78,8 @@ class Status(IntEnum):
 
 
 #: One row. Indexes into the batch's tables; canonical units; stamps int64 ns UTC; NaN = no value.
-#: mean ± z·std·scaleNN is the NN % band (see `bands`); trend is per minute.
+#: mean ± z·std·scaleNN is the NN % band (see `bands`); trend is per minute. flags: of a
+#: forecast its horizon in seconds, of a revision REFILTERED or 0.
 ESTIMATE_ROW = np.dtype(
     [
         ("kind", "u1"),

@@ -25,6 +25,8 @@ from twin.estimation.kalman import (
 )
 from twin.estimation.names import Names
 from twin.estimation.status import status_of
+from twin.forecast import HORIZONS
+from twin.foresight import fill_forecasts
 from twin.intake.arrivals import Arrivals
 
 REASONS = ("", "no_model", "value_not_a_number", "over_rate")
@@ -143,6 +145,12 @@ class RowBuilder:
         ahead = (at - self.bank.slots.of["state_t"][slots]) * 1e-9
         rows["mean"], rows["std"] = self.bank.ahead(slots, ahead)
         rows["as_of"] = at
+        self._take(rows, None)
+
+    def forecast(self, slots: NDArray[np.int64], at: int) -> None:
+        """Forecast rows of these slots, made at a tick at `at` (ns)."""
+        rows = self._of_slots(np.repeat(slots, len(HORIZONS)), Kind.FORECAST, at)
+        fill_forecasts(self.bank, slots, rows)
         self._take(rows, None)
 
     def _of_slots(self, slots: NDArray[np.int64], kind: Kind, at: int) -> NDArray[Any]:

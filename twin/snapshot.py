@@ -22,7 +22,9 @@ from twin.estimation.devices import NAMED, NAMED_ENTRIES
 from twin.estimation.models import parse_model
 from twin.step import TwinState
 
-LAYOUT = 3
+LAYOUT = 4
+#: 3: slots without `forecast_at`.
+_READABLE = (3, LAYOUT)
 _DIGEST = 16
 #: Arrays and columns of the bank that hold a device's number.
 _NAMED = [
@@ -135,7 +137,7 @@ def restore(state: TwinState, name: str, file: bytes) -> None:
         snapshot = _decoder.decode(body)
     except msgspec.DecodeError as error:
         raise SnapshotUnreadable(name, f"another layout: {error}") from error
-    if snapshot.layout != LAYOUT:
+    if snapshot.layout not in _READABLE:
         raise SnapshotUnreadable(name, f"layout {snapshot.layout}, this code reads {LAYOUT}")
     parts = {part.name: part for part in state.parts}
     if not snapshot.parts.keys() <= parts.keys():

@@ -25,6 +25,7 @@ from twin.estimation.bank import Bank, Events, Updated
 from twin.estimation.kalman import NEVER
 from twin.estimation.models import ModelError, ModelFile, base_model, parse_model
 from twin.estimation.names import Names
+from twin.foresight import forecast_due
 from twin.intake.arrivals import Arrivals, arrivals
 from twin.intake.intake import Intake
 from twin.part import Moment, Part, Said, Seen
@@ -242,10 +243,12 @@ def _tick(
     counts = due & ~((passed >= 0) & (passed < TICK_MINIMUM))
     if not counts.any():
         return
+    before = state.elapsed.copy()
     state.elapsed[counts] += np.clip(passed[counts], 0, TICK_LONGEST)
     state.tick_at[counts] = tick.at
     rows = RowBuilder(state.bank, state.devices)
     rows.age(tick.at, counts)
+    rows.forecast(forecast_due(state.bank, before, state.elapsed), tick.at)
     _add(outputs, rows.batches())
     heard: Said = ()
     for part in state.parts:

@@ -82,3 +82,10 @@ def batch(*rows: Row, model: str = "m1") -> EstimateBatch:
 
 def _names(rows: Sequence[Row], attribute: str) -> list[str]:
     return list(dict.fromkeys(getattr(row, attribute) for row in rows))
+
+
+def forecast(at: int, seconds: int, mean: float, patient: str = "p1", **columns: Any) -> Row:
+    """What was expected at `at` of the heart rate so many seconds later."""
+    said = {"as_of": at, "measured_at": at + seconds * SECOND, "flags": seconds}
+    said |= {"mean": mean, "std": 2.0, "scale90": 1.5, "received_at": at + 3 * SECOND}
+    return Row(Kind.FORECAST, patient, "heart_rate", "", said | columns)

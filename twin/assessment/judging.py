@@ -31,6 +31,7 @@ from twin.assessment.rules import (
     score_condition_of,
 )
 from twin.device_report import DeviceReports
+from twin.forecast import LOOK_AHEAD_S
 from twin.judgement import LimitSet, Pause, Score, Switched
 from twin.part import Moment, Said
 
@@ -39,8 +40,8 @@ from twin.part import Moment, Said
 TELL_EVERY = MINUTE
 #: Bad quality for so long (s) is a technical alarm.
 BAD_QUALITY_S = 120.0
-#: How far ahead advisories look (s), how often (ns), and how sure they are: P ≥ 0.7.
-AHEAD_S, LOOK_EVERY, AHEAD_Z = 1800.0, MINUTE, 0.5244
+#: How often advisories look ahead (ns), and how sure they are that a limit will be crossed.
+LOOK_EVERY, SURE = MINUTE, 0.7
 _SPOT = np.array([signal.spot for signal in SIGNALS.values()])
 
 
@@ -222,19 +223,19 @@ def look_ahead(known: Knowledge, at: int, moment: Moment) -> None:
     slots = slots[due[known.bank.partition[a["patient"][slots]]]]
     slots = slots[m["known"][a["patient"][slots]]]
     patient, signal = a["patient"][slots].astype(np.int64), a["model"][slots].astype(np.int64)
-    mean, std = known.bank.ahead(slots, (at - a["state_t"][slots]) * 1e-9 + AHEAD_S)
+    ahead = known.bank.forecast(slots, float(LOOK_AHEAD_S), at)
     sets = m["set"][patient]
     for side, limits in enumerate((known.tables.low, known.tables.high)):
         outer = limits[sets, signal, 0]
         outer = np.where(np.isnan(outer), limits[sets, signal, 1], outer)
-        beyond = (mean - outer) if side else (outer - mean)
+        below = ahead.below(outer)
+        chance = 1.0 - below if side else below
         calm = (m["level"][patient, signal, side] == QUIET) & (m["worth"][patient, signal] == 1)
-        comes = (beyond >= AHEAD_Z * std) & calm
-        stays = (beyond >= 0) & calm
+        comes, stays = (chance >= SURE) & calm, (chance >= 0.5) & calm
         for i in np.flatnonzero(stays | _advised(known, patient, signal, side)).tolist():
             _advise(known, int(patient[i]), int(signal[i]), side, bool(comes[i]), bool(stays[i]),
-                Now(at, int(moment.elapsed[known.bank.partition[patient[i]]]), float(mean[i]),
-                    float(std[i]), chance_beyond(mean[i], std[i], outer[i], side),
+                Now(at, int(moment.elapsed[known.bank.partition[patient[i]]]),
+                    float(ahead.mean[i]), float(ahead.std[i]), float(chance[i]),
                     known.bank.model_file.version),
             )  # fmt: skip
 

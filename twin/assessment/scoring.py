@@ -153,19 +153,12 @@ def _known(memory: Memory, bank: Bank, patients: NDArray[np.int64], at: int, ahe
     have[have] = state_t[slots[have]] != NO_STATE
     mean, std = np.zeros((n, 5)), np.ones((n, 5))
     chosen = slots[have]
-    seconds = np.maximum(at + ahead - state_t[chosen], 0) * 1e-9
-    mean[have], std[have] = bank.ahead(chosen, seconds)
-    if ahead:
-        std *= _widths(bank, ahead)
+    forecast = bank.forecast(chosen, ahead / SECOND, at)
+    mean[have] = forecast.mean
+    # Bands of points are made of one width: that of the 90 % band.
+    std[have] = forecast.std * (forecast.scales[:, 1] if ahead else 1.0)
     _put_entries(memory, patients, at + ahead, Known(mean, std, have))
     return Known(mean * PER_UNIT, np.maximum(std * PER_UNIT, 1e-6), have)
-
-
-def _widths(bank: Bank, ahead: int) -> NDArray[np.float64]:
-    """(5,) factors of the calibrated 90 % bands so far ahead."""
-    models = bank.model_file.signals
-    seconds = ahead / SECOND
-    return np.array([models[c].scales(seconds)[1] if c in models else 1.0 for c in SIGNAL_OF])
 
 
 def _put_entries(memory: Memory, patients: NDArray[np.int64], at: int, known: Known) -> None:

@@ -11,7 +11,7 @@ from twin.care.alarm_words import AlarmCell, one_cell
 from twin.care.api.alarms import known_alarms
 from twin.care.api.limits import limits_of
 from twin.care.board import OPEN
-from twin.care.burden import burden
+from twin.care.burden import GOALS, burden
 from twin.care.cells import unit_of
 from twin.care.parts import Parts, PartsOf
 from twin.care.reader import reader_of
@@ -29,9 +29,7 @@ _CHOICES = {
     "closed": "/alarms?state=closed",
     "all": "/alarms?state=all",
 }
-#: Ward goals (care.md 2.5): alarms for each patient and day, all and of high priority.
 _SHARES = ("nuisance", "technical", "actionable")
-_GOALS = {"high": 0.2, "all": 2.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +117,7 @@ def metrics(request: Request, parts: PartsOf) -> Response:
         (
             f"rate_{name}",
             words.number(rates[name], 2),
-            words("burden.goal", goal=words.number(_GOALS[name], 1)) if name in _GOALS else "",
+            words("burden.goal", goal=words.number(GOALS[name], 1)) if name in GOALS else "",
         )
         for name in ("all", "high", "medium", "low")
     ]

@@ -15,6 +15,7 @@ from twin.care import alarm_views, device_views, problem, sign_in, views
 from twin.care.access import Access, Guard
 from twin.care.api import (
     alarms,
+    backtest,
     bodies,
     devices,
     entries,
@@ -98,6 +99,7 @@ def create_app(
         *alarms.BODIES,
         *entries.BODIES,
         *limits.BODIES,
+        *backtest.BODIES,
         *onboarding_api.BODIES,
     )
     bodies.describe(app, described)
@@ -110,6 +112,7 @@ def create_app(
         alarms,
         entries,
         limits,
+        backtest,
         stream,
         views,
         alarm_views,

@@ -14,6 +14,8 @@ import numpy as np
 from ingest.instant import DAY, HOUR, MINUTE, SECOND
 from twin.judgement import Alarm, AlarmEvent, AlarmKind, Priority
 
+#: Goals of a ward (care.md 2.5): alarms for each patient and day, of high priority and all.
+GOALS = {"high": 0.2, "all": 2.0}
 #: More alarms than this in ten minutes are a flood.
 FLOOD = 10
 _WINDOW = 10 * MINUTE

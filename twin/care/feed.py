@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from ingest.journal.protocol import Entry, Journal, JournalDamaged, Reader
 from ingest.observation import RecordDamaged
 from twin.care.commands import Commands, Outcomes
+from twin.care.forecasts import Bodies, bodies_of
 from twin.care.frames import Frame, Framer, alarms_event
 from twin.care.hub import Hub
 from twin.care.latest import Latest
@@ -189,6 +190,12 @@ class Feed:
         with self._lock:
             return self._latest.board.story(alarm)
 
+    def forecasts(self, patient: str) -> Bodies:
+        """code → the newest forecasts of one patient, by horizon."""
+        with self._lock:
+            board = self._latest.board
+            return bodies_of(self._latest.forecasts.of(patient), board, patient)
+
     @property
     def alarms_on(self) -> bool:
         """Does the twin raise alarms, by its own word?"""
@@ -331,6 +338,7 @@ class Feed:
         now = self.now()
         with self._lock:
             transitions = self._latest.board.take_transitions()
+            forecast = self._latest.forecasts.take_changed()
             if not self.hub.clients:
                 self._framer.skip(self._latest, self._labels)
                 return [], 0
@@ -343,12 +351,18 @@ class Feed:
             for patient in self.hub.watched:
                 points = self._points.pop(patient, None)
                 changed = np.isin(self._latest.places_of(patient), places).any()
-                if points is not None or changed or patient in watched:
+                if points is not None or changed or patient in watched | forecast:
                     label = self._labels.get(patient, "")
                     points = points or Points()
                     frames.append(
                         self._framer.patient_delta(
-                            self._latest, patient, label, points, now, self._state
+                            self._latest,
+                            patient,
+                            label,
+                            points,
+                            now,
+                            self._state,
+                            patient in forecast,
                         )
                     )
             self._points.clear()

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ingest.instant import MILLISECOND
 from twin.care.display import STATUS_WORDS, shown
+from twin.care.forecasts import ForecastBody, bodies_of
 from twin.care.judged import (
     AlarmBody,
     ScoreBody,
@@ -53,6 +54,7 @@ class Hello(msgspec.Struct, frozen=True):
 class Picture(msgspec.Struct, frozen=True, omit_defaults=True):
     """Body of `snap`, `d` and `hb`. keys and labels: those not yet told; estimates and observations
     (one patient's stream only): code → rows, see `Points`; reload: they were too many, ask the API.
+    forecasts (likewise): code → the newest by horizon, where they changed.
     standings: patient → place in the ward, where it changed; score: of one patient's stream;
     alarms: of a `snap`, all that are not over, everybody's; alarms_on: of `hb`, the twin's word.
     """
@@ -64,6 +66,7 @@ class Picture(msgspec.Struct, frozen=True, omit_defaults=True):
     cells: Sequence[Cell] = ()
     estimates: Mapping[str, Any] = msgspec.field(default_factory=dict)
     observations: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    forecasts: Mapping[str, Sequence[ForecastBody]] = msgspec.field(default_factory=dict)
     reload: bool = False
     standings: Mapping[str, StandingBody] = msgspec.field(default_factory=dict)
     score: ScoreBody | None = None
@@ -196,6 +199,7 @@ class Framer:
             {patient: labels.get(patient, "")},
             _keys(rows, places, latest.patients),
             _cells(rows, places, time),
+            forecasts=bodies_of(latest.forecasts.of(patient), latest.board, patient),
             standings=_standings(latest, [patient]),
             score=_score(latest, patient, time),
             alarms=_alarms(latest.board.open_alarms(), labels),
@@ -203,9 +207,17 @@ class Framer:
         return Frame(patient, self.number, event("snap", picture))
 
     def patient_delta(
-        self, latest: Latest, patient: str, label: str, points: Points, time: int, state: str
+        self,
+        latest: Latest,
+        patient: str,
+        label: str,
+        points: Points,
+        time: int,
+        state: str,
+        forecast: bool = False,
     ) -> Frame:
-        """One patient's cells and, for the charts, what was estimated and observed since."""
+        """One patient's cells and, for the charts, what was estimated and observed since; forecast:
+        there are new ones."""
         rows, places = latest.rows, latest.places_of(patient)
         picture = Picture(
             time // MILLISECOND,
@@ -215,6 +227,7 @@ class Framer:
             _cells(rows, places, time),
             points.estimates,
             points.observations,
+            bodies_of(latest.forecasts.of(patient), latest.board, patient) if forecast else {},
             points.overflown,
             _standings(latest, [patient]),
             _score(latest, patient, time),

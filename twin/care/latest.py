@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ingest.observation import RecordDamaged, seal, unseal
 from twin.care.board import Board, BoardState
+from twin.care.forecasts import Forecasts, ForecastsState
 from twin.care.ledger import Ledger, LedgerState
 from twin.care.told import Told, ToldState
 from twin.care.vitals import ORDER, VITALS
@@ -63,6 +64,7 @@ class _State(msgspec.Struct, frozen=True, array_like=True):
     ledger: LedgerState
     board: BoardState = BoardState()
     told: ToldState = ToldState()
+    forecasts: ForecastsState = ForecastsState()
 
 
 class Latest:
@@ -75,6 +77,7 @@ class Latest:
         #: Alarms and scores.
         self.board = Board()
         self.told = Told()
+        self.forecasts = Forecasts()
         self._patients: dict[str, int] = {}
         self._names: list[str] = []
         self._slots = np.full((0, len(VITALS)), _NONE, np.int64)
@@ -103,6 +106,7 @@ class Latest:
     def fold(self, batch: EstimateBatch) -> None:
         """Take in one batch. Rows of a signal that the catalogue has not are left out."""
         self.ledger.count(batch)
+        self.forecasts.fold(batch)
         rows = batch.rows
         if not len(rows):
             return
@@ -138,6 +142,7 @@ class Latest:
             self.ledger.state(),
             self.board.state(),
             self.told.state(),
+            self.forecasts.state(),
         )
         return seal(_KIND_LATEST, msgspec.msgpack.encode(state))
 
@@ -154,6 +159,7 @@ class Latest:
             latest.ledger = Ledger.of(state.ledger)
             latest.board = Board.of(state.board)
             latest.told = Told.of(state.told)
+            latest.forecasts = Forecasts.of_state(state.forecasts)
             latest._places(state.patients)
             rows = np.frombuffer(state.rows, LATEST_ROW)
             latest._grow(len(rows))

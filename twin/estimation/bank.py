@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,15 +24,17 @@ from twin.estimation.models import PARAMETERS, ModelFile
 from twin.estimation.names import Names
 from twin.estimation.ring import process
 from twin.estimation.robust import MEMORY
-from twin.estimation.scores import normal_cdf
 from twin.estimation.slots import Slots
 from twin.estimation.tracker import BANDS, HORIZONS, WIDTHS, widths
+from twin.forecast import chance_below
 
 BLOCK = 1024
 #: Room for revisions in one kernel call beyond one per event; it is called again when it is full.
 REVISION_ROOM = 4096
 #: Columns of a state that is kept for forecasts: the state, then the widths th of its bands.
 FOLLOWED = STATE + BANDS * HORIZONS
+#: Seconds over which what is done once a minute is spread.
+TURNS = 60
 _Z = np.array([Z50, Z90, Z95])
 SIGNAL_ROW = {code: row for row, code in enumerate(SIGNALS)}
 
@@ -78,25 +81,17 @@ class Forecast:
     scales: NDArray[np.float64]
 
     def below(self, limit: float | NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n,) probability that the value is below the limit; above is 1 − this.
-
-        The normal score is linear between the ends of the bands, and beyond the widest, so that
-        each band holds just what it says.
-        """
-        away = (limit - self.mean) / np.maximum(self.std, 1e-12)
-        far, z = np.abs(away), np.zeros(len(away))
-        inner, z_inner = np.zeros(len(away)), 0.0
-        for end, z_end in zip((_Z * self.scales).T, _Z, strict=True):
-            part = (far - inner) / np.maximum(end - inner, 1e-12)
-            z = np.where(far > inner, z_inner + (z_end - z_inner) * np.minimum(part, 1.0), z)
-            inner, z_inner = end, z_end
-        z = np.where(far > inner, Z95 * far / np.maximum(inner, 1e-12), z)
-        return normal_cdf(np.copysign(z, away))
+        """(n,) probability that the value is below the limit; above is 1 − this."""
+        return chance_below(limit, self.mean, self.std, self.scales)
 
 
 @dataclass(slots=True)
 class Bank:
-    """State of every (patient, signal): slot_of[patient number, signal row] (−1: none yet)."""
+    """State of every (patient, signal): slot_of[patient number, signal row] (−1: none yet).
+
+    By patient number: partition, and turn, the second of a minute in which what is done once a
+    minute is done for the patient.
+    """
 
     model_file: ModelFile
     partitions: int = 16
@@ -104,6 +99,7 @@ class Bank:
     slots: Slots = field(default_factory=Slots)
     slot_of: NDArray[np.int32] = field(init=False)
     partition: NDArray[np.int32] = field(init=False)
+    turn: NDArray[np.int32] = field(init=False)
     params: NDArray[np.float64] = field(init=False)
     expected: NDArray[np.int64] = field(init=False)
     modelled: NDArray[np.bool_] = field(init=False)
@@ -114,6 +110,7 @@ class Bank:
     def __post_init__(self) -> None:
         self.slot_of = np.full((0, len(SIGNALS)), -1, np.int32)
         self.partition = np.empty(0, np.int32)
+        self.turn = np.empty(0, np.int32)
         self.adopt(self.model_file)
 
     def adopt(self, model_file: ModelFile) -> None:
@@ -140,8 +137,10 @@ class Bank:
             size = max(64, 2 * len(self.slot_of))
             self.slot_of = _grown(self.slot_of, size)
             self.partition = _grown(self.partition, size)
+            self.turn = _grown(self.turn, size)
         if self.partition[number] < 0:
             self.partition[number] = partition_of(patient, self.partitions)
+            self.turn[number] = crc32(patient.encode()) % TURNS
         return number
 
     def find(self, patient: NDArray[np.int64], signal: NDArray[np.int64]) -> NDArray[np.int64]:

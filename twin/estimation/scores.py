@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.estimate import Z50, Z90, Z95
+from twin.forecast import normal_cdf
 
 Numbers = NDArray[np.float64]
 #: Nominal levels of the reliability curve.
@@ -34,12 +35,6 @@ def mae(error: Numbers) -> float:
 def skill(score: float, baseline: float) -> float:
     """1 − score/baseline: the share by which a score is below the baseline's; 0 = no better."""
     return 1.0 - score / baseline if baseline > 0 else math.nan
-
-
-def normal_cdf(w: Numbers) -> Numbers:
-    """Standard normal distribution function, elementwise."""
-    scaled = (w / math.sqrt(2.0)).tolist()
-    return 0.5 + 0.5 * np.fromiter(map(math.erf, scaled), np.float64, len(w))
 
 
 def crps(truth: Numbers, mean: Numbers, std: Numbers) -> Numbers:

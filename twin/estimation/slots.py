@@ -36,6 +36,7 @@ _SLOT_ARRAYS: tuple[tuple[str, Any, int, int], ...] = (
     ("waiting", np.float32, FORECASTS, 0),
     ("status", np.uint8, 0, 0),
     ("coasted_at", np.int64, 0, NEVER),
+    ("forecast_at", np.int64, 0, NEVER),  # the stamp that was last forecast from
 )
 _RING_ARRAYS: tuple[tuple[str, Any], ...] = (
     ("ring_t", np.int64),
@@ -100,11 +101,15 @@ class Slots:
         return part | {name: self.of[name][index] for name, _ in _RING_ARRAYS}
 
     def put(self, part: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
-        """The inverse of `take` into new slots; returns their numbers, in the order taken."""
+        """The inverse of `take` into new slots; returns their numbers, in the order taken.
+
+        An array that is not in `part` (an older snapshot) stays as it is of a new slot.
+        """
         n = len(part["state_t"])
         slots = np.arange(self.add(n), self.count, dtype=np.int64)
         for name, *_ in _SLOT_ARRAYS:
-            self.of[name][slots] = part[name]
+            if name in part:
+                self.of[name][slots] = part[name]
         for slot in slots:
             self.open_ring(int(slot), int(self.of["ring_size"][slot]))
         self.of["ring_at"][slots, 1] = 0  # `take` packed the oldest first

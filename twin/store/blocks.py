@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.catalogue import SIGNALS
+from twin.forecast import HORIZONS, NUMBERS
 from twin.store.packing import Part, Steps, pack, single, verbatim
 
 Rows = NDArray[Any]
@@ -123,6 +124,18 @@ CONFLICTS = Layout(
     ),
 )
 STATUSES = Layout((_TIME, Column("status", "u1")))
+#: time is the newest stamp that was forecast from; of each horizon in seconds its own columns.
+FORECASTS = Layout(
+    (
+        _TIME,
+        *(
+            Column(f"{name}_{seconds}", form, smooth=name == "mean", plain=form == "<f4")
+            for seconds in HORIZONS
+            for name, form in zip(NUMBERS, ("<f8", "<f8", "<f4", "<f4", "<f4"), strict=True)
+        ),
+    ),
+    (Column("known_at", "<i8", from_time=True), Column("model", "<u2")),
+)
 
 _CRC = struct.Struct("<I")
 _EXACT = 2.0**53

@@ -23,6 +23,7 @@ from twin.estimate import EstimateBatch, Series, Written
 from twin.store import strayed, windows
 from twin.store.blocks import PLAIN_PER_UNIT, Rows, joined, rounded_to, taken, with_checksum
 from twin.store.catalogue import SeriesTable
+from twin.store.forecasts import forecast_rows
 from twin.store.merged import Kept, Merged, kept, merged
 from twin.store.reading import Reading, RecordedRows
 from twin.store.rows import bucket_rows, rows_between
@@ -271,6 +272,8 @@ class _Writer:
                 elif stored in (Stored.ESTIMATE, Stored.OBSERVATION):
                     self._marks.note(rows["series"], rows["time"])
                 self._append(stored, rows)
+        if len(parts.forecasts):
+            self._append(Stored.FORECAST, forecast_rows(whole, parts.forecasts, self._series))
 
     def _append(self, stored: Stored, rows: Rows) -> None:
         if self._series.recent(stored, len(rows)):

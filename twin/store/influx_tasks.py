@@ -28,7 +28,7 @@ WINDOWS = ("1m", "15m")
 _WRONG = 400
 _MEASUREMENTS = {
     "observations": ("observation", "conflict"),
-    "estimates": ("estimate",),
+    "estimates": ("estimate", "forecast"),
     "logs": ("status",),
 }
 

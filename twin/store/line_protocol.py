@@ -6,6 +6,7 @@ estimate,patient=,signal=,model= mean=,std=,lo95=,hi95=,trend= <as_of>
 status,patient=,signal= status= <tick>
 refiltered,patient=,signal= until= <first>: the estimates from <first> to `until` (ms, rounded up)
 were written anew, because observations came belated.
+forecast,patient=,signal=,model=,horizon= mean=,std=,lo50=,hi50=,lo90=,hi90=,lo95=,hi95= <as_of>
 touched since= <now>: the earliest stamp, in ms, of rows that came so late that the windows of their
 time may be made already; the database's tasks make them anew from there.
 
@@ -14,7 +15,7 @@ known is −1 where a true value cannot be negative (quality, noise_std, nis, we
 an unknown trend is 0. All numbers are floats in the shortest form that reads back the same; stamps
 in fields are milliseconds. With the full set of fields observations and conflicts also have
 noise_std and received_at, estimates lo50, hi50, lo90, hi90, trend_std, nis, weight, known_at,
-status. https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/
+status; forecasts known_at. https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.instant import MINUTE
-from twin.estimate import EstimateBatch, bands
+from twin.estimate import EstimateBatch, Kind, bands
 from twin.store.blocks import taken
 from twin.store.merged import Indexes, Merged, kept, merged
 
@@ -62,6 +63,7 @@ def lines(batches: Sequence[EstimateBatch], full: bool = False, now: int | None 
     _conflicts(made, whole, parts.conflicts, full)
     _estimates(made, whole, parts.estimates, full)
     _statuses(made, whole, parts.statuses)
+    _forecasts(made, whole, parts.forecasts, full)
     if now is not None:
         _touched(made, whole, np.concatenate([parts.observations, parts.estimates]), now)
     return Lines(made.lines, made.rows, made.rejected, len(whole.rows))
@@ -139,6 +141,20 @@ def _statuses(made: _Lines, whole: Merged, chosen: Indexes) -> None:
     made.add(chosen, prefixes, _fields(fields, rows["received_at"]))
 
 
+def _forecasts(made: _Lines, whole: Merged, chosen: Indexes, full: bool) -> None:
+    """All bands, as they are calibrated and do not follow from std alone; horizon in seconds."""
+    chosen, series = _last_versions(whole, made.finite(whole, chosen, "mean", "std"), "as_of")
+    rows = taken(whole.rows, chosen)
+    scales = [rows[name].astype(np.float64) for name in ("scale50", "scale90", "scale95")]
+    band = bands(rows["mean"], rows["std"], *scales)
+    fields = {"mean": rows["mean"], "std": rows["std"], "lo50": band.lo50, "hi50": band.hi50}
+    fields |= {"lo90": band.lo90, "hi90": band.hi90, "lo95": band.lo95, "hi95": band.hi95}
+    if full:
+        fields |= {"known_at": _milliseconds(rows["received_at"])}
+    prefixes = _prefixes(whole, "forecast", rows, series, whole.model[chosen])
+    made.add(chosen, prefixes, _fields(fields, rows["as_of"]))
+
+
 def _touched(made: _Lines, whole: Merged, chosen: Indexes, now: int) -> None:
     if not len(chosen):
         return
@@ -192,6 +208,8 @@ def _last_versions(whole: Merged, chosen: Indexes, time: str) -> tuple[Indexes, 
     series = rows["patient"][chosen].astype(np.int64) * len(whole.signals) + rows["signal"][chosen]
     if time == "as_of":
         series = series * len(whole.models) + whole.model[chosen]
+        ahead = np.where(rows["kind"] == Kind.FORECAST, rows["flags"], 0).astype(np.int64)
+        series = series * (int(ahead.max(initial=0)) + 1) + ahead[chosen]
     elif len(chosen):
         # Statuses have no device; NO_DEVICE then stands for itself.
         device = np.minimum(rows["device"][chosen], len(whole.devices)).astype(np.int64)
@@ -223,6 +241,8 @@ def _prefixes(
         }
         if model is not None:
             tags["model"] = whole.models[int(model[i])]
+            if measurement == "forecast":
+                tags["horizon"] = str(int(rows["flags"][i]))
         elif measurement != "status":
             tags["device"] = whole.devices[rows["device"][i]]
         made[number] = _prefix(measurement, tags)

@@ -41,6 +41,7 @@ class Kept:
     conflicts: Indexes
     estimates: Indexes
     statuses: Indexes
+    forecasts: Indexes
 
 
 def merged(batches: Sequence[EstimateBatch]) -> Merged:
@@ -77,4 +78,5 @@ def kept(rows: NDArray[Any]) -> Kept:
         np.flatnonzero(judged & (verdict == Verdict.CONFLICT)),
         np.flatnonzero(accepted | (kind == Kind.REVISION)),
         np.flatnonzero(kind == Kind.STATUS),
+        np.flatnonzero(kind == Kind.FORECAST),
     )

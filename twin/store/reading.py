@@ -141,6 +141,10 @@ class Reading:
         """Status changes that no observation caused."""
         return self._export(Stored.STATUS, patient, _BEGINNING, _END)
 
+    def forecasts(self, patient: str | None = None) -> Iterator[RecordedRows]:
+        """Forecasts of all horizons, each row those made at one moment (blocks.FORECASTS)."""
+        return self._export(Stored.FORECAST, patient, _BEGINNING, _END)
+
     def close(self) -> None:
         with self._lock:
             self._connection.close()

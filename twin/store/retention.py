@@ -46,8 +46,8 @@ _REPORTS = 100
 class Kept:
     """How long what is kept, ns; 0: for ever.
 
-    raw: observations and conflicts; derived: estimates; logs: status changes; minutes, quarters:
-    the aggregates of 1 and 15 minutes.
+    raw: observations and conflicts; derived: estimates and forecasts; logs: status changes;
+    minutes, quarters: the aggregates of 1 and 15 minutes.
     """
 
     raw: int = 0
@@ -85,7 +85,7 @@ class Retention:
             name: self._forget(stored, now, kept)
             for name, stored, kept in (
                 ("observations", (Stored.OBSERVATION, Stored.CONFLICT), self.kept.raw),
-                ("estimates", (Stored.ESTIMATE,), self.kept.derived),
+                ("estimates", (Stored.ESTIMATE, Stored.FORECAST), self.kept.derived),
                 ("logs", (Stored.STATUS,), self.kept.logs),
             )
         }

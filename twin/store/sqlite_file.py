@@ -37,6 +37,7 @@ class Stored(IntEnum):
     OBSERVATION = 1
     CONFLICT = 2
     STATUS = 3
+    FORECAST = 4
 
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -44,6 +45,7 @@ LAYOUTS: tuple[Layout, ...] = (
     blocks.OBSERVATIONS,
     blocks.CONFLICTS,
     blocks.STATUSES,
+    blocks.FORECASTS,
 )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI, Response
 
+from twin.care.forecasts import ForecastBody
 from twin.care.judged import ChangeBody, ScoreBody
 
 Numbers = Sequence[float | None]
@@ -77,7 +78,8 @@ class PatientsBody(msgspec.Struct, frozen=True):
 
 
 class OnePatientBody(msgspec.Struct, frozen=True):
-    """`PatientBody` with time and state; change null: nothing was said of it yet."""
+    """`PatientBody` with time and state; forecasts: code → the newest by horizon; change: how
+    unusual the last day is, null where nothing was said of it yet."""
 
     time: str
     state: str
@@ -87,7 +89,18 @@ class OnePatientBody(msgspec.Struct, frozen=True):
     news2: ScoreBody | None
     urgency: int
     alarms: Sequence[str]
+    forecasts: Mapping[str, Sequence[ForecastBody]]
     change: ChangeBody | None = None
+
+
+class SignalForecastBody(msgspec.Struct, frozen=True):
+    """The newest forecasts of one signal by horizon, none if it was not forecast yet. A forecast
+    that is over stays the newest until the signal is measured again: look at its `time`."""
+
+    time: str
+    state: str
+    unit: str
+    forecasts: Sequence[ForecastBody]
 
 
 class EstimateColumns(msgspec.Struct, frozen=True):
@@ -242,6 +255,7 @@ BODIES = (
     PatientsBody,
     OnePatientBody,
     SignalBody,
+    SignalForecastBody,
     DevicesBody,
     QuarantineBody,
     HealthBody,

@@ -65,6 +65,7 @@ def one_patient(patient: str, parts: PartsOf) -> Response:
             one.news2,
             one.urgency,
             one.alarms,
+            parts.feed.forecasts(patient),
             None if change is None else change_body(change),
         )
     )

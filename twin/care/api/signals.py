@@ -10,12 +10,13 @@ from fastapi import APIRouter, Query, Response
 from numpy.typing import NDArray
 
 from ingest.catalogue import SIGNALS, Signal
-from ingest.instant import HOUR, MILLISECOND, SECOND, parse_instant
+from ingest.instant import HOUR, MILLISECOND, SECOND, format_instant, parse_instant
 from twin.care.api.bodies import (
     EstimateColumns,
     Numbers,
     ObservationColumns,
     SignalBody,
+    SignalForecastBody,
     answer,
     answers,
 )
@@ -75,6 +76,17 @@ def signal_history(
         following = f"{path}?{urlencode(query)}"
     bucket_ns = 0 if series.resolution == "raw" or points is None else (to - since) // points
     return answer(signal_body(signal, series, bucket_ns, following))
+
+
+@router.get("/patients/{patient}/signals/{code}/forecast", responses=answers(SignalForecastBody))
+def signal_forecast(patient: str, code: str, parts: PartsOf) -> Response:
+    """What the signal will be in a minute, 15 and 30 minutes, and an hour, with its limits."""
+    signal = SIGNALS.get(code)
+    if signal is None or patient not in parts.feed.labels:
+        raise Problem(404, "no such signal" if signal is None else "no such patient")
+    forecasts = parts.feed.forecasts(patient).get(code, ())
+    now = format_instant(parts.feed.now())
+    return answer(SignalForecastBody(now, parts.feed.state, signal.unit, forecasts))
 
 
 def instant_of(name: str, text: str) -> int:

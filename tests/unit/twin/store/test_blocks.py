@@ -10,6 +10,7 @@ from ingest.catalogue import SIGNALS
 from twin.store.blocks import (
     CONFLICTS,
     ESTIMATES,
+    FORECASTS,
     OBSERVATIONS,
     STATUSES,
     BlockDamaged,
@@ -20,7 +21,7 @@ from twin.store.blocks import (
     steps_per_unit,
 )
 
-LAYOUTS = (ESTIMATES, OBSERVATIONS, CONFLICTS, STATUSES)
+LAYOUTS = (ESTIMATES, OBSERVATIONS, CONFLICTS, STATUSES, FORECASTS)
 
 
 @st.composite

@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.estimates import SECOND, T0, aged, batch, coasting, observed, revised
+from tests.support.estimates import (
+    SECOND,
+    T0,
+    aged,
+    batch,
+    coasting,
+    forecast,
+    observed,
+    revised,
+)
 from twin.estimate import Z50, Status, Verdict
 from twin.store import sealing
 from twin.store.embedded import EmbeddedStore
@@ -62,6 +71,41 @@ def test_only_accepted_rows_and_revisions_are_estimates(path: Path) -> None:
         series = store.series("p1", "heart_rate", T0, END)
     assert series.time.tolist() == [T0, T0 + 5]
     assert series.observed_at.tolist() == [T0, T0 + 1]
+
+
+def test_forecasts_of_a_moment_are_one_row_and_change_no_series(path: Path) -> None:
+    said = [forecast(T0, seconds, 70 + i) for i, seconds in enumerate((60, 900, 1800, 3600))]
+    with EmbeddedStore(path) as store:
+        store.write(batch(observed(T0, 70), *said))
+        store.write(batch(*said, *[forecast(T0 + 60 * SECOND, 1800, 80.004)]))
+        (found,) = store.reading.forecasts("p1")
+        series = store.series("p1", "heart_rate", T0, END)
+        counted = store.stored()
+    assert found.rows["time"].tolist() == [T0, T0 + 60 * SECOND]
+    assert [found.rows[f"mean_{h}"][0] for h in (60, 900, 1800, 3600)] == [70, 71, 72, 73]
+    assert found.rows["scale90_900"][0] == 1.5
+    assert found.rows["known_at"][0] == (T0 + 3 * SECOND) // 10**6 * 10**6
+    assert found.rows["mean_1800"][1] == 80.0  # rounded as estimates are
+    assert np.isnan(found.rows["mean_60"][1])
+    assert found.models[int(found.rows["model"][0])] == "m1"
+    assert (series.time.tolist(), counted) == ([T0], {"watch-1": 1})
+
+
+def test_many_forecasts_are_sealed_and_read_back(path: Path, sealed_soon: None) -> None:
+    with EmbeddedStore(path) as store:
+        for first in range(0, 3000, 500):
+            store.write(
+                batch(
+                    *(
+                        forecast(T0 + n * 60 * SECOND, seconds, 60 + n % 30)
+                        for n in range(first, first + 500)
+                        for seconds in (60, 900, 1800, 3600)
+                    )
+                )
+            )
+        rows = np.concatenate([part.rows for part in store.reading.forecasts()])
+    assert len(rows) == 3000
+    assert (rows["mean_3600"] == 60 + np.arange(3000) % 30).all()
 
 
 def test_a_conflict_is_kept_apart_and_overwrites_nothing(path: Path) -> None:

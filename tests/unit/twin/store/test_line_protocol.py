@@ -8,8 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.estimates import SECOND, T0, Row, aged, batch, coasting, observed, revised
-from twin.estimate import Z95, Status, Verdict
+from tests.support.estimates import (
+    SECOND,
+    T0,
+    Row,
+    aged,
+    batch,
+    coasting,
+    forecast,
+    observed,
+    revised,
+)
+from twin.estimate import Z50, Z90, Z95, Status, Verdict
 from twin.store.line_protocol import lines
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -46,6 +56,23 @@ def test_conflict_and_status_are_measurements_of_their_own() -> None:
         f"measured_at={float(T0 // 10**6)!r} {T0 + SECOND}",
         f"status,patient=p1,signal=heart_rate status=3.0 {T0}",
     ]
+
+
+def test_a_forecast_is_a_measurement_of_its_own_with_its_horizon() -> None:
+    made = lines([batch(forecast(T0, 60, 70.0), forecast(T0, 3600, 75.0, scale95=1.25))])
+    half90 = [
+        f"lo90={mean - Z90 * 2.0 * 1.5!r},hi90={mean + Z90 * 2.0 * 1.5!r}" for mean in (70.0, 75.0)
+    ]
+    assert made.lines == [
+        f"forecast,patient=p1,signal=heart_rate,model=m1,horizon=60 mean=70.0,std=2.0,"
+        f"lo50={70 - Z50 * 2!r},hi50={70 + Z50 * 2!r},{half90[0]},"
+        f"lo95={70 - Z95 * 2!r},hi95={70 + Z95 * 2!r} {T0}",
+        f"forecast,patient=p1,signal=heart_rate,model=m1,horizon=3600 mean=75.0,std=2.0,"
+        f"lo50={75 - Z50 * 2!r},hi50={75 + Z50 * 2!r},{half90[1]},"
+        f"lo95={75 - Z95 * 2 * 1.25!r},hi95={75 + Z95 * 2 * 1.25!r} {T0}",
+    ]
+    (full,) = lines([batch(forecast(T0, 60, 70.0))], full=True).lines
+    assert full.endswith(f",known_at={float((T0 + 3 * SECOND) // 10**6)!r} {T0}")
 
 
 def test_only_the_last_version_of_a_point_is_sent() -> None:

@@ -1,0 +1,56 @@
+"""Which keys are forecast at a tick, and what their forecasts are.
+
+A key that is fresh and was measured since its last forecast is forecast once a minute of journal
+time, each patient's keys at a second of their own, so that a ward that began at once does not come
+all at once. So a backlog of hours, read between two ticks, costs one forecast.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.instant import MINUTE, SECOND
+from twin.estimate import Status
+from twin.estimation.bank import Bank
+from twin.forecast import HORIZONS
+
+#: A forecast begins at least so much measured time after the one before (ns). Less than a minute,
+#: because of two stamps a minute apart one may come late.
+LEAST_APART = MINUTE // 2
+
+
+def forecast_due(
+    bank: Bank, before: NDArray[np.int64], after: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Slots to be forecast at a tick, by patient and signal; they count as forecast from then on.
+
+    before, after (partitions,): journal time passed, ns, before and after the tick; equal where the
+    tick does not count.
+    """
+    part = bank.partition[: len(bank.patients)]
+    turn = bank.turn[: len(part)].astype(np.int64) * SECOND
+    turned = (before[part] + turn) // MINUTE != (after[part] + turn) // MINUTE
+    if not turned.any():
+        return np.zeros(0, np.int64)
+    a = bank.slots.of
+    slots = bank.known()
+    slots = slots[turned[a["patient"][slots]]]
+    at, last = a["state_t"][slots], a["forecast_at"][slots]
+    # NEVER is too far away for a difference.
+    due = slots[(a["status"][slots] == Status.FRESH) & (at >= np.maximum(last, 0) + LEAST_APART)]
+    a["forecast_at"][due] = a["state_t"][due]
+    return np.asarray(due[np.lexsort((a["model"][due], a["patient"][due]))], np.int64)
+
+
+def fill_forecasts(bank: Bank, slots: NDArray[np.int64], rows: NDArray[Any]) -> None:
+    """Write the forecasts of n slots into rows (n · horizons,), a slot's horizons together."""
+    for i, seconds in enumerate(HORIZONS):
+        ahead = bank.forecast(slots, float(seconds))
+        part = rows[i :: len(HORIZONS)]
+        part["flags"], part["measured_at"] = seconds, ahead.at
+        part["mean"], part["std"] = ahead.mean, ahead.std
+        for name, factor in zip(("scale50", "scale90", "scale95"), ahead.scales.T, strict=True):
+            part[name] = factor
