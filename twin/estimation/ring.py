@@ -32,17 +32,41 @@ from twin.estimation.devices import (
 )
 from twin.estimation.kalman import (
     E_INTERVAL,
+    FA,
+    FM,
     LAG,
     NEVER,
     STATE,
+    D,
+    M,
     begin,
     correct,
     estimate,
     normalised,
     predict,
 )
-from twin.estimation.models import EXPECTED, GATE, HORIZON, NOISE2, QUANTISATION2, ROBUST2
-from twin.estimation.robust import INSIDE, INSIDE_AGE, MEMORY, update, update_of_several
+from twin.estimation.models import (
+    EXPECTED,
+    GATE,
+    HORIZON,
+    MEAN,
+    NOISE2,
+    QUANTISATION2,
+    ROBUST2,
+    SPREAD2,
+)
+from twin.estimation.robust import (
+    FAR2,
+    INSIDE,
+    INSIDE_AGE,
+    LINEAR,
+    MEMORY,
+    OUT_COUNT,
+    doubt_return,
+    hold,
+    update,
+    update_of_several,
+)
 from twin.estimation.tracker import WIDTHS, track
 
 ACCEPTED, BELATED, DUPLICATE, CONFLICT = 1, 2, 3, 4
@@ -218,8 +242,15 @@ def move_to(x, y, w, i, known_t, stamp, p, row, cache, cache_dt):  # type: ignor
         begin(x, i, p, row)
         begin_memory(y, w, i)
     elif stamp > known_t:
+        before, level = x[i, D], x[i, M]
+        dt = (stamp - known_t) * 1e-9
         predict(x, i, stamp - known_t, p, row, cache, cache_dt)
-        pass_time(y, w, i, (stamp - known_t) * 1e-9)
+        far = abs(level - p[row, MEAN])
+        if far * far > FAR2 * p[row, SPREAD2] and p[row, GATE] < LINEAR:
+            doubt_return(x, i, far, cache[row, FM], p, row)
+        if y[i, OUT_COUNT] < 0.0:
+            hold(x, i, before, cache[row, FA], dt, p, row)
+        pass_time(y, w, i, dt)
 
 
 @compiled

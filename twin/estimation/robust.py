@@ -6,12 +6,15 @@ a true step: after enough of them the state jumps there (docs/models.md, A true 
 
 from __future__ import annotations
 
+import math
+
 from twin.estimation.compiled import compiled
 from twin.estimation.kalman import (
     LAG,
     PDD,
     PDV,
     PMD,
+    PMM,
     PMV,
     PVV,
     D,
@@ -31,12 +34,14 @@ from twin.estimation.models import (
     STEP_DISTANCE,
     STEP_SAMPLES,
     STEP_SAMPLES_SEVERAL,
+    TREND_TIME,
     VAR_D,
     VAR_V,
 )
 
 # Columns of a memory row (float32), beside each state row. OUT_COUNT: consecutive outliers that
-# agree with each other (FOLLOWING: they made a step); OUT_LEVEL: the last of them. DEVICE: who
+# agree with each other, n, or FOLLOWING − n while a true step is held; OUT_LEVEL: the last of them,
+# or while a step is held the last measurement. DEVICE: who
 # reported last (−1: nobody yet, SEVERAL: more than one at the same stamp); OTHER: seconds since
 # that changed. INSIDE: who reported last what was no outlier, INSIDE_AGE seconds ago. OUT_AGE:
 # seconds since the first of the outliers, of several devices.
@@ -49,6 +54,12 @@ SMOOTH2 = 15.0 * 15.0
 FEWEST, LONGEST = 4.0, 15.0
 #: Velocity after a jump by d: a standard deviation of this many d/tg.
 CARRIED = 0.1
+#: A deviation that is held becomes the level's with a time constant of so many tg.
+HELD = 16.0
+#: A level more than 3 spreads from the population's mean is one that the population is no guide to.
+FAR2 = 9.0
+#: A gate that nothing passes: the model is asked for the linear filter, without doubt.
+LINEAR = 1e9
 
 
 @compiled
@@ -67,7 +78,7 @@ def update(x, y, i, z, r, p, row):  # type: ignore[no-untyped-def]
             correct(x, i, z, r / weight)
     else:
         correct(x, i, z, r / weight)
-        settle(x, y, i, z, r, p, row)
+        settle(x, y, i, z, p, row)
     return nis, weight
 
 
@@ -79,14 +90,57 @@ def agrees(y, i, z, r, p, row):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def settle(x, y, i, z, r, p, row):  # type: ignore[no-untyped-def]
-    """No outlier: forget those before. After a step, once the deviation is usual again."""
+def settle(x, y, i, z, p, row):  # type: ignore[no-untyped-def]
+    """No outlier: forget those before. A step is held until the deviation is an ordinary one."""
     if y[i, OUT_COUNT] == 0.0:  # the usual case writes nothing: a sweep waits for memory
         return
-    if y[i, OUT_COUNT] > 0.0 or x[i, D] * x[i, D] <= p[row, GATE] * p[row, VAR_D]:
+    if y[i, OUT_COUNT] > 0.0 or x[i, D] * x[i, D] <= p[row, VAR_D]:
         y[i, OUT_COUNT] = 0.0
-    elif y[i, OUT_COUNT] < 0.0 and agrees(y, i, z, r, p, row):
-        y[i, OUT_LEVEL] = z
+    else:
+        y[i, OUT_COUNT], y[i, OUT_LEVEL] = FOLLOWING, z
+
+
+@compiled
+def hold(x, i, before, a, dt, p, row):  # type: ignore[no-untyped-def]
+    """The prediction dt seconds on from the deviation `before`, of which the model leaves a·before.
+
+    After a true step the person may as well stay: the deviation does, what the model would have
+    taken off is doubt (cut at var_d, so that a spike remains one), and as it lasts the level takes
+    it over, by a share whose standard deviation is the share.
+    """
+    stay = (1.0 - a) * before
+    x[i, D] += stay
+    x[i, LAG] += dt / (p[row, TREND_TIME] + dt) * stay
+    moved = -math.expm1(-dt / (HELD * p[row, DEVIATION_TIME])) * x[i, D]
+    x[i, M] += moved
+    x[i, D] -= moved
+    doubt = min(moved * moved, p[row, SPREAD2])
+    x[i, PMM] += doubt
+    x[i, PMD] -= doubt
+    x[i, PDD] += doubt + min(stay * stay, p[row, VAR_D])
+
+
+@compiled
+def doubt_return(x, i, far, fm, p, row):  # type: ignore[no-untyped-def]
+    """The level was `far` from the mean, and the model let it go back to fm·far.
+
+    Beyond 3 spreads that is doubted: otherwise who stays there, and is measured every few minutes,
+    would be drawn back by the population at each step.
+    """
+    pull = (1.0 - fm) * (far - math.sqrt(FAR2 * p[row, SPREAD2]))
+    x[i, PMM] += pull * pull
+
+
+@compiled
+def count(y, i, z, r, p, row):  # type: ignore[no-untyped-def]
+    """Count the outlier z; returns how many in a row agree with each other."""
+    agree = y[i, OUT_COUNT] != 0.0 and y[i, OUT_COUNT] != FOLLOWING and agrees(y, i, z, r, p, row)
+    y[i, OUT_LEVEL] = z
+    if y[i, OUT_COUNT] >= 0.0:
+        y[i, OUT_COUNT] = y[i, OUT_COUNT] + 1.0 if agree else 1.0
+        return float(y[i, OUT_COUNT])
+    y[i, OUT_COUNT] = y[i, OUT_COUNT] - 1.0 if agree else FOLLOWING - 1.0
+    return FOLLOWING - float(y[i, OUT_COUNT])
 
 
 @compiled
@@ -94,17 +148,12 @@ def jumps(x, y, i, z, r, p, row):  # type: ignore[no-untyped-def]
     """Count an outlier; if enough of them agree, the deviation jumps to the last of them: True.
 
     The slow level stays: a person who jumps by 50 usually comes back (on ICU recordings, beginning
-    the whole state anew costs half of the forecast's skill). So the model expects a quick return,
-    and who stays up is an outlier again and again: until the deviation is usual, each one that
-    agrees with the one before is followed at once.
+    the whole state anew costs half of the forecast's skill), so a forecast expects the return. The
+    estimate does not: it is held (`hold`), and an outlier that agrees with the one before is
+    followed at once.
     """
-    agree = y[i, OUT_COUNT] != 0.0 and agrees(y, i, z, r, p, row)
-    y[i, OUT_LEVEL] = z
-    if not agree:
-        y[i, OUT_COUNT] = 1.0
-    elif y[i, OUT_COUNT] > 0.0:
-        y[i, OUT_COUNT] += 1.0
-    if 0.0 < y[i, OUT_COUNT] < p[row, STEP_SAMPLES]:
+    follow = y[i, OUT_COUNT] == FOLLOWING and agrees(y, i, z, r, p, row)
+    if count(y, i, z, r, p, row) < p[row, STEP_SAMPLES] and not follow:
         return False
     begin_at(x, i, z, r, p[row, SPREAD2], 0.0, p[row, VAR_V])
     y[i, OUT_COUNT] = FOLLOWING
@@ -132,7 +181,7 @@ def update_of_several(x, y, i, z, r, device, smooth, p, row):  # type: ignore[no
     weight = 1.0 / (1.0 + nis / p[row, ROBUST2])
     if nis <= p[row, GATE]:
         correct(x, i, z, r / weight)
-        y[i, OUT_COUNT] = 0.0
+        settle(x, y, i, z, p, row)
         y[i, INSIDE], y[i, INSIDE_AGE] = device, 0.0
         return nis, weight, False
     away = z - x[i, M] - x[i, D]
@@ -141,23 +190,21 @@ def update_of_several(x, y, i, z, r, device, smooth, p, row):  # type: ignore[no
         x[i, PVV] += p[row, MOTION] * cut / (p[row, DEVIATION_TIME] * p[row, DEVIATION_TIME])
         weight = 1.0 / (1.0 + nis / SMOOTH2)
         correct(x, i, z, r / weight)
-        y[i, OUT_COUNT] = 0.0
+        settle(x, y, i, z, p, row)
         return nis, weight, False
-    agree = y[i, OUT_COUNT] > 0.0 and agrees(y, i, z, r, p, row)
-    y[i, OUT_LEVEL] = z
-    y[i, OUT_COUNT] = y[i, OUT_COUNT] + 1.0 if agree else 1.0
-    if not agree:
+    agreeing = count(y, i, z, r, p, row)
+    if agreeing == 1.0:
         y[i, OUT_AGE] = 0.0
     # The further away, the more have to say so, and the longer: two devices that go wild together
     # agree by chance.
     steps = abs(away) / p[row, STEP_DISTANCE]
     need = min(max(steps, FEWEST), p[row, STEP_SAMPLES_SEVERAL])
-    if y[i, OUT_COUNT] < need or y[i, OUT_AGE] < min(0.5 * steps, LONGEST):
+    if agreeing < need or y[i, OUT_AGE] < min(0.5 * steps, LONGEST):
         correct_place(x, i, z, r / weight)
         return nis, weight, False
     carried = CARRIED * (z - x[i, M]) / p[row, DEVIATION_TIME]
     var_v = max(x[i, PVV], carried * carried) if p[row, MOTION] > 0.0 else p[row, VAR_V]
     velocity = x[i, V] if p[row, MOTION] > 0.0 else 0.0
     begin_at(x, i, z, r, p[row, SPREAD2], velocity, var_v)
-    y[i, OUT_COUNT] = 0.0
+    y[i, OUT_COUNT] = FOLLOWING
     return nis, 1.0, True
