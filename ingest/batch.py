@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
 from math import nan
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ingest.observation import OBSERVATION_ROW, ROW, Observation, ObservationBatch, encode_record
 
@@ -28,8 +28,8 @@ class Columns(NamedTuple):
 
     device: str
     signal: str
-    values: Sequence[float]
-    stamps: Sequence[int]
+    values: NDArray[np.float64]
+    stamps: NDArray[np.int64]
     received_at: int
     device_sequence: int
     boot: int
@@ -98,10 +98,8 @@ def _filled(block: bytes, wide: Sequence[tuple[int, Columns]]) -> bytes:
     total = int(sizes.sum())
     first = np.array([row for row, _ in wide]) - (np.cumsum(sizes) - sizes)
     place = np.repeat(first, sizes) + np.arange(total)
-    each_value = chain.from_iterable(columns.values for _, columns in wide)
-    each_stamp = chain.from_iterable(columns.stamps for _, columns in wide)
-    rows["value"][place] = np.fromiter(each_value, np.float64, total)
-    stamps = np.fromiter(each_stamp, np.int64, total)
+    rows["value"][place] = np.concatenate([columns.values for _, columns in wide])
+    stamps = np.concatenate([columns.stamps for _, columns in wide])
     rows["measured_at"][place] = rows["device_stamp"][place] = stamps
     return rows.tobytes()
 

@@ -16,7 +16,8 @@ from ingest.batch import COLUMNS_ROWS, Columns, Entry
 from ingest.catalogue import SIGNALS
 from ingest.journal.protocol import partition_of
 from ingest.observation import DeviceId, PatientId
-from ingest.payload.native import Said, decode_plain
+from ingest.payload.native import Said
+from ingest.payload.native_bulk import Single, Wide, decode_bulk
 from ingest.registry import Registry
 from ingest.settings import IngestSettings
 from ingest.topic import Kind, is_declared
@@ -54,6 +55,8 @@ class Route(NamedTuple):
 #: a tenth of the whole decision.
 Plain = tuple[Route, list[Entry], int, Said, int]
 
+_Placed = tuple[int, Route, int]  # place among the messages, where it goes, when it was received
+
 
 class PlainPath:
     """Keeps a route for each topic, for as long as the registry stays as it is."""
@@ -75,16 +78,25 @@ class PlainPath:
             self._routes.clear()
         routes, largest = self._routes, self._settings.payload_max_bytes
         found: list[Plain | None] = []
+        whole: list[_Placed] = []
+        payloads: list[bytes] = []
         for message in messages:
             topic, payload = message.topic, message.payload
             if topic in routes:
                 route = routes[topic]
             else:
                 route = routes[topic] = self._route(topic)
-            plain = None
             if route is not None and len(payload) <= largest:
-                plain = self._plain(route, payload, message.received_at)
-            found.append(plain)
+                received_at = message.received_at
+                if route.since <= received_at < route.until:
+                    whole.append((len(found), route, received_at))
+                    payloads.append(payload)
+            found.append(None)
+        singles, wide = decode_bulk(payloads)
+        self._take_singles(found, whole, singles)
+        for each in wide:
+            place, route, received_at = whole[each.place]
+            found[place] = self._listed(each, route, received_at)
         return found
 
     def _route(self, topic: str) -> Route | None:
@@ -113,66 +125,61 @@ class PlainPath:
             ranges,
         )
 
-    def _plain(self, route: Route, payload: bytes, received_at: int) -> Plain | None:
-        decoded = decode_plain(payload)
-        if decoded is None:
-            return None
-        stamps, values, sequence, boot, said = decoded
-        screen, device, ranges = self._settings.screen, route.device, route.ranges
-        since, until = route.since, route.until
-        if not since <= received_at < until:
-            return None
-        first, last = received_at - screen.ancient_ns, received_at + screen.future_ns
-        entries: list[Entry] = []
-        if isinstance(stamps, int):
-            if not (first <= stamps <= last and since <= stamps < until):
-                return None
+    def _take_singles(
+        self, found: list[Plain | None], whole: list[_Placed], singles: list[Single | None]
+    ) -> None:
+        """Put what messages of one stamp give in their places."""
+        # One loop, no calls: it is run for every message of every device.
+        screen = self._settings.screen
+        ancient, future = screen.ancient_ns, screen.future_ns
+        for (place, route, received_at), single in zip(whole, singles, strict=True):
+            if single is None:
+                continue
+            stamp, values, sequence, boot, said = single
+            device, _, _, since, until, ranges = route
+            if not (-future <= received_at - stamp <= ancient and since <= stamp < until):
+                continue
+            entries: list[Entry] = []
             for signal, value in values.items():
                 limits = ranges.get(signal)
                 if limits is None or value.__class__ is not float:
-                    return None
+                    break
                 lower, upper, std = limits
                 if not lower <= value <= upper:
-                    return None
+                    break
                 entries.append(
-                    (device, signal, value, std, nan, stamps, received_at, stamps, sequence, boot)
+                    (device, signal, value, std, nan, stamp, received_at, stamp, sequence, boot)
                 )
-            return (route, entries, len(entries), said, stamps) if entries else None
-        oldest, newest = min(stamps), max(stamps)
-        if not (first <= oldest and newest <= last and since <= oldest and newest < until):
+            else:
+                if entries:
+                    found[place] = route, entries, len(entries), said, stamp
+
+    def _listed(self, wide: Wide, route: Route, received_at: int) -> Plain | None:
+        """What a message with a list of stamps gives."""
+        _, oldest, newest, columns, sequence, boot, said = wide
+        screen, device, ranges = self._settings.screen, route.device, route.ranges
+        if not (received_at - screen.ancient_ns <= oldest and route.since <= oldest):
             return None
+        if not (newest <= received_at + screen.future_ns and newest < route.until):
+            return None
+        entries: list[Entry] = []
         rows = 0
-        for signal, column in values.items():
+        for signal, stamps, values, least, most in columns:
             limits = ranges.get(signal)
-            if limits is None or not isinstance(column, list) or len(column) != len(stamps):
+            if limits is None or not (limits[0] <= least and most <= limits[1]):
                 return None
-            at, numbers = _said(stamps, column)
-            lower, upper, std = limits
-            if numbers and not (lower <= min(numbers) and max(numbers) <= upper):
-                return None
-            rows += len(numbers)
-            for begin in range(0, len(numbers), COLUMNS_ROWS):
+            count, std = len(values), limits[2]
+            rows += count
+            if count <= COLUMNS_ROWS:
+                of = device, signal, values, stamps, received_at, sequence, boot, std
+                entries.append(tuple.__new__(Columns, of))
+                continue
+            for begin in range(0, count, COLUMNS_ROWS):
                 part = slice(begin, begin + COLUMNS_ROWS)
                 entries.append(
                     Columns(
-                        device,
-                        signal,
-                        numbers[part],
-                        at[part],
-                        received_at,
-                        sequence,
-                        boot,
-                        std,
+                        device, signal, values[part], stamps[part],
+                        received_at, sequence, boot, std,
                     )
-                )
-        return (route, entries, rows, said, newest) if rows else None
-
-
-def _said(stamps: list[int], column: list[float | None]) -> tuple[list[int], list[float]]:
-    """Without the places that hold no value."""
-    if None not in column:
-        return stamps, column  # type: ignore[return-value]
-    pairs = [
-        (stamp, value) for stamp, value in zip(stamps, column, strict=True) if value is not None
-    ]
-    return [stamp for stamp, _ in pairs], [value for _, value in pairs]
+                )  # fmt: skip
+        return route, entries, rows, said, newest

@@ -3,7 +3,9 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,7 +16,7 @@ from ingest.consent import Basis
 from ingest.decide import Decider, append, decide
 from ingest.device_model import DeviceModel
 from ingest.frames import Delivery
-from ingest.instant import DAY, HOUR, MILLISECOND, MINUTE, format_instant
+from ingest.instant import DAY, HOUR, MILLISECOND, MINUTE, format_instant, parse_instant
 from ingest.judge import read
 from ingest.observation import (
     KIND_BATCH,
@@ -27,11 +29,14 @@ from ingest.observation import (
     decode_record,
     unseal,
 )
+from ingest.payload.fields import MAX_STAMP, stamp_of_text
 from ingest.payload.native import decode, decode_plain
+from ingest.payload.native_bulk import decode_bulk
 from ingest.plain import PlainPath
 from ingest.registry import Registry
 from ingest.registry_devices import add_device, consent, declare_models, withdraw
 from ingest.settings import DeviceSettings, IngestSettings
+from tests.support.payloads import mutated
 
 NOW = 1_795_600_000_000_000_000
 SETTINGS = IngestSettings(devices=DeviceSettings(gateways=frozenset({"hub"})))
@@ -245,6 +250,84 @@ def test_a_plain_message_decodes_to_the_same_samples(payload: bytes) -> None:
     if isinstance(stamps, int) and abs(stamps) < 2**63:
         said = [(signal, value, stamps) for signal, value in values.items() if value is not None]
         assert [(s.signal, s.value, s.stamp) for s in decoded.samples] == said
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(payloads, max_size=8), st.integers(0, 2**64 - 1))
+def test_many_messages_at_once_decode_to_the_same_samples(group: list[bytes], seed: int) -> None:
+    chance = Random(seed)
+    group += [mutated("native", chance) for _ in range(8)]
+    singles, wide = decode_bulk(group)
+    assert len(singles) == len(group)
+    for payload, single in zip(group, singles, strict=True):
+        if single is None or not all(isinstance(v, float) for v in single[1].values()):
+            continue  # not plain, or the caller's to refuse
+        stamp, values, *said = single
+        if abs(stamp) > MAX_STAMP:
+            continue
+        decoded = decode(payload)
+        assert not decoded.rejections
+        assert [(s.signal, s.value, s.stamp) for s in decoded.samples] == [
+            (signal, value, stamp) for signal, value in values.items()
+        ]
+        assert said == [decoded.sequence, decoded.boot, (decoded.battery, decoded.contact)]
+    for each in wide:
+        assert singles[each.place] is None
+        decoded = decode(group[each.place])
+        assert not decoded.rejections
+        samples = [
+            (signal, value, stamp)
+            for signal, stamps, values, _, _ in each.columns
+            for stamp, value in zip(stamps.tolist(), values.tolist(), strict=True)
+        ]
+        assert [(s.signal, s.value, s.stamp) for s in decoded.samples] == samples
+        assert all((low, high) == (min(v), max(v)) for _, _, v, low, high in each.columns)
+        assert (each.oldest, each.newest) == bounds(json.loads(group[each.place])["times"])
+        assert each[4:] == (decoded.sequence, decoded.boot, (decoded.battery, decoded.contact))
+
+
+def bounds(times: list[int | str]) -> tuple[int, int]:
+    stamps = [
+        stamp_of_text(each) if isinstance(each, str) else each * MILLISECOND for each in times
+    ]
+    return min(stamps), max(stamps)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.integers(-11_000_000_000, 10_000_000_000).map(
+        lambda s: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=s)
+    ),
+    st.sampled_from(["%Y-%m-%dT%H:%M:%S", "%Y%m%dT%H%M%S", "%Y-%m-%d %H:%M:%S"]),
+    st.sampled_from(["", ".1", ".123", ".123456", ".123456789"]),
+    st.sampled_from(["Z", "z", "+01:00"]),
+)
+def test_a_minute_that_was_read_before_is_read_as_the_first_time(
+    at: datetime, form: str, fraction: str, zone: str
+) -> None:
+    text = at.strftime(form) + fraction + zone
+    answers = []
+    for _ in range(2):
+        for read_it in (stamp_of_text, parse_instant):
+            try:
+                answers.append(read_it(text))
+            except ValueError:
+                answers.append(None)
+    assert answers[0] == answers[2]
+    if answers[0] is not None:
+        assert answers[0] == answers[1]
+    else:
+        assert answers[1] is None or abs(answers[1]) > MAX_STAMP
+
+
+@pytest.mark.parametrize("huge", [2**63, 2**64, 2**70, 10**30, -(2**70)])
+def test_a_stamp_beyond_all_bounds_takes_no_other_message_with_it(huge: int) -> None:
+    group = [
+        json.dumps({"times": [each], "values": {"spo2": [97]}}).encode() for each in (ms, huge)
+    ]
+    singles, wide = decode_bulk(group)
+    assert singles == [None, None]
+    assert [each.place for each in wide] == [0]
 
 
 observations = st.lists(
