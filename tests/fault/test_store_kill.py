@@ -26,10 +26,10 @@ PROGRAM = f"""
 import sys
 from pathlib import Path
 from tests.support.estimates import SECOND, T0, batch, observed
-from twin.store import catalogue, sealing
+from twin.store import hot, sealing
 from twin.store.embedded import EmbeddedStore
-sealing.SEAL_MINIMUM, sealing.STAY_HOT, catalogue.SEAL_AT = 40, 8, 64
-catalogue._RECENT_ROWS = 100
+hot.SEAL_MINIMUM = sealing.SEAL_MINIMUM = 40
+sealing.STAY_HOT, hot.SEAL_AT, hot.RECENT_ROWS = 8, 64, 100
 with EmbeddedStore(Path(sys.argv[1])) as store:
     print("open", flush=True)
     for position in range(store.position + 1, {TRANSACTIONS} + 1):

@@ -1,4 +1,4 @@
-"""Files of earlier releases: read, gone on with, and still what the earlier release can read."""
+"""Files of earlier releases: read, gone on with; the way back is the backup made before that."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_folder_of_the_release_before_is_gone_on_with(folder: Path) -> None:
     assert_holds_what_it_held(folder / "store.db")
 
 
-def test_the_store_stays_one_that_the_release_before_can_read(folder: Path) -> None:
+def test_the_store_becomes_one_that_the_release_before_refuses_by_its_format(folder: Path) -> None:
     before = {name: schema(folder / name) for name in (*DATABASES, *JOURNALS)}
 
     test_a_folder_of_the_release_before_is_gone_on_with(folder)
@@ -81,7 +81,7 @@ def test_the_store_stays_one_that_the_release_before_can_read(folder: Path) -> N
         after = schema(folder / name)
         assert {table: after[table] for table in before[name]} == before[name], name
     db = apsw.Connection(str(folder / "store.db"))
-    assert db.execute("SELECT value FROM meta WHERE key = 'format'").get == 2
+    assert db.execute("SELECT value FROM meta WHERE key = 'format'").get == 3
     db.close()
 
 

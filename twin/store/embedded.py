@@ -21,29 +21,26 @@ from ingest.journal.lock import Ownership
 from twin.anchor import Anchors
 from twin.estimate import EstimateBatch, Series, Written
 from twin.store import strayed, windows
-from twin.store.blocks import PLAIN_PER_UNIT, Rows, joined, rounded_to, taken, with_checksum
+from twin.store.blocks import PLAIN_PER_UNIT, Rows, rounded_to, taken
 from twin.store.catalogue import SeriesTable
 from twin.store.forecasts import forecast_rows
 from twin.store.merged import Kept, Merged, kept, merged
 from twin.store.reading import Reading, RecordedRows
-from twin.store.rows import bucket_rows, rows_between
-from twin.store.sealing import seal_bucket
+from twin.store.rows import rows_between
 from twin.store.sqlite_file import (
-    BUCKETS,
     LAYOUTS,
-    RECENT,
     Stored,
     StoreInUse,
     naming_damage,
     open_store,
-    places,
 )
 from twin.store.strayed import Strayed
 from twin.store.windows import Marks, catch_up
 
 Turned = TypeVar("Turned")
-#: A transaction seals at most so many rows, or twice what it writes: no long stops of the writer.
-_SEAL_AT_ONCE = 16_384
+#: A transaction moves about so many rows on towards blocks, or twice what it writes: no long stops
+#: of the writer.
+_MOVED_AT_ONCE = 16_384
 _MILLISECOND = 1_000_000
 #: Which column of an estimate batch is the time of a row, by what it is stored as.
 _TIME = {
@@ -207,7 +204,8 @@ class _Writer:
                 with self._transaction():
                     self._insert(whole, kept(whole.rows))
                     self._strayed.take(each for each in batches if isinstance(each, Anchors))
-                    self._seal(len(whole.rows))
+                    budget = max(_MOVED_AT_ONCE, 2 * len(whole.rows))
+                    self._series.hot.settle(self._series.keys, budget)
                     if position is not None:
                         self._connection.execute(
                             "UPDATE meta SET value = ? WHERE key IN ('position', 'marked')",
@@ -271,38 +269,10 @@ class _Writer:
                         self._series.estimates_of(number)
                 elif stored in (Stored.ESTIMATE, Stored.OBSERVATION):
                     self._marks.note(rows["series"], rows["time"])
-                self._append(stored, rows)
+                self._series.hot.append(stored, rows)
         if len(parts.forecasts):
-            self._append(Stored.FORECAST, forecast_rows(whole, parts.forecasts, self._series))
-
-    def _append(self, stored: Stored, rows: Rows) -> None:
-        if self._series.recent(stored, len(rows)):
-            place = places(stored, RECENT)[0] + self._series.next_sequence()
-            self._connection.execute(
-                "INSERT INTO hot VALUES(?, ?)", (place, with_checksum([rows.tobytes()]))
-            )
-            return
-        recent = bucket_rows(self._connection, stored, RECENT)
-        self._connection.execute(
-            "DELETE FROM hot WHERE place BETWEEN ? AND ?", places(stored, RECENT)
-        )
-        self._deal_out(stored, joined([recent, rows]))
-
-    def _deal_out(self, stored: Stored, rows: Rows) -> None:
-        bucket = rows["series"] % BUCKETS
-        order = np.argsort(bucket, kind="stable")
-        rows, bucket = taken(rows, order), bucket[order]
-        starts = np.flatnonzero(np.diff(bucket.astype(np.int64), prepend=-1)).tolist()
-        ends = [*starts[1:], len(rows)]
-        sequence = self._series.next_sequence()
-        self._connection.executemany(
-            "INSERT INTO hot VALUES(?, ?)",
-            [
-                (places(stored, int(bucket[a]))[0] + sequence, with_checksum([rows[a:b].tobytes()]))
-                for a, b in zip(starts, ends, strict=True)
-            ],
-        )
-        self._series.grown(stored, rows, [int(bucket[a]) for a in starts])
+            rows = forecast_rows(whole, parts.forecasts, self._series)
+            self._series.hot.append(Stored.FORECAST, rows)
 
     def _count_new(self, rows: Rows) -> None:
         """Count the keys (series, time) that were not in the record before, by device."""
@@ -324,13 +294,6 @@ class _Writer:
         key = self._series.key(number)
         rows, _ = rows_between(self._connection, key, int(time[0]), int(time[-1]) + 1)
         return np.isin(time, rows["time"])
-
-    def _seal(self, written: int) -> None:
-        budget = max(_SEAL_AT_ONCE, 2 * written)
-        while budget > 0 and (key := self._series.ripe()) is not None:
-            sealed = seal_bucket(self._connection, key, self._series.keys)
-            self._series.sealed(key, sealed.left)
-            budget -= sum(sealed.left.values()) + sealed.rows
 
     def close(self) -> None:
         with self._lock:

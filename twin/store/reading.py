@@ -12,6 +12,7 @@ import apsw
 
 from twin.estimate import Bands, Series
 from twin.store.blocks import Rows
+from twin.store.counted import stored_by_device
 from twin.store.long_series import long_series
 from twin.store.series_rows import bands_of, first_rows, read_rows, series_keys
 from twin.store.sqlite_file import Stored, naming_damage, open_store
@@ -88,13 +89,13 @@ class Reading:
     def stored(self) -> Mapping[str, int]:
         """Observations in the record (each key once, conflicts not among them), by device id."""
         with self._moment() as connection:
-            return dict(connection.execute("SELECT name, stored FROM device"))
+            return stored_by_device(connection)
 
     def stored_at(self) -> tuple[int, Mapping[str, int]]:
         """Position in the estimates journal, and what `stored` counts up to there."""
         with self._moment() as connection:
             position = connection.execute("SELECT value FROM meta WHERE key = 'position'").get
-            return int(position), dict(connection.execute("SELECT name, stored FROM device"))
+            return int(position), stored_by_device(connection)
 
     def knows(self, patient: str) -> bool:
         """Whether anything is recorded of a patient."""

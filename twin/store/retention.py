@@ -25,12 +25,13 @@ from twin.store.aggregates import (
     aggregated,
     combined,
 )
-from twin.store.blocks import Rows, joined, taken, with_checksum
+from twin.store.blocks import Rows, joined, taken
 from twin.store.catalogue import SeriesTable
 from twin.store.embedded import EmbeddedStore
-from twin.store.rows import bucket_rows, charted, newest_versions, sealed_between
+from twin.store.rows import home_rows, newest_versions, sealed_between
 from twin.store.series_rows import bands_of
-from twin.store.sqlite_file import BUCKETS, LAYOUTS, RECENT, SeriesKey, Stored, places
+from twin.store.slices import charted
+from twin.store.sqlite_file import HOMES, LAYOUTS, SeriesKey, Stored, homes
 from twin.store.thinning import Observed
 from twin.store.windows import Marks, rows_from, store, touched
 
@@ -38,7 +39,7 @@ from twin.store.windows import Marks, rows_from, store, touched
 SETTLED = 2 * MINUTE
 _QUARTERS_AT_ONCE = 200
 _BLOCKS_AT_ONCE = 500
-_BUCKETS_AT_ONCE = 64
+_HOMES_AT_ONCE = 64
 _REPORTS = 100
 
 
@@ -126,8 +127,8 @@ class Retention:
                 gone += rows
                 if n < _BLOCKS_AT_ONCE:
                     break
-            for first in range(0, BUCKETS + 1, _BUCKETS_AT_ONCE):
-                part = range(first, min(first + _BUCKETS_AT_ONCE, BUCKETS + 1))
+            for first in range(0, HOMES, _HOMES_AT_ONCE):
+                part = range(first, min(first + _HOMES_AT_ONCE, HOMES))
                 gone += self.store.upkeep(
                     lambda db, series, _marks, s=stored, p=part: _forget_hot(db, series, s, p, cut)  # type: ignore[misc]
                 )
@@ -185,7 +186,7 @@ def make_windows(
 
 
 class _HotRows:
-    """Hot rows of buckets, each read once in a turn."""
+    """Hot rows of homes, each read once in a turn."""
 
     def __init__(self, db: apsw.Connection) -> None:
         self._db = db
@@ -193,7 +194,7 @@ class _HotRows:
 
     def of(self, key: SeriesKey, start: int, end: int) -> Rows:
         """Of one series and span, in the order in which they were written."""
-        parts = [self._bucket(key.stored, bucket) for bucket in (key.id % BUCKETS, RECENT)]
+        parts = [self._home(key.stored, home) for home in homes(key.id)]
         return joined(
             [
                 taken(
@@ -204,10 +205,10 @@ class _HotRows:
             ]
         )
 
-    def _bucket(self, stored: Stored, bucket: int) -> Rows:
-        if (stored, bucket) not in self._read:
-            self._read[stored, bucket] = bucket_rows(self._db, stored, bucket)
-        return self._read[stored, bucket]
+    def _home(self, stored: Stored, home: int) -> Rows:
+        if (stored, home) not in self._read:
+            self._read[stored, home] = home_rows(self._db, stored, home)
+        return self._read[stored, home]
 
 
 def _chart(db: apsw.Connection, hot: _HotRows, key: SeriesKey, start: int) -> Rows:
@@ -238,19 +239,15 @@ def _forget_blocks(db: apsw.Connection, stored: Stored, cut: int) -> tuple[int, 
 
 
 def _forget_hot(
-    db: apsw.Connection, series: SeriesTable, stored: Stored, buckets: range, cut: int
+    db: apsw.Connection, series: SeriesTable, stored: Stored, where: range, cut: int
 ) -> int:
     gone = 0
-    for bucket in buckets:
-        rows = bucket_rows(db, stored, bucket)
+    for home in where:
+        rows = home_rows(db, stored, home)
         left = taken(rows, rows["time"] >= cut)
-        if len(left) == len(rows):
-            continue
-        gone += len(rows) - len(left)
-        first, last = places(stored, bucket)
-        db.execute("DELETE FROM hot WHERE place BETWEEN ? AND ?", (first, last))
-        db.execute("INSERT INTO hot VALUES(?, ?)", (first, with_checksum([left.tobytes()])))
-        series.forget_hot(stored, bucket, left)
+        if len(left) < len(rows):
+            gone += len(rows) - len(left)
+            series.hot.replace(stored, home, rows, left)
     return gone
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import apsw
 import numpy as np
 
-from twin.store.blocks import BlockDamaged, Layout, Rows, checked, decode, joined, taken
-from twin.store.sqlite_file import BUCKETS, LAYOUTS, RECENT, SeriesKey, Stored, places
+from twin.store.blocks import BlockDamaged, Rows, decode, joined, taken
+from twin.store.slices import rows_of, rows_of_series
+from twin.store.sqlite_file import LAYOUTS, SeriesKey, Stored, homes, places
 
 EXTENTS = """
 SELECT t0, t1, n, block FROM extent WHERE series = ?1 AND t0 < ?3 AND t1 >= ?2
@@ -29,12 +30,10 @@ def rows_between(
     The newest version of each. until is `end`, or less if more than `at_most` rows came before it.
     chart: only the columns of the layout's first half. To be called inside a transaction.
     """
-    layout = LAYOUTS[key.stored]
     sealed, until = sealed_between(connection, key, start, end, chart, at_most)
-    sealed = _within(sealed, start, end)
-    hot = hot_rows(connection, key)
+    hot = hot_rows(connection, key, chart)
     hot = taken(hot, (hot["time"] >= start) & (hot["time"] < until))
-    return newest_versions(joined([sealed, charted(hot, layout) if chart else hot])), until
+    return newest_versions(joined([_within(sealed, start, end), hot])), until
 
 
 def _within(rows: Rows, start: int, end: int) -> Rows:
@@ -77,28 +76,22 @@ def _block(
     return decode(first, second, n, LAYOUTS[key.stored], key.per_unit, key.id)
 
 
-def hot_rows(connection: apsw.Connection, key: SeriesKey) -> Rows:
+def hot_rows(connection: apsw.Connection, key: SeriesKey, chart: bool) -> Rows:
     """The hot rows of one series in the order in which they were written."""
-    buckets = (key.id % BUCKETS, RECENT)
-    parts = [bucket_rows(connection, key.stored, bucket) for bucket in buckets]
-    return joined([taken(rows, rows["series"] == key.id) for rows in parts])
+    found = [blob for home in homes(key.id) for blob in _slices(connection, key.stored, home)]
+    return rows_of_series(found, LAYOUTS[key.stored], key.id, chart)
 
 
-def bucket_rows(connection: apsw.Connection, stored: Stored, bucket: int) -> Rows:
-    """All hot rows of a bucket in the order in which they were written."""
+def home_rows(connection: apsw.Connection, stored: Stored, home: int) -> Rows:
+    """All hot rows of a home in the order in which they were written."""
+    return rows_of(_slices(connection, stored, home), LAYOUTS[stored])
+
+
+def _slices(connection: apsw.Connection, stored: Stored, home: int) -> list[bytes]:
     found = connection.execute(
-        "SELECT rows FROM hot WHERE place BETWEEN ? AND ? ORDER BY place",
-        places(stored, bucket),
+        "SELECT rows FROM hot WHERE place BETWEEN ? AND ? ORDER BY place", places(stored, home)
     )
-    return np.frombuffer(b"".join(checked(blob) for (blob,) in found), LAYOUTS[stored].rows)
-
-
-def charted(rows: Rows, layout: Layout) -> Rows:
-    """Only the columns that a chart needs."""
-    chart = np.empty(len(rows), layout.chart)
-    for name in layout.chart.names or ():
-        chart[name] = rows[name]
-    return chart
+    return [blob for (blob,) in found]
 
 
 def newest_versions(rows: Rows) -> Rows:

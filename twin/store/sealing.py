@@ -1,4 +1,4 @@
-"""Hot rows of a bucket of series → blocks: what is enough for a block is sealed, the rest is kept.
+"""Hot rows of some series → blocks: what is enough for a block is sealed, the rest is kept.
 
 A series' blocks never overlap: rows that fall into the time of an earlier block (late revisions)
 are put into it, newer versions over older ones. The newest rows stay hot, because these are the
@@ -8,18 +8,17 @@ ones that are still revised.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import apsw
 import numpy as np
 
-from twin.store.blocks import Rows, encode, joined, taken, with_checksum
-from twin.store.rows import EXTENTS, bucket_rows, newest_versions, sealed_between
-from twin.store.sqlite_file import BUCKETS, LAYOUTS, SeriesKey, places
+from twin.store.blocks import Rows, encode, joined, taken
+from twin.store.rows import EXTENTS, newest_versions, sealed_between
+from twin.store.sqlite_file import LAYOUTS, SeriesKey
 
-#: A series with this many hot rows has its bucket sealed.
+#: A series with this many hot rows has its group or bucket sealed.
 SEAL_AT = 1088
-#: In a bucket that is being sealed, series with fewer hot rows than this stay hot.
+#: In what is being sealed, series with fewer hot rows than this stay hot.
 SEAL_MINIMUM = 512
 #: The newest rows of a series, which stay hot.
 STAY_HOT = 64
@@ -27,42 +26,26 @@ STAY_HOT = 64
 BLOCK_ROWS = 2048
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """rows went into blocks; of each series of the bucket `left` rows are hot still."""
-
-    rows: int
-    left: Mapping[int, int]
-
-
-def seal_bucket(
-    connection: apsw.Connection, any_key: SeriesKey, keys: Mapping[int, SeriesKey]
-) -> Sealed:
-    """Seal the bucket of `any_key`. keys: all series by number. To be called in a transaction."""
-    rows = bucket_rows(connection, any_key.stored, any_key.id % BUCKETS)
-    order = np.lexsort((rows["time"], rows["series"]))
-    series, time = rows["series"][order], rows["time"][order]
-    last = np.append((series[1:] != series[:-1]) | (time[1:] != time[:-1]), True)
-    rows = taken(rows, order[last])
+def seal(connection: apsw.Connection, keys: Mapping[int, SeriesKey], rows: Rows) -> Rows:
+    """Seal what is enough of hot rows in the order in which they were written; the rows that stay
+    hot, each time once. keys: all series by number. To be called in a transaction."""
+    rows = _by_series(rows)
     found, starts, counts = np.unique(rows["series"], return_index=True, return_counts=True)
-    left: dict[int, int] = {}
-    stay, sealed = [], 0
+    stay = [rows[:0]]
     for number, start, n in zip(found.tolist(), starts.tolist(), counts.tolist(), strict=True):
         ripe = n - STAY_HOT if n >= SEAL_MINIMUM else 0
         if ripe:
             _seal(connection, keys[number], rows[start : start + ripe])
         stay.append(rows[start + ripe : start + n])
-        left[number] = n - ripe
-        sealed += ripe
-    _replace(connection, any_key, joined(stay))
-    return Sealed(sealed, left)
+    return joined(stay)
 
 
-def _replace(connection: apsw.Connection, any_key: SeriesKey, rows: Rows) -> None:
-    """The bucket's slices become one, at the place of the first possible: all newer ones win."""
-    first, last = places(any_key.stored, any_key.id % BUCKETS)
-    connection.execute("DELETE FROM hot WHERE place BETWEEN ? AND ?", (first, last))
-    connection.execute("INSERT INTO hot VALUES(?, ?)", (first, with_checksum([rows.tobytes()])))
+def _by_series(rows: Rows) -> Rows:
+    """Sorted by series and time, of each time the newest version."""
+    order = np.lexsort((rows["time"], rows["series"]))
+    series, time = rows["series"][order], rows["time"][order]
+    last = np.append((series[1:] != series[:-1]) | (time[1:] != time[:-1]), True)
+    return taken(rows, order[last])
 
 
 def _seal(connection: apsw.Connection, key: SeriesKey, rows: Rows) -> None:

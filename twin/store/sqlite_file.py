@@ -1,10 +1,15 @@
 """The embedded store's file: schema, opening, what a damaged or missing one is called.
 
 Rows of a series lie in blocks (`extent` says which, `block` holds their bytes). Rows that are too
-few for a block yet lie in `hot`, in slices. A transaction adds one slice with the rows of all
-series, in the bucket RECENT; when these are many, they are dealt out to the buckets of their
-series, and from there they are sealed into blocks. Newer rows win over older ones of the same time:
-recent ones over those of the buckets, these over blocks.
+few for a block yet lie in `hot`, in slices; a slice's `place` says in which home it is. A
+transaction adds one slice with the rows of all series, in the home RECENT; when these are many,
+they are dealt out to the groups of their series. A full group is sealed into blocks, or dealt out
+to its buckets where it has too many series for that, and a full bucket is sealed. Newer rows win
+over older ones of the same time: recent ones over those of the groups, these over those of the
+buckets, these over blocks.
+
+Format 2 knew no groups, no packed slices and no `counted`; all that it holds is still valid, so it
+is read as it is and becomes 3 when somebody writes. A backup made before that is the way back.
 """
 
 from __future__ import annotations
@@ -14,20 +19,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 import apsw
+from numpy.typing import NDArray
 
 from twin.store import blocks
 from twin.store.blocks import Layout
 
-FORMAT = 2
-#: Series share slices by their number modulo this: dealing out one row for each of 20 000 series
-#: writes a thousand slices and not 20 000 (0.2 instead of 3.5 µs a row).
-BUCKETS = 1024
-#: The bucket of rows that are not dealt out yet. Without it each small transaction touched as many
+FORMAT = 3
+READABLE = (2, FORMAT)
+#: A series' bucket is its number modulo this, its group the bucket divided by BUCKETS / GROUPS.
+BUCKETS, GROUPS = 1024, 64
+#: The home of rows that are not dealt out yet. Without it each small transaction touched as many
 #: pages as it had rows (23 µs a row, most of it writing half empty pages).
 RECENT = BUCKETS
+FIRST_GROUP = RECENT + 1
+#: Homes: buckets, RECENT, groups.
+HOMES = FIRST_GROUP + GROUPS
+_IN_GROUP = BUCKETS // GROUPS
 _SEQUENCE_BITS = 40
+#: Groups came later than buckets: their places are above those of all that could have buckets.
+_GROUP_SPACE = 1 << 16
 
 
 class Stored(IntEnum):
@@ -89,6 +102,8 @@ _PRAGMAS = (
     "PRAGMA wal_autocheckpoint=4000",
     "PRAGMA journal_size_limit=67108864",
 )
+_COUNTED = "CREATE TABLE IF NOT EXISTS counted(id INTEGER PRIMARY KEY, counts BLOB NOT NULL);"
+_FROM_2 = f"{_COUNTED} UPDATE meta SET value = {FORMAT} WHERE key = 'format' AND value = 2;"
 _SCHEMA = f"""
 CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO meta VALUES('format', {FORMAT}), ('position', 0);
@@ -99,6 +114,7 @@ CREATE TABLE device(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, stored IN
 CREATE TABLE model(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE hot(place INTEGER PRIMARY KEY, rows BLOB NOT NULL);
 CREATE TABLE block(id INTEGER PRIMARY KEY, first BLOB NOT NULL, second BLOB NOT NULL);
+{_COUNTED}
 CREATE TABLE extent(
     series INTEGER, t0 INTEGER, t1 INTEGER NOT NULL, n INTEGER NOT NULL, block INTEGER NOT NULL,
     PRIMARY KEY(series, t0)) WITHOUT ROWID;
@@ -132,6 +148,8 @@ def _prepare(connection: apsw.Connection) -> None:
     with connection:
         if not connection.execute("SELECT count(*) FROM sqlite_schema").get:
             connection.execute(_SCHEMA)
+        elif connection.table_exists("main", "meta"):
+            connection.execute(_FROM_2)
     connection.execute("COMMIT")
 
 
@@ -140,8 +158,8 @@ def _check_format(connection: apsw.Connection, path: Path) -> None:
         found = connection.execute("SELECT value FROM meta WHERE key='format'").get
     except apsw.SQLError as error:
         raise StoreDamaged(path, "this SQLite file is no store of twin") from error
-    if found != FORMAT:
-        raise StoreDamaged(path, f"store format {found}, this version reads {FORMAT}")
+    if found not in READABLE:
+        raise StoreDamaged(path, f"store format {found}, this version reads {READABLE}")
 
 
 @contextmanager
@@ -155,14 +173,41 @@ def naming_damage(path: Path) -> Iterator[None]:
         raise StoreDamaged(path, f"cannot be opened: {error}") from error
 
 
-def places(stored: Stored, bucket: int) -> tuple[int, int]:
-    """First and last possible place of the hot slices of a bucket."""
-    first = (stored * (BUCKETS + 1) + bucket) << _SEQUENCE_BITS
+def homes(number: int) -> tuple[int, int, int]:
+    """Where hot rows of a series are, by its number: oldest rows first."""
+    bucket = number % BUCKETS
+    return bucket, FIRST_GROUP + bucket // _IN_GROUP, RECENT
+
+
+def group_of(bucket: NDArray[Any]) -> NDArray[Any]:
+    """The homes from which the rows of buckets come."""
+    return FIRST_GROUP + bucket // _IN_GROUP
+
+
+def buckets_of(group: int) -> slice:
+    """The buckets to which the rows of a group go."""
+    first = (group - FIRST_GROUP) * _IN_GROUP
+    return slice(first, first + _IN_GROUP)
+
+
+def places(stored: Stored, home: int) -> tuple[int, int]:
+    """First and last possible place of the hot slices of a home."""
+    first = _space(stored, home) << _SEQUENCE_BITS
     return first, first + (1 << _SEQUENCE_BITS) - 1
 
 
+def _space(stored: Stored, home: int) -> int:
+    if home < FIRST_GROUP:
+        return stored * FIRST_GROUP + home
+    return _GROUP_SPACE + stored * GROUPS + home - FIRST_GROUP
+
+
 def slice_at(place: int) -> tuple[Stored, int, int]:
-    """(stored, bucket, sequence) of the hot slice at a place."""
-    of, sequence = divmod(place, 1 << _SEQUENCE_BITS)
-    stored, bucket = divmod(of, BUCKETS + 1)
-    return Stored(stored), bucket, sequence
+    """(stored, home, sequence) of the hot slice at a place."""
+    space, sequence = divmod(place, 1 << _SEQUENCE_BITS)
+    if space < _GROUP_SPACE:
+        stored, home = divmod(space, FIRST_GROUP)
+    else:
+        stored, group = divmod(space - _GROUP_SPACE, GROUPS)
+        home = FIRST_GROUP + group
+    return Stored(stored), home, sequence

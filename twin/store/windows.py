@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from twin.store.aggregates import AGGREGATE, QUARTER, Windows
 from twin.store.blocks import checked, with_checksum
+from twin.store.slices import rows_of
 from twin.store.sqlite_file import LAYOUTS, Stored, slice_at
 
 _TABLES = """
@@ -61,7 +62,7 @@ def catch_up(connection: apsw.Connection, marks: Marks) -> None:
     for place, blob in hot:
         stored, _, _ = slice_at(place)
         if stored in kinds:
-            rows = np.frombuffer(checked(blob), LAYOUTS[stored].rows)
+            rows = rows_of([blob], LAYOUTS[stored])
             marks.note(rows["series"], rows["time"])
     connection.execute("UPDATE meta SET value = ? WHERE key = 'marked'", (settings["position"],))
 

@@ -37,7 +37,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def sealed_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows leave the recent ones when they are more than 100."""
-    monkeypatch.setattr("twin.store.catalogue._RECENT_ROWS", 100)
+    monkeypatch.setattr("twin.store.hot.RECENT_ROWS", 100)
 
 
 def long_run(n: int, start: int = 0, signal: str = "heart_rate") -> list:
@@ -195,8 +195,11 @@ def test_any_order_with_small_blocks_reads_as_the_last_version_of_each(
     with pytest.MonkeyPatch.context() as patch, EmbeddedStore(path) as store:
         for name, value in zip(names, (3, 1, 5), strict=True):
             patch.setattr(sealing, name, value)
-        patch.setattr("twin.store.catalogue.SEAL_AT", 4)
-        patch.setattr("twin.store.catalogue._RECENT_ROWS", data.draw(st.integers(0, 20)))
+        patch.setattr("twin.store.hot.SEAL_AT", 4)
+        patch.setattr("twin.store.hot.SEAL_MINIMUM", sealing.SEAL_MINIMUM)
+        patch.setattr("twin.store.hot.GROUP_ROWS", data.draw(st.integers(1, 40)))
+        patch.setattr("twin.store.slices._FEW", data.draw(st.integers(1, 200)))
+        patch.setattr("twin.store.hot.RECENT_ROWS", data.draw(st.integers(0, 20)))
         expected: dict[int, float] = {}
         for rows in writes:
             store.write(batch(*(observed(T0 + at * SECOND, value) for at, value in rows)))

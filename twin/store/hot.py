@@ -1,0 +1,155 @@
+"""Hot rows on their way to blocks: where they are, what is full, and moving them on.
+
+A full group whose series mostly have enough rows is sealed at once, its rest stays in it; else it
+is dealt out to its buckets, which are sealed when one of their series has enough. So of a ward of a
+thousand patients a row is written three times, in a slice of its transaction, of its group and in
+a block; of larger ones four times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import apsw
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.store.blocks import Rows, joined, taken
+from twin.store.rows import home_rows
+from twin.store.sealing import SEAL_AT, SEAL_MINIMUM, seal
+from twin.store.slices import rows_of, slice_of, slices_of
+from twin.store.sqlite_file import (
+    BUCKETS,
+    HOMES,
+    LAYOUTS,
+    RECENT,
+    SeriesKey,
+    Stored,
+    buckets_of,
+    group_of,
+    places,
+    slice_at,
+)
+
+#: Recent rows are read by every question: so many cost it two milliseconds.
+RECENT_ROWS, RECENT_SLICES = 32_768, 256
+#: Rows of one group are read by every question about its series.
+GROUP_ROWS = 65_536
+#: A group or bucket with so many slices is full, whatever is in them.
+SLICES = 128
+
+
+class HotRows:
+    """Lives as long as its connection's transactions succeed; after a failed one it is made anew.
+
+    met: called with every hot row that the file holds at the beginning. Every change of the file
+    is part of the caller's transaction.
+    """
+
+    def __init__(self, connection: apsw.Connection, met: Callable[[Stored, Rows], None]) -> None:
+        self._connection = connection
+        self._rows = np.zeros((len(Stored), HOMES), np.int64)
+        self._slices = np.zeros((len(Stored), HOMES), np.int64)
+        self._of_series = np.zeros((2, 1024), np.int64)
+        #: The writer's own copy of what is recent, so that it need not be read back.
+        self._recent: dict[Stored, list[Rows]] = {stored: [] for stored in Stored}
+        self._full: dict[tuple[Stored, int], None] = {}
+        self._sequence = 0
+        for place, blob in connection.execute("SELECT place, rows FROM hot"):
+            stored, home, sequence = slice_at(place)
+            rows = rows_of([blob], LAYOUTS[stored])
+            self._sequence = max(self._sequence, sequence)
+            met(stored, rows)
+            self._note(stored, home, rows)
+
+    def append(self, stored: Stored, rows: Rows) -> None:
+        """Add rows of one transaction; what was recent moves on where these are too many."""
+        have, slices = self._rows[stored, RECENT], self._slices[stored, RECENT]
+        if have + len(rows) <= RECENT_ROWS and slices < RECENT_SLICES:
+            self._sequence += 1
+            self._write(stored, RECENT, self._sequence, slice_of(rows, LAYOUTS[stored]))
+            self._note(stored, RECENT, rows)
+            return
+        rows = joined([*self._recent[stored], rows])
+        self._empty(stored, RECENT, rows)
+        self._deal_out(stored, rows, group_of(rows["series"] % BUCKETS))
+
+    def settle(self, keys: Mapping[int, SeriesKey], budget: int) -> None:
+        """Move rows on from what is full until about `budget` rows were moved. keys: all series."""
+        while budget > 0 and self._full:
+            stored, home = next(iter(self._full))
+            rows = home_rows(self._connection, stored, home)
+            budget -= len(rows)
+            if home < RECENT or self._sealable(stored, home, rows):
+                self.replace(stored, home, rows, seal(self._connection, keys, rows))
+            else:
+                self._empty(stored, home, rows)
+                self._deal_out(stored, rows, rows["series"] % BUCKETS)
+
+    def replace(self, stored: Stored, home: int, rows: Rows, left: Rows) -> None:
+        """Of the rows of a home only `left` are there still: one slice at the first place, so that
+        newer ones win."""
+        self._empty(stored, home, rows)
+        if len(left):
+            self._write(stored, home, 0, slice_of(left, LAYOUTS[stored]))
+            self._note(stored, home, left)
+
+    def _sealable(self, stored: Stored, home: int, rows: Rows) -> bool:
+        """Whether most of a group's rows are enough for blocks, and none older is in a bucket."""
+        counts = np.unique(rows["series"], return_counts=True)[1]
+        enough = int(counts[counts >= SEAL_MINIMUM].sum())
+        rest = len(rows) - enough
+        older = self._rows[stored, buckets_of(home)].any()
+        return enough >= rest and rest <= GROUP_ROWS // 4 and not bool(older)
+
+    def _deal_out(self, stored: Stored, rows: Rows, home: NDArray[Any]) -> None:
+        """A slice for each home; home: (n,), of each row."""
+        order = np.argsort(home.astype(np.uint16), kind="stable")
+        rows, home = taken(rows, order), home[order]
+        starts = np.flatnonzero(np.diff(home.astype(np.int64), prepend=-1)).tolist()
+        made = slices_of(rows, starts, LAYOUTS[stored])
+        for a, b, blob in zip(starts, [*starts[1:], len(rows)], made, strict=True):
+            self._sequence += 1
+            self._write(stored, int(home[a]), self._sequence, blob)
+            self._note(stored, int(home[a]), rows[a:b])
+
+    def _write(self, stored: Stored, home: int, sequence: int, blob: bytes) -> None:
+        place = places(stored, home)[0] + sequence
+        self._connection.execute("INSERT INTO hot VALUES(?, ?)", (place, blob))
+
+    def _empty(self, stored: Stored, home: int, rows: Rows) -> None:
+        """Take all slices of a home away; rows: what they hold."""
+        self._connection.execute(
+            "DELETE FROM hot WHERE place BETWEEN ? AND ?", places(stored, home)
+        )
+        self._rows[stored, home] = self._slices[stored, home] = 0
+        self._full.pop((stored, home), None)
+        if home == RECENT:
+            self._recent[stored] = []
+        else:
+            self._counts(home, rows)[rows["series"]] = 0
+
+    def _note(self, stored: Stored, home: int, rows: Rows) -> None:
+        self._rows[stored, home] += len(rows)
+        self._slices[stored, home] += 1
+        if home == RECENT:
+            self._recent[stored].append(rows)
+            return
+        counts, series = self._counts(home, rows), rows["series"]
+        np.add.at(counts, series, 1)
+        if (
+            self._slices[stored, home] >= SLICES
+            or (home > RECENT and self._rows[stored, home] >= GROUP_ROWS)
+            or counts[series].max() >= SEAL_AT
+        ):
+            self._full[stored, home] = None
+
+    def _counts(self, home: int, rows: Rows) -> NDArray[np.int64]:
+        """Rows of each series in groups or in buckets, by its number."""
+        highest = int(rows["series"].max(initial=0))
+        if highest >= self._of_series.shape[1]:
+            more = np.zeros((2, highest + 1), np.int64)
+            self._of_series = np.concatenate([self._of_series, more], axis=1)
+        counts: NDArray[np.int64] = self._of_series[int(home < RECENT)]
+        return counts
