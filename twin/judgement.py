@@ -283,6 +283,21 @@ class Switched(msgspec.Struct, frozen=True, array_like=True):
     at: int
 
 
+class Entered(msgspec.Struct, frozen=True, array_like=True):
+    """What a person entered about a patient, as it stands in the patient's journal.
+
+    id: of the command. kind: of the entry (`note`, `consciousness`, `systolic_bp`, `validated`, …);
+    value: the words of a note, or what was entered, canonical unit. at: ns UTC, of what was seen.
+    """
+
+    patient: str
+    id: str
+    kind: str
+    value: str
+    at: int
+    actor: str
+
+
 class Judgements(msgspec.Struct, frozen=True, array_like=True):
     """Alarm transitions, scores and changed settings of one partition at one moment.
 
@@ -295,3 +310,4 @@ class Judgements(msgspec.Struct, frozen=True, array_like=True):
     pauses: tuple[Pause, ...] = ()
     switched: tuple[Switched, ...] = ()
     changes: tuple[Change, ...] = ()
+    entries: tuple[Entered, ...] = ()

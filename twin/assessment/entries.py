@@ -21,6 +21,7 @@ from twin.assessment.kernel import (
     E_TEMPERATURE,
 )
 from twin.assessment.news2 import CONSCIOUSNESS
+from twin.judgement import Entered
 
 #: Kind of entry → its column in the entry table.
 KINDS: Mapping[str, int] = {
@@ -33,6 +34,9 @@ KINDS: Mapping[str, int] = {
 NAMES = {column: kind for kind, column in KINDS.items()}
 #: A set of observations that a person validated: it becomes a NEWS2 of that person.
 VALIDATED = "validated"
+#: Words for the patient's journal; they change nothing else.
+NOTE = "note"
+LONGEST_NOTE = 1_000
 #: For how long (ns) an entry holds that does not say so itself. A scale is a prescription.
 VALIDITY: Mapping[str, int] = {
     "consciousness": 12 * HOUR,
@@ -70,7 +74,7 @@ def read_entry(command: Command) -> Entry | str:
     body = command.body
     kind = body.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
-        return f"expected kind: one of {', '.join([*KINDS, VALIDATED])}, got {kind!r}"
+        return f"expected kind: one of {', '.join([*KINDS, VALIDATED, NOTE])}, got {kind!r}"
     value = _value(kind, body.get("value"), body.get("unit"))
     if isinstance(value, str):
         return f"expected value: {value}"
@@ -83,6 +87,30 @@ def read_entry(command: Command) -> Entry | str:
     if not _number(valid_s) or not 0 < valid_s <= LONGEST_VALID_S:
         return f"expected valid_s: seconds, at most {LONGEST_VALID_S:g}, got {valid_s!r}"
     return Entry(KINDS[kind], value, at, at + round(valid_s * 1e9))
+
+
+def entered(command: Command, entry: Entry | None = None) -> Entered:
+    """What readers are told of a command `entry`: of a measured value the number as it was read."""
+    kind, value = str(command.body.get("kind")), command.body.get("value")
+    words = "" if value is None else str(value).strip()
+    if entry is not None and kind in _MEASURED:
+        words = f"{entry.value:g}"
+    at = command.issued_at if entry is None else entry.at
+    return Entered(command.patient or "", command.id, kind, words, at, command.actor)
+
+
+def read_note(command: Command) -> Entered | str:
+    """The note of a command `entry` of kind `note`, or why it is refused."""
+    words = command.body.get("value")
+    if not command.actor.strip():
+        return "expected actor: who writes it"
+    if not isinstance(words, str) or not words.strip():
+        return "expected value: the words of the note"
+    if len(words) > LONGEST_NOTE:
+        return f"expected value: at most {LONGEST_NOTE} characters, got {len(words)}"
+    if not all(each.isprintable() or each == "\n" for each in words):
+        return "expected value: words, without control characters"
+    return entered(command)
 
 
 def _value(kind: str, value: object, unit: object) -> float | str:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ingest.catalogue import SIGNALS
 from ingest.observation import Command
-from twin.assessment.entries import VALIDATED, read_entry
+from twin.assessment.entries import NOTE, VALIDATED, entered, read_entry, read_note
 from twin.assessment.judging import scores_of
 from twin.assessment.kernel import E_OXYGEN, E_SCALE, QUIET
 from twin.assessment.knowledge import CODES, MODES, WELLNESS, Knowledge
@@ -15,7 +15,7 @@ from twin.assessment.rules import (
     NEWS2_RULE,
     SIDES,
 )
-from twin.judgement import Judgements, Score, Switched
+from twin.judgement import Entered, Judgements, Score, Switched
 from twin.part import Moment, Said
 
 
@@ -38,6 +38,9 @@ def enter(known: Knowledge, command: Command, number: int, partition: int) -> tu
     """A person's entry, or a whole set validated; (why it is refused, what is said)."""
     if command.body.get("kind") == VALIDATED:
         return _validate(known, command, number, partition)
+    if command.body.get("kind") == NOTE:
+        note = read_note(command)
+        return (note, ()) if isinstance(note, str) else ("", _written(partition, note))
     entry = read_entry(command)
     if isinstance(entry, str):
         return entry, ()
@@ -50,7 +53,12 @@ def enter(known: Knowledge, command: Command, number: int, partition: int) -> tu
     known.actors[number, entry.column] = command.actor
     if entry.column in (E_SCALE, E_OXYGEN):
         known.resolve(number)
-    return "", ()
+    return "", _written(partition, entered(command, entry))
+
+
+def _written(partition: int, entry: Entered) -> Said:
+    """What stands in the patient's journal."""
+    return [(partition, Judgements(entries=(entry,)))]
 
 
 def _validate(known: Knowledge, command: Command, number: int, partition: int) -> tuple[str, Said]:
@@ -63,7 +71,8 @@ def _validate(known: Knowledge, command: Command, number: int, partition: int) -
         return f"not complete: {', '.join(missing)} missing", ()
     fields = {name: getattr(row, name) for name in row.__struct_fields__}
     validated = Score(**fields | {"validated_by": command.actor})
-    return "", [(partition, Judgements(scores=(validated,)))]
+    said = Judgements(scores=(validated,), entries=(entered(command),))
+    return "", [(partition, said)]
 
 
 def set_limits(known: Knowledge, command: Command, moment: Moment) -> tuple[str, Said]:

@@ -34,7 +34,7 @@ from twin.care.saved import load_fold, save_fold
 from twin.care.told import DeviceFacts
 from twin.device_report import DeviceReports, SystemEvent
 from twin.estimate import EstimateBatch, Outcome, People, decode_output
-from twin.judgement import Alarm, Change, Judgements, Pause, Score
+from twin.judgement import Alarm, Change, Entered, Judgements, Pause, Score
 
 HEARTBEAT_S, LABELS_S, SAVE_S = 2.0, 2.0, 10.0
 #: A frame at most this often; large wards, whose frames cost more, once a second.
@@ -207,6 +207,11 @@ class Feed:
         with self._lock:
             return limits_in_force(self._latest.board, patient)
 
+    def entries(self, patient: str) -> list[Entered]:
+        """What people entered about a patient, newest first, as far back as is kept."""
+        with self._lock:
+            return self._latest.notebook.of(patient)
+
     def pauses(self, patient: str) -> list[Pause]:
         """Pauses of one patient's signals."""
         with self._lock:
@@ -303,6 +308,7 @@ class Feed:
             self._answered.append(output)
         elif isinstance(output, Judgements):
             self._latest.board.fold(output, entry.position)
+            self._latest.notebook.fold(output.entries)
         elif isinstance(output, DeviceReports | SystemEvent):
             self._latest.told.fold(output)
         elif isinstance(output, EstimateBatch):

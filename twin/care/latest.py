@@ -19,9 +19,11 @@ from ingest.observation import RecordDamaged, seal, unseal
 from twin.care.board import Board, BoardState
 from twin.care.forecasts import Forecasts, ForecastsState
 from twin.care.ledger import Ledger, LedgerState
+from twin.care.notebook import Notebook
 from twin.care.told import Told, ToldState
 from twin.care.vitals import ORDER, VITALS
 from twin.estimate import EstimateBatch, Kind, Verdict
+from twin.judgement import Entered
 
 #: One key's newest. patient and device index the tables of `Latest`; signal is its place in VITALS.
 #: mean … trend_std are the estimate at as_of; value is the newest raw value, measured at value_at.
@@ -65,6 +67,7 @@ class _State(msgspec.Struct, frozen=True, array_like=True):
     board: BoardState = BoardState()
     told: ToldState = ToldState()
     forecasts: ForecastsState = ForecastsState()
+    entries: list[Entered] = []
 
 
 class Latest:
@@ -78,6 +81,8 @@ class Latest:
         self.board = Board()
         self.told = Told()
         self.forecasts = Forecasts()
+        #: What people entered.
+        self.notebook = Notebook()
         self._patients: dict[str, int] = {}
         self._names: list[str] = []
         self._slots = np.full((0, len(VITALS)), _NONE, np.int64)
@@ -143,6 +148,7 @@ class Latest:
             self.board.state(),
             self.told.state(),
             self.forecasts.state(),
+            self.notebook.state(),
         )
         return seal(_KIND_LATEST, msgspec.msgpack.encode(state))
 
@@ -160,6 +166,7 @@ class Latest:
             latest.board = Board.of(state.board)
             latest.told = Told.of(state.told)
             latest.forecasts = Forecasts.of_state(state.forecasts)
+            latest.notebook.fold(state.entries)
             latest._places(state.patients)
             rows = np.frombuffer(state.rows, LATEST_ROW)
             latest._grow(len(rows))

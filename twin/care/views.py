@@ -14,6 +14,7 @@ from twin.care.api.devices import refusals
 from twin.care.api.patients import estimates_of, list_patients
 from twin.care.cells import Cell, band_of, cell_of
 from twin.care.feed import Reading
+from twin.care.journal_words import lines_of, worn_by
 from twin.care.judged import ComponentBody, score_body
 from twin.care.parts import PartsOf
 from twin.care.rank import by_urgency, standing
@@ -112,6 +113,8 @@ def patient(patient: str, request: Request, parts: PartsOf) -> Response:
         score_chip=chip_of(score, words),
         score_percent=lambda share: percent(share, words),
         scored=lambda part: _scored(part, words),
+        lines=lines_of(parts, patient, reading.time, words),
+        worn=worn_by(parts, patient, words),
     )
 
 

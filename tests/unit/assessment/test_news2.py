@@ -158,3 +158,25 @@ def test_an_older_entry_does_not_replace_a_newer_one() -> None:
     ward.enter("consciousness", "V")
     outcome = ward.enter("consciousness", "A", at=T0)
     assert (outcome.done, outcome.reason) == (False, "there is a newer one of its kind")
+
+
+def test_entries_and_notes_are_said_for_the_patients_journal() -> None:
+    ward = Ward(alarms_on=False)
+    ward.enter("consciousness", "V")
+    ward.enter("temperature", 100.4, unit="[degF]")
+    assert ward.give("entry", {"kind": "note", "value": " seen\nasleep "}).done
+    said = [(one.kind, one.value, one.actor) for told in ward.said for one in told.entries]
+    assert said == [
+        ("consciousness", "V", "I. Roux"),
+        ("temperature", "38", "I. Roux"),
+        ("note", "seen\nasleep", "I. Roux"),
+    ]
+
+
+@pytest.mark.parametrize("value", ["", "  ", None, 7, "x" * 1_001, "bell \x07"])
+def test_a_note_that_is_none_is_refused(value: object) -> None:
+    ward = Ward(alarms_on=False)
+    outcome = ward.give("entry", {"kind": "note", "value": value})
+    assert not outcome.done
+    assert outcome.reason.startswith("expected value:")
+    assert not any(told.entries for told in ward.said)

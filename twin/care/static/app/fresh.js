@@ -2,8 +2,8 @@
 // changed, but never while somebody is in it.
 const EVERY_MS = 4000;
 
-/** Told of each event, it renews the element of this id. */
-export function fresh(id) {
+/** Told of each event, it renews the elements of these ids. */
+export function fresh(...ids) {
   let asked = performance.now();
   let again = false;
 
@@ -14,9 +14,12 @@ export function fresh(id) {
     const answer = await fetch(location.href).catch(() => null);
     if (!answer?.ok) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const [old, renewed] = [document, page].map((of) => of.getElementById(id));
-    again = old.contains(document.activeElement);
-    if (renewed === null || old.innerHTML === renewed.innerHTML || again) return;
-    old.replaceChildren(...renewed.childNodes);
+    again = false;
+    for (const id of ids) {
+      const [old, renewed] = [document, page].map((of) => of.getElementById(id));
+      const busy = old.contains(document.activeElement);
+      again ||= busy;
+      if (renewed !== null && !busy && old.innerHTML !== renewed.innerHTML) old.replaceChildren(...renewed.childNodes);
+    }
   };
 }

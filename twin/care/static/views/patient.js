@@ -6,7 +6,7 @@ import { fresh } from "../app/fresh.js";
 import { t } from "../app/i18n.js";
 import { schedule } from "../app/store.js";
 import { VitalChart } from "../ui/chart.js";
-import { install as installEntry } from "../ui/entry.js";
+import { install as installEntry, installNote } from "../ui/entry.js";
 
 const MINUTE = 60000;
 const HOUR = 60 * MINUTE;
@@ -126,7 +126,8 @@ export function open(store) {
     return shown;
   }
 
-  const judged = fresh("judged");
+  const judged = fresh("judged", "journal");
+  const note = installNote(() => judged("al"));
   loadLimits();
 
   /** Limits in force, for the charts; asked again with each new picture. */
@@ -195,7 +196,7 @@ export function open(store) {
   }
 
   const alarm = () => (document.activeElement?.closest("[data-alarm]") ?? document.querySelector("#judged [data-alarm]"))?.dataset.alarm;
-  const keys = { l: () => go(span, null), t: table, Escape: () => location.assign("/") };
+  const keys = { l: () => go(span, null), t: table, n: note, Escape: () => location.assign("/") };
   Object.keys(RANGES).forEach((name, i) => { keys[i + 1] = () => go(RANGES[name], to); });
   return { drawn, told, keys, alarm };
 }
