@@ -12,12 +12,9 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ingest.journal.protocol import Entry, Journal, JournalDamaged, Reader
 from ingest.observation import RecordDamaged
@@ -30,11 +27,12 @@ from twin.care.ledger import Account
 from twin.care.limits import LimitsInForce, limits_in_force
 from twin.care.points import Points
 from twin.care.pulse import LIVE, Pulses
+from twin.care.reading import Reading
 from twin.care.saved import load_fold, save_fold
 from twin.care.told import DeviceFacts
 from twin.device_report import DeviceReports, SystemEvent
 from twin.estimate import EstimateBatch, Outcome, People, decode_output
-from twin.judgement import Alarm, Change, Entered, Judgements, Pause, Score
+from twin.judgement import Alarm, Entered, Judgements, Pause
 
 HEARTBEAT_S, LABELS_S, SAVE_S = 2.0, 2.0, 10.0
 #: A frame at most this often; large wards, whose frames cost more, once a second.
@@ -44,26 +42,6 @@ FRAME_S, LARGE_FRAME_S, LARGE = 0.25, 1.0, 1_000
 _READ, _WAIT_S = 500, 0.05
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A copy of what is known now. rows: dtype LATEST_ROW, patient indexes `patients`.
-
-    labels: every known patient → label ("" where nobody gave one), registered or estimated.
-    scores: patient → newest score; alarms: those that are not over (of one patient: its own).
-    changes: patient → newest change index, in a reading of one patient.
-    time: int64 ns UTC of the pipeline's clock; state: "live", or which part is down.
-    """
-
-    time: int
-    state: str
-    rows: NDArray[Any]
-    patients: tuple[str, ...]
-    labels: Mapping[str, str]
-    scores: Mapping[str, Score]
-    alarms: Sequence[Alarm]
-    changes: Mapping[str, Change]
 
 
 class Feed:

@@ -20,10 +20,10 @@ from twin.care.alarm_words import SYMBOLS, AlarmCell, one_cell
 from twin.care.api.alarms import OUTCOMES, PAUSE_MINUTES, PAUSE_REASONS
 from twin.care.api.signals import gap_ns
 from twin.care.cells import unit_of
-from twin.care.feed import Reading
 from twin.care.parts import Parts
 from twin.care.rank import by_urgency, is_unanswered
 from twin.care.reader import THEMES, Reader, remember
+from twin.care.reading import Reading
 from twin.care.settings import LANGUAGES
 from twin.care.vitals import VITALS
 from twin.care.words import Words, catalogue

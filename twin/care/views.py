@@ -13,12 +13,12 @@ from twin.care.api.bodies import PatientBody
 from twin.care.api.devices import refusals
 from twin.care.api.patients import estimates_of, list_patients
 from twin.care.cells import Cell, band_of, cell_of
-from twin.care.feed import Reading
 from twin.care.journal_words import lines_of, worn_by
 from twin.care.judged import ComponentBody, score_body
 from twin.care.parts import PartsOf
 from twin.care.rank import by_urgency, standing
 from twin.care.reader import reader_of
+from twin.care.reading import Reading
 from twin.care.rendering import render
 from twin.care.vitals import VITALS, ward_columns
 from twin.care.words import Words

@@ -21,11 +21,11 @@ from twin.care.api.bodies import (
     answers,
 )
 from twin.care.display import STATUS_WORDS, Shown, shown
-from twin.care.feed import Reading
 from twin.care.judged import change_body, score_body
 from twin.care.parts import PartsOf
 from twin.care.problem import Problem
 from twin.care.rank import by_urgency, standing
+from twin.care.reading import Reading
 from twin.care.vitals import VITALS
 from twin.estimate import Z50, Z95
 from twin.judgement import Alarm
