@@ -5,16 +5,17 @@ from __future__ import annotations
 import csv
 import random
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ingest.fleet.playback import device_names
 from ingest.instant import MILLISECOND, MINUTE, SECOND
 from ingest.recording import read_recording
-from tests.support.commands import shared_recording, succeeded, twin, wait_for
+from tests.support.commands import eventually, shared_recording, succeeded, twin, wait_for
 from tests.support.contents import (
     Content,
     EstimateKey,
@@ -38,15 +39,18 @@ from tests.support.fleets import (
 )
 from tests.support.runs import Tables, TwinRun, influx_tables
 from tests.support.servers import InfluxServer, MosquittoServer
+from twin.store.sqlite_file import open_store
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(240)]
 
 BIDMC = ("bidmc_01_Numerics", "bidmc_02_Numerics")
 BIDMC_COLUMNS = {"HR": "heart_rate", "RESP": "respiratory_rate", "SpO2": "spo2"}
 WIDE = ("--columns", ",".join(f"{k}={v}" for k, v in BIDMC_COLUMNS.items()), "--time", "Time [s]")
-GALAXY = "galaxyppg-P02"
+GALAXY = ("galaxyppg-P02", "galaxyppg-P03")
 FIRST = 10 * MINUTE
 SPEED = 60.0
+#: Before every recording; a fleet re-stamps them, so they lie within the last hours.
+BEGINNING = "2026-01-01T00:00:00Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +61,23 @@ class Line:
     embedded: Content
     influx: Content
     folder: Path
+    history: Mapping[str, Any]
 
-    def replayed(self, *names: str, without_belated: bool = False) -> dict[EstimateKey, Numbers]:
+    def replayed(self, *names: str) -> dict[EstimateKey, Numbers]:
         """Offline estimates of what was sent."""
-        left_out = self.embedded.belated if without_belated else ()
         records = [self.sent[name] for name in names]
-        record = joined_records(self.folder / "joined.csv", records, left_out)
+        record = joined_records(self.folder / "joined.csv", records)
         return replayed(record, self.folder / "replayed.parquet")
 
 
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
-    """Two BIDMC recordings and one GalaxyPPG person, played at once into both stores."""
+    """Two BIDMC recordings and two GalaxyPPG persons, played at once into both stores; killed when
+    all has come, before what was belated is folded in, and started again."""
     folder = tmp_path_factory.mktemp("line")
-    galaxy = galaxy_recording(folder / f"{GALAXY}.csv")
+    galaxy = [galaxy_recording(folder / f"{name}.csv") for name in GALAXY]
     bidmc = [shared_recording(f"bidmc/{name}.csv") for name in BIDMC]
-    registry = write_registry(folder / "devices.csv", bindings([*bidmc, galaxy]))
+    registry = write_registry(folder / "devices.csv", bindings([*bidmc, *galaxy]))
     with ExitStack() as running:
         broker = running.enter_context(MosquittoServer())
         influx = running.enter_context(InfluxServer())
@@ -83,7 +88,7 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
         }
         run = running.enter_context(TwinRun(folder / "run", tables))
         run.wait_until_connected()
-        options = [(path, WIDE) for path in bidmc] + [(galaxy, ())]
+        options = [(path, WIDE) for path in bidmc] + [(path, ()) for path in galaxy]
         fleets = [
             running.enter_context(FleetRun(folder, path, broker.port, SPEED, *more))
             for path, more in options
@@ -92,8 +97,21 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
         expected = len(sent_observations(*sent.values()))
         wait_for(lambda: embedded_count(run.store), expected)
         wait_for(lambda: influx_count(influx), expected)
+        run.kill()
+        run.start()
+        for name in ("store.db", "influx-record.db"):
+            eventually(lambda path=run.data_dir / name: at_rest(path), f"{name} at rest", 90.0)
+        history = run.get(f"/api/v1/patients/{GALAXY[0]}/signals/heart_rate?from={BEGINNING}")
         assert run.stop() == 0
-        yield Line(sent, embedded_content(run.store), influx_content(influx), folder)
+        content = embedded_content(run.store), influx_content(influx)
+        yield Line(sent, *content, folder, history)
+
+
+def at_rest(path: Path) -> bool:
+    """Whether nothing waits to be filtered again, of a store or of the record beside one."""
+    with closing(open_store(path, readonly=True)) as store:
+        asked = "SELECT count(*) FROM strayed WHERE since IS NOT NULL OR doing IS NOT NULL"
+        return int(store.execute(asked).get) == 0
 
 
 def bindings(recordings: list[Path]) -> dict[str, str]:
@@ -111,28 +129,29 @@ def galaxy_recording(path: Path) -> Path:
 
     The watch hands its values over up to twelve minutes later, in bursts.
     """
-    band = shared_recording("galaxyppg/P02/E4/HR.csv")
-    watch = shared_recording("galaxyppg/P02/GalaxyWatch/HR.csv")
-    samples = [*band_samples(band)]
+    name, person = path.stem, path.stem[-3:]
+    band = shared_recording(f"galaxyppg/{person}/E4/HR.csv")
+    watch = shared_recording(f"galaxyppg/{person}/GalaxyWatch/HR.csv")
+    samples = [*band_samples(band, name)]
     end = samples[0].measured_at + FIRST
-    samples += watch_samples(watch)
+    samples += watch_samples(watch, name)
     return write_recording(path, (s for s in samples if s.measured_at < end))
 
 
-def band_samples(path: Path) -> Iterator[Sample]:
+def band_samples(path: Path, name: str) -> Iterator[Sample]:
     with path.open(encoding="utf-8", newline="") as lines:
         for row in csv.DictReader(lines):
             stamp = int(row["timestamp"]) * 1_000
-            yield Sample(GALAXY, "e4", "heart_rate", float(row["value"]), stamp, stamp)
+            yield Sample(name, f"e4-{name}", "heart_rate", float(row["value"]), stamp, stamp)
 
 
-def watch_samples(path: Path) -> Iterator[Sample]:
+def watch_samples(path: Path, name: str) -> Iterator[Sample]:
     """Without seconds for which the watch gives no heart rate."""
     with path.open(encoding="utf-8", newline="") as lines:
         for row in csv.DictReader(lines):
             if int(row["hr"]) and row["hrStatus"] == "1":
                 stamp, received = (int(row[k]) * MILLISECOND for k in ("timestamp", "dataReceived"))
-                yield Sample(GALAXY, "watch", "heart_rate", float(row["hr"]), stamp, received)
+                yield Sample(name, f"watch-{name}", "heart_rate", float(row["hr"]), stamp, received)
 
 
 def test_both_stores_hold_exactly_the_observations_that_were_acknowledged(line: Line) -> None:
@@ -154,26 +173,23 @@ def test_bidmc_estimates_in_the_embedded_store_are_those_of_a_replay_rounded(lin
     assert_same(line.embedded.estimates_of(BIDMC), expected, "estimates in the embedded store")
 
 
-def test_a_stream_behind_another_is_marked_belated_and_estimates_before_it_agree(
-    line: Line,
-) -> None:
+def test_a_stream_behind_another_is_folded_in_to_the_last_bit(line: Line) -> None:
     belated = line.embedded.belated
-    assert set(by_device(belated)) == {"watch"}
-    before = min(key[3] for key in belated)
-    expected = {k: v for k, v in line.replayed(GALAXY).items() if k[2] < before}
-    assert expected
-    found = {k: v for k, v in line.influx.estimates_of([GALAXY]).items() if k[2] < before}
-    assert_same(found, expected, "estimates in InfluxDB")
-    kept = {k: v for k, v in line.embedded.estimates_of([GALAXY]).items() if k[2] < before}
+    assert set(by_device(belated)) == {f"watch-{name}" for name in GALAXY}
+    assert {key[0] for key in belated} == set(GALAXY)
+    expected = line.replayed(*GALAXY)
+    assert len(expected) > 1_000
+    assert_same(line.influx.estimates_of(GALAXY), expected, "estimates in InfluxDB")
+    kept = line.embedded.estimates_of(GALAXY)
     assert_same(kept, rounded_estimates(expected), "estimates in the embedded store")
 
 
-def test_a_replay_without_the_belated_observations_is_what_both_stores_hold(line: Line) -> None:
-    expected = line.replayed(GALAXY, without_belated=True)
-    assert len(expected) > 500
-    assert_same(line.influx.estimates_of([GALAXY]), expected, "estimates in InfluxDB")
-    kept = line.embedded.estimates_of([GALAXY])
-    assert_same(kept, rounded_estimates(expected), "estimates in the embedded store")
+def test_the_history_says_what_was_filtered_again(line: Line) -> None:
+    first = min(key[3] for key in line.embedded.belated if key[0] == GALAXY[0])
+    last = max(key[2] for key in line.embedded.estimates if key[0] == GALAXY[0])
+    (begun, until) = line.history["revised"][0]
+    assert begun <= first // MILLISECOND
+    assert until == last // MILLISECOND
 
 
 def test_replaying_twice_gives_the_same_bytes(tmp_path: Path) -> None:
