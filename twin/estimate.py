@@ -9,6 +9,7 @@ scores, see `twin.judgement`), `DeviceReports` and `SystemEvent` (see `twin.devi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -18,6 +19,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.catalogue import SIGNALS
 from ingest.observation import (
     KIND_ANCHORS,
     KIND_ESTIMATES,
@@ -222,6 +224,10 @@ def decode_output(record: bytes) -> Output:
     return EstimateBatch(wire.model, wire.patients, wire.devices, wire.signals, wire.reasons, rows)
 
 
+#: Lower and upper end, numbers or (n,).
+Reach = tuple[NDArray[np.float64] | float, NDArray[np.float64] | float]
+
+
 @dataclass(frozen=True, slots=True)
 class Bands:
     """lo and hi of the 50, 90 and 95 % bands, each (n,), in the signal's unit."""
@@ -240,12 +246,27 @@ def bands(
     scale50: NDArray[Any] | float = 1.0,
     scale90: NDArray[Any] | float = 1.0,
     scale95: NDArray[Any] | float = 1.0,
+    *,
+    reach: Reach = (-math.inf, math.inf),
 ) -> Bands:
-    """The one place where bands are made of mean, std and calibration scales (1 = uncalibrated)."""
+    """The one place where bands are made of mean, std and calibration scales (1 = uncalibrated).
+
+    reach: where the signal can be; no end of a band lies beyond it.
+    """
     half50, half90, half95 = Z50 * std * scale50, Z90 * std * scale90, Z95 * std * scale95
-    return Bands(
+    ends = (
         mean - half50, mean + half50, mean - half90, mean + half90, mean - half95, mean + half95
-    )
+    )  # fmt: skip
+    return Bands(*(np.clip(end, *reach) for end in ends))
+
+
+def reach_of(codes: Sequence[str], chosen: NDArray[Any] | int) -> Reach:
+    """Lowest and highest value of the chosen (indexes) of these signals; of one that is not in the
+    catalogue any."""
+    anywhere = (-math.inf, math.inf)
+    ends = np.array([(s.lower, s.upper) if (s := SIGNALS.get(c)) else anywhere for c in codes])
+    lower, upper = ends.reshape(-1, 2)[chosen].T
+    return lower, upper
 
 
 # --- asked by pages and API -----------------------------------------------------------------------

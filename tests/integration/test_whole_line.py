@@ -26,6 +26,7 @@ from tests.support.contents import (
     embedded_count,
     influx_content,
     influx_count,
+    last_rows,
     replayed,
     rounded_estimates,
 )
@@ -182,6 +183,14 @@ def test_a_stream_behind_another_is_folded_in_to_the_last_bit(line: Line) -> Non
     assert_same(line.influx.estimates_of(GALAXY), expected, "estimates in InfluxDB")
     kept = line.embedded.estimates_of(GALAXY)
     assert_same(kept, rounded_estimates(expected), "estimates in the embedded store")
+
+
+def test_bands_in_influx_are_those_of_a_replay_and_end_where_the_signal_does(line: Line) -> None:
+    people = (*BIDMC, *GALAXY)
+    line.replayed(*people)
+    expected = last_rows(line.folder / "replayed.parquet", "lo95", "hi95")
+    assert_same(line.influx.bands, expected, "bands in InfluxDB")
+    assert max(high for (_, code, _), (_, high) in expected.items() if code == "spo2") == 100.0
 
 
 def test_the_history_says_what_was_filtered_again(line: Line) -> None:

@@ -33,11 +33,13 @@ Numbers = tuple[float, float, float]
 
 @dataclass(slots=True)
 class Content:
-    """What a store holds. belated: the observations that it marks so (the embedded store only)."""
+    """What a store holds. belated: the observations that it marks so (the embedded store only);
+    bands: lo95 and hi95 (InfluxDB only, whose numbers are exact)."""
 
     estimates: dict[EstimateKey, Numbers] = field(default_factory=dict)
     observations: dict[ObservationKey, float] = field(default_factory=dict)
     belated: set[ObservationKey] = field(default_factory=set)
+    bands: dict[EstimateKey, tuple[float, float]] = field(default_factory=dict)
 
     def estimates_of(self, patients: Iterable[str]) -> dict[EstimateKey, Numbers]:
         """Only these patients' estimates."""
@@ -81,6 +83,7 @@ def influx_content(server: InfluxServer) -> Content:
         key = (row["patient"], row["signal"], parse_instant(row["_time"]))
         assert key not in content.estimates, f"twice in the bucket: {key}"
         content.estimates[key] = (float(row["mean"]), float(row["std"]), float(row["trend"]))
+        content.bands[key] = (float(row["lo95"]), float(row["hi95"]))
     for row in _points(server, "observation"):
         stamp = parse_instant(row["_time"])
         identity = (row["patient"], row["signal"], row["device"], stamp)
@@ -114,11 +117,15 @@ def _rows(answer: str) -> list[dict[str, str]]:
 def replayed(record: Path, out: Path, order: str = "measured") -> dict[EstimateKey, Numbers]:
     """`twin replay` of a record: of each key its last row."""
     succeeded(twin("replay", record, "--out", out, "--order", order, timeout=300))
+    return last_rows(out, "mean", "std", "trend")
+
+
+def last_rows(out: Path, *columns: str) -> dict[EstimateKey, Any]:
+    """These columns of what a replay wrote: of each key its last row."""
     table = parquet.read_table(out)
     stamps = np.asarray(table.column("as_of").to_numpy().astype("datetime64[ns]"), np.int64)
     names = (table.column(name).to_pylist() for name in ("patient", "signal"))
-    columns = (table.column(name).to_numpy() for name in ("mean", "std", "trend"))
-    numbers = zip(*(column.tolist() for column in columns), strict=True)
+    numbers = zip(*(table.column(name).to_numpy().tolist() for name in columns), strict=True)
     return dict(zip(zip(*names, stamps.tolist(), strict=True), numbers, strict=True))
 
 

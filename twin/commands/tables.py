@@ -47,7 +47,7 @@ def estimate_table(recorded: RecordedRows) -> pa.Table:
             "patient": _text(recorded.patient, len(rows)),
             "signal": _text(recorded.signal, len(rows)),
             "as_of": pa.array(rows["time"], _INSTANT),
-            "mean": _number(rows["mean"]),
+            "mean": _number(recorded.mean()),
             "std": _number(rows["std"]),
             "lo95": _number(bands.lo95),
             "hi95": _number(bands.hi95),

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ingest.catalogue import SIGNALS
 from ingest.instant import DAY, MINUTE
 from ingest.recording import Recording, read_recording, recording_of
-from twin.estimate import Bands, Status, Verdict, bands
+from twin.estimate import Bands, Status, Verdict, bands, reach_of
 from twin.estimation.bank import FOLLOWED, SIGNAL_ROW, Bank, Events, Updated
 from twin.estimation.kalman import (
     E_INTERVAL,
@@ -192,8 +192,7 @@ class _Columns:
         self, chosen: NDArray[np.int64], each: int, mean: NDArray[np.float64], band: Bands
     ) -> tuple[NDArray[np.float64], Bands]:
         """No mean and no end of a band lies where the signal cannot be: saturation ends at 100."""
-        limits = [(SIGNALS[code].lower, SIGNALS[code].upper) for code in SIGNALS]
-        lower, upper = np.repeat(np.array(limits)[self.signal[chosen]], each, axis=0).T
+        lower, upper = reach_of(tuple(SIGNALS), np.repeat(self.signal[chosen], each))
         ends = {f.name: np.clip(getattr(band, f.name), lower, upper) for f in fields(Bands)}
         return np.clip(mean, lower, upper), Bands(**ends)
 

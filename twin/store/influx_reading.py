@@ -110,7 +110,8 @@ class InfluxHistory:
             return _with_cursor(_empty("raw", observed), until, end)
         mean, std = estimates["mean"].value, estimates["std"].value
         half, low, high = Z50 * std, estimates["lo95"].value, estimates["hi95"].value
-        band = Bands(mean - half, mean + half, low, high, low, high)
+        inner = np.maximum(mean - half, low), np.minimum(mean + half, high)
+        band = Bands(*inner, low, high, low, high)
         cursor = str(until) if until < end else None
         return raw(
             estimates["mean"].time,

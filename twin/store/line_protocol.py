@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.instant import MINUTE
-from twin.estimate import EstimateBatch, Kind, bands
+from twin.estimate import EstimateBatch, Kind, bands, reach_of
 from twin.store.blocks import taken
 from twin.store.merged import Indexes, Merged, kept, merged
 
@@ -121,8 +121,14 @@ def _estimates(made: _Lines, whole: Merged, chosen: Indexes, full: bool) -> None
     chosen, series = _last_versions(whole, made.finite(whole, chosen, "mean", "std"), "as_of")
     rows = taken(whole.rows, chosen)
     scales = [rows[name].astype(np.float64) for name in ("scale50", "scale90", "scale95")]
-    band = bands(rows["mean"], rows["std"], *scales)
-    fields = {"mean": rows["mean"], "std": rows["std"], "lo95": band.lo95, "hi95": band.hi95}
+    reach = reach_of(whole.signals, rows["signal"])
+    band = bands(rows["mean"], rows["std"], *scales, reach=reach)
+    fields = {
+        "mean": np.clip(rows["mean"], *reach),
+        "std": rows["std"],
+        "lo95": band.lo95,
+        "hi95": band.hi95,
+    }
     fields |= {"trend": _known(rows["trend"], 0.0)}
     if full:
         fields |= {"lo50": band.lo50, "hi50": band.hi50, "lo90": band.lo90, "hi90": band.hi90}
@@ -146,8 +152,14 @@ def _forecasts(made: _Lines, whole: Merged, chosen: Indexes, full: bool) -> None
     chosen, series = _last_versions(whole, made.finite(whole, chosen, "mean", "std"), "as_of")
     rows = taken(whole.rows, chosen)
     scales = [rows[name].astype(np.float64) for name in ("scale50", "scale90", "scale95")]
-    band = bands(rows["mean"], rows["std"], *scales)
-    fields = {"mean": rows["mean"], "std": rows["std"], "lo50": band.lo50, "hi50": band.hi50}
+    reach = reach_of(whole.signals, rows["signal"])
+    band = bands(rows["mean"], rows["std"], *scales, reach=reach)
+    fields = {
+        "mean": np.clip(rows["mean"], *reach),
+        "std": rows["std"],
+        "lo50": band.lo50,
+        "hi50": band.hi50,
+    }
     fields |= {"lo90": band.lo90, "hi90": band.hi90, "lo95": band.lo95, "hi95": band.hi95}
     if full:
         fields |= {"known_at": _milliseconds(rows["received_at"])}

@@ -19,7 +19,7 @@ from twin.store.aggregates import (
     as_series,
     combined,
 )
-from twin.store.series_rows import bands_of, read_rows, series_keys
+from twin.store.series_rows import bands_of, mean_of, read_rows, series_keys
 from twin.store.sqlite_file import Stored
 from twin.store.thinning import Observed, bucket_length
 from twin.store.windows import has_windows, load, rows_from
@@ -53,7 +53,7 @@ def long_series(
     for begin, until in spans:
         if begin < until:
             rows, seen, _ = read_rows(connection, patient, signal, begin, until, None)
-            of = Estimates(rows["time"], rows["mean"], bands_of(rows))
+            of = Estimates(rows["time"], mean_of(rows, signal), bands_of(rows, signal))
             parts.append(aggregated(of, _numbered(seen, devices), length))
     windows = np.concatenate(parts)
     windows = windows[np.argsort(windows["start"], kind="stable")]

@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import apsw
+import numpy as np
+from numpy.typing import NDArray
 
 from twin.estimate import Bands, Series
 from twin.store.blocks import Rows
 from twin.store.counted import stored_by_device
 from twin.store.long_series import long_series
-from twin.store.series_rows import bands_of, first_rows, read_rows, series_keys
+from twin.store.series_rows import bands_of, first_rows, mean_of, read_rows, series_keys
 from twin.store.sqlite_file import Stored, naming_damage, open_store
 from twin.store.strayed import spans
 from twin.store.thinning import bucket_length, bucketed, raw
@@ -35,9 +37,13 @@ class RecordedRows:
     rows: Rows
     models: Mapping[int, str]
 
+    def mean(self) -> NDArray[np.float64]:
+        """The means of estimate rows."""
+        return mean_of(self.rows, self.signal)
+
     def bands(self) -> Bands:
         """The bands of estimate rows."""
-        return bands_of(self.rows)
+        return bands_of(self.rows, self.signal)
 
 
 class Reading:
@@ -72,8 +78,8 @@ class Reading:
                 return replace(long, refiltered=again)
             estimates, observed, _ = read_rows(connection, patient, signal, start, end, None)
         length = bucket_length(start, end, points)
-        band = bands_of(estimates)
-        made = bucketed(estimates["time"], estimates["mean"], band, start, length, observed)
+        mean, band = mean_of(estimates, signal), bands_of(estimates, signal)
+        made = bucketed(estimates["time"], mean, band, start, length, observed)
         return replace(made, refiltered=again)
 
     def _page(self, patient: str, signal: str, start: int, end: int, limit: int) -> Series:
@@ -82,7 +88,8 @@ class Reading:
             read = read_rows(connection, patient, signal, start, end, max(1, limit))
         estimates, seen, until = read
         cursor = str(until) if until < end else None
-        time, mean, band = estimates["time"], estimates["mean"], bands_of(estimates)
+        time = estimates["time"]
+        mean, band = mean_of(estimates, signal), bands_of(estimates, signal)
         page = raw(time, mean, band, seen.time, seen.value, seen.names(), cursor)
         return replace(page, refiltered=again)
 

@@ -29,7 +29,7 @@ from twin.store.blocks import Rows, joined, taken
 from twin.store.catalogue import SeriesTable
 from twin.store.embedded import EmbeddedStore
 from twin.store.rows import home_rows, newest_versions, sealed_between
-from twin.store.series_rows import bands_of
+from twin.store.series_rows import bands_of, mean_of
 from twin.store.slices import charted
 from twin.store.sqlite_file import HOMES, LAYOUTS, SeriesKey, Stored, homes
 from twin.store.thinning import Observed
@@ -177,7 +177,8 @@ def make_windows(
         numbered = Observed(
             seen.time, seen.value, np.array([int(name) for name in seen.names()], np.uint32), ()
         )
-        of = Estimates(estimates["time"], estimates["mean"], bands_of(estimates))
+        mean, band = mean_of(estimates, key.signal), bands_of(estimates, key.signal)
+        of = Estimates(estimates["time"], mean, band)
         minutes = aggregated(of, numbered, LENGTHS[0], limits.get(key.signal, NO_LIMIT))
         store(db, LENGTHS[0], number, quarter, minutes)
         store(db, LENGTHS[1], number, quarter, combined(minutes, QUARTER))

@@ -8,20 +8,25 @@ import apsw
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.estimate import Bands, bands
+from twin.estimate import Bands, bands, reach_of
 from twin.store.blocks import Rows
 from twin.store.rows import rows_between
 from twin.store.sqlite_file import SeriesKey, Stored
 from twin.store.thinning import Observed
 
 
-def bands_of(rows: Rows) -> Bands:
+def mean_of(rows: Rows, signal: str) -> NDArray[np.float64]:
+    """(n,) the means of estimate rows, where the signal can be."""
+    return np.asarray(np.clip(rows["mean"], *reach_of((signal,), 0)), np.float64)
+
+
+def bands_of(rows: Rows, signal: str) -> Bands:
     """Bands of estimate rows (n,): of the stored mean and std, and the scales where calibrated."""
     scales: tuple[NDArray[Any] | float, ...] = tuple(
         1.0 if bool((rows[name] == 1).all()) else rows[name].astype(np.float64)
         for name in ("scale50", "scale90", "scale95")
     )
-    return bands(rows["mean"], rows["std"], *scales)
+    return bands(rows["mean"], rows["std"], *scales, reach=reach_of((signal,), 0))
 
 
 def read_rows(

@@ -56,6 +56,15 @@ def test_an_accepted_observation_is_a_raw_point_and_an_estimate(path: Path) -> N
     assert series.cursor is None
 
 
+def test_a_history_says_nothing_where_the_signal_cannot_be(path: Path) -> None:
+    with EmbeddedStore(path) as store:
+        store.write(batch(observed(T0, 100.0, signal="spo2", mean=100.25, std=1.0)))
+        for points in (None, 10):
+            series = store.series("p1", "spo2", T0, END, points)
+            assert series.mean.tolist() == series.hi95.tolist() == [100.0]
+            assert series.lo50.tolist() == [100.25 - Z50]
+
+
 def test_only_accepted_rows_and_revisions_are_estimates(path: Path) -> None:
     with EmbeddedStore(path) as store:
         store.write(
@@ -189,7 +198,7 @@ def test_any_order_with_small_blocks_reads_as_the_last_version_of_each(
 ) -> None:
     names = ("SEAL_MINIMUM", "STAY_HOT", "BLOCK_ROWS")
     writes = data.draw(
-        st.lists(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 9)), max_size=12))
+        st.lists(st.lists(st.tuples(st.integers(0, 60), st.integers(60, 69)), max_size=12))
     )
     path = tmp_path_factory.mktemp("order") / "store.db"
     with pytest.MonkeyPatch.context() as patch, EmbeddedStore(path) as store:

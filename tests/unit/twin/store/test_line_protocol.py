@@ -20,7 +20,7 @@ from tests.support.estimates import (
     revised,
 )
 from twin.estimate import Z50, Z90, Z95, Status, Verdict
-from twin.store.line_protocol import lines
+from twin.store.line_protocol import lines, refiltered
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -33,6 +33,19 @@ def test_an_accepted_observation_makes_a_raw_point_and_an_estimate() -> None:
         f"lo95={71.25 - 0.5 * Z95!r},hi95={71.25 + 0.5 * Z95!r},trend=-0.125 {T0}",
     ]
     assert (made.rows, made.rejected, made.total) == ([0, 0], [], 1)
+
+
+def test_no_mean_and_no_band_lies_where_the_signal_cannot_be() -> None:
+    made = lines([batch(observed(T0, 99, mean=99.5, std=1.0, signal="spo2"))]).lines[1]
+    assert f"mean=99.5,std=1.0,lo95={99.5 - Z95!r},hi95=100.0" in made
+    made = lines([batch(observed(T0, 99, mean=100.25, std=1.0, signal="spo2"))]).lines[1]
+    assert f"mean=100.0,std=1.0,lo95={100.25 - Z95!r},hi95=100.0" in made
+
+
+def test_what_was_filtered_again_is_a_point_at_its_beginning() -> None:
+    made = refiltered("p 1", "spo2", T0, T0 + 1)
+    assert made.lines == [f"refiltered,patient=p\\ 1,signal=spo2 until={T0 // 10**6 + 1}.0 {T0}"]
+    assert refiltered("\n", "spo2", T0, T0 + 1).lines == []
 
 
 def test_what_is_not_stored_makes_no_line() -> None:
@@ -117,7 +130,8 @@ def test_a_point_that_is_no_number_is_rejected_alone(column: str, number: float)
 @settings(deadline=None)
 @given(finite, finite, st.integers(-(2**62), 2**62))
 def test_numbers_and_stamps_read_back_exactly(value: float, mean: float, at: int) -> None:
-    made = lines([batch(observed(at, value, mean=mean, trend=value))])
+    row = observed(at, value, signal="not catalogued", mean=mean, trend=value)
+    made = lines([batch(row)])
     raw, estimate = made.lines
     assert float(raw.split("value=")[1].split(",")[0]) == value
     assert float(estimate.split("mean=")[1].split(",")[0]) == mean
