@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from twin import snapshot_before
 from twin.estimation.devices import NAMED, NAMED_ENTRIES
 from twin.estimation.models import parse_model
 from twin.step import TwinState
@@ -67,7 +68,22 @@ class _Snapshot(msgspec.Struct, frozen=True):
     arrays: dict[str, _Array]
 
 
+class _Before(msgspec.Struct, frozen=True):
+    """As release 0.1.0 wrote it."""
+
+    layout: int
+    partition: int
+    position: int
+    tick_at: int
+    elapsed: int
+    commands: tuple[str, ...]
+    patients: tuple[str, ...]
+    devices: tuple[str, ...]
+    arrays: dict[str, _Array]
+
+
 _decoder = msgspec.msgpack.Decoder(_Snapshot)
+_before = msgspec.msgpack.Decoder(_Before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +150,8 @@ def restore(state: TwinState, name: str, file: bytes) -> None:
     if blake2b(body, digest_size=_DIGEST).digest() != digest:
         raise SnapshotUnreadable(name, "damaged: its hash does not match")
     try:
-        snapshot = _decoder.decode(body)
-    except msgspec.DecodeError as error:
+        snapshot, arrays = _read(body, state.bank.model_file.content)
+    except (msgspec.DecodeError, ValueError) as error:
         raise SnapshotUnreadable(name, f"another layout: {error}") from error
     if snapshot.layout not in _READABLE:
         raise SnapshotUnreadable(name, f"layout {snapshot.layout}, this code reads {LAYOUT}")
@@ -153,7 +169,7 @@ def restore(state: TwinState, name: str, file: bytes) -> None:
     if snapshot.model != bank.model_file.content:
         bank.adopt(parse_model(snapshot.model, f"snapshot {name}"))
     numbers = np.array([state.devices.number(device) for device in snapshot.devices], np.int64)
-    part = {key: array.read().copy() for key, array in snapshot.arrays.items()}
+    part = arrays
     if len(numbers):
         part["ring_device"] = numbers[part["ring_device"]].astype(np.int32)
         for key, column in _NAMED:
@@ -164,6 +180,24 @@ def restore(state: TwinState, name: str, file: bytes) -> None:
     state.tick_at[snapshot.partition] = snapshot.tick_at
     state.elapsed[snapshot.partition] = snapshot.elapsed
     state.commands[snapshot.partition] = snapshot.commands
+
+
+def _read(body: bytes, model: str) -> tuple[_Snapshot, dict[str, NDArray[Any]]]:
+    """The snapshot and its arrays; one of release 0.1.0 with the model that is in force now, which
+    the worker tells anyway. Raises msgspec.DecodeError, ValueError."""
+    try:
+        snapshot = _decoder.decode(body)
+    except msgspec.ValidationError:
+        old = _before.decode(body)
+        if old.layout != snapshot_before.LAYOUT:
+            raise
+        arrays = {key: array.read().copy() for key, array in old.arrays.items()}
+        now = _Snapshot(
+            LAYOUT, "0.1.0", "", model, old.partition, old.position, old.tick_at, old.elapsed,
+            dict.fromkeys(old.commands, ""), {}, old.patients, old.devices, {},
+        )  # fmt: skip
+        return now, snapshot_before.as_now(arrays)
+    return snapshot, {key: array.read().copy() for key, array in snapshot.arrays.items()}
 
 
 @dataclass(frozen=True, slots=True)

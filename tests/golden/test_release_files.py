@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Mapping
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
 import apsw
+import numpy as np
 import pytest
 
+from ingest.journal.sqlite import SqliteJournal
 from tests.support.commands import eventually
 from tests.support.contents import embedded_content
 from twin.config import Config
+from twin.estimation.bank import SIGNAL_ROW
+from twin.estimation.kalman import D, M
 from twin.runtime.backup import back_up, restore
 from twin.runtime.clock import Clock
+from twin.runtime.housekeeping import needed_from
 from twin.runtime.pipeline import Pipeline
+from twin.snapshot import restore as restore_snapshot
+from twin.step import new_state
+from twin.store.blocks import rounded
+from twin.store.embedded import EmbeddedStore
 
 pytestmark = [pytest.mark.golden, pytest.mark.timeout(300)]
 
@@ -95,3 +105,27 @@ def test_the_way_back_is_the_backup_made_before_an_upgrade(folder: Path, tmp_pat
     for name, tables in before.items():
         assert schema(tmp_path / "back" / name) == tables, name
     assert_holds_what_it_held(tmp_path / "back" / "store.db")
+
+
+def test_its_snapshots_are_read_so_that_a_trimmed_journal_is_no_obstacle(folder: Path) -> None:
+    state, numbers = new_state(16), dict[tuple[str, str], float]()
+    for path in sorted((folder / "snapshots").iterdir()):  # the newest of a partition wins
+        if path.name.endswith("575"):
+            restore_snapshot(state, path.name, path.read_bytes())
+    a, bank = state.bank.slots.of, state.bank
+    with EmbeddedStore(folder / "store.db", readonly=True) as store:
+        for part in store.estimates():
+            numbers[part.patient, part.signal] = float(part.rows["mean"][-1])
+            slot = bank.slot_of[bank.number_of(part.patient), SIGNAL_ROW[part.signal]]
+            assert a["state_t"][slot] == part.rows["time"][-1]
+            mean = a["state"][slot, M] + a["state"][slot, D]
+            assert rounded(np.array([mean]), part.signal)[0] == numbers[part.patient, part.signal]
+    assert len(numbers) == len(bank.known()) > 10
+    assert (state.position == 575).all()
+
+
+def test_it_goes_on_where_the_journal_was_trimmed(folder: Path) -> None:
+    with closing(SqliteJournal(folder / "journal")) as journal:
+        assert journal.trim("observations", needed_from(journal)) > 0
+        assert journal.oldest("observations") > 1
+    test_a_folder_of_the_release_before_is_gone_on_with(folder)

@@ -270,7 +270,7 @@ class _Writer:
                 elif stored in (Stored.ESTIMATE, Stored.OBSERVATION):
                     self._marks.note(rows["series"], rows["time"])
                 self._series.hot.append(stored, rows)
-        if len(parts.forecasts):
+        if len(parts.forecasts) and Stored.FORECAST in self._keeps:
             rows = forecast_rows(whole, parts.forecasts, self._series)
             self._series.hot.append(Stored.FORECAST, rows)
 

@@ -13,6 +13,7 @@ refiltered: (first, until) what was rewritten.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +35,7 @@ CREATE TABLE IF NOT EXISTS anchor(
     PRIMARY KEY(series, kind, at)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS strayed(
     series INTEGER PRIMARY KEY, first INTEGER NOT NULL, since INTEGER, doing INTEGER,
-    belated INTEGER NOT NULL, marks INTEGER NOT NULL);
+    belated INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS refiltered(
     series INTEGER, first INTEGER, until INTEGER NOT NULL,
     PRIMARY KEY(series, first)) WITHOUT ROWID;
@@ -42,16 +43,15 @@ CREATE TABLE IF NOT EXISTS refiltered(
 #: Kinds of anchors. LAST: SURE too, where a run ended; a key has one.
 SURE, LIVE, LAST = 0, 1, 2
 _MARK = """
-INSERT INTO strayed VALUES(?1, ?2, ?2, NULL, ?3, 1) ON CONFLICT(series) DO UPDATE SET
- first = min(first, ?2), since = min(coalesce(since, ?2), ?2), belated = max(belated, ?3),
- marks = marks + 1
+INSERT INTO strayed VALUES(?1, ?2, ?2, NULL, ?3) ON CONFLICT(series) DO UPDATE SET
+ first = min(first, ?2), since = min(coalesce(since, ?2), ?2), belated = max(belated, ?3)
 """
 _INVALID = "DELETE FROM anchor WHERE series = ? AND kind != ? AND at >= ?"
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A key that has something to be done. marks: counts what was written, to see it come to rest;
+    """A key that has something to be done. marks: what was written of it, to see it come to rest;
     belated: not only what the live twin says of a key that has strayed."""
 
     series: int
@@ -87,6 +87,10 @@ class Strayed:
     def __init__(self, connection: apsw.Connection, series: SeriesTable) -> None:
         self._connection, self._series = connection, series
         self._keys = {int(n) for (n,) in connection.execute("SELECT series FROM strayed")}
+        # Of each key (since, belated) as the file has it, and how often it was written of: so a row
+        # of a strayed key costs a comparison, and the file is told once in a run.
+        self._told: dict[int, tuple[int, bool]] = {}
+        self._marks: Counter[int] = Counter()
 
     # --- the writer's side ---
 
@@ -127,13 +131,23 @@ class Strayed:
         if not len(estimates):
             return
         numbers = self._series.numbers(Stored.ESTIMATE, whole, estimates)
-        strayed = np.isin(numbers, list(self._keys))
-        numbers, stamps = numbers[strayed], whole.rows["as_of"][estimates[strayed]]
-        for number in np.unique(numbers).tolist():
-            self.mark(number, int(stamps[numbers == number].min()), belated=False)
+        strayed = np.flatnonzero(np.isin(numbers, np.array(list(self._keys), np.uint32)))
+        if not len(strayed):
+            return
+        order = strayed[np.argsort(numbers[strayed], kind="stable")]
+        numbers, stamps = numbers[order], whole.rows["as_of"][estimates[order]]
+        starts = np.flatnonzero(np.diff(numbers.astype(np.int64), prepend=-1))
+        earliest = np.minimum.reduceat(stamps, starts)
+        for number, since in zip(numbers[starts].tolist(), earliest.tolist(), strict=True):
+            self.mark(number, since, belated=False)
 
     def mark(self, number: int, since: int, belated: bool) -> None:
         """From `since` on the key is to be filtered again: no anchor from there on holds."""
+        self._marks[number] += 1
+        earliest, any_belated = self._told.get(number, (since + 1, False))
+        if earliest <= since and any_belated >= belated:
+            return  # said already, and nothing that was made since then reaches beyond
+        self._told[number] = min(earliest, since), any_belated or belated
         self._connection.execute(_MARK, (number, since, int(belated)))
         self._connection.execute(_INVALID, (number, LIVE, since))
         self._keys.add(number)
@@ -161,14 +175,15 @@ class Strayed:
 
     def waiting(self) -> list[Waiting]:
         """Keys of which something was written since their last run, or whose run was cut off."""
-        found = self._connection.execute(
-            "SELECT series, marks, belated OR doing IS NOT NULL FROM strayed"
+        found: list[tuple[Any, ...]] = self._connection.execute(
+            "SELECT series, belated OR doing IS NOT NULL FROM strayed"
             " WHERE since IS NOT NULL OR doing IS NOT NULL"
-        )
-        return [Waiting(number, marks, bool(belated)) for number, marks, belated in found]
+        ).fetchall()
+        return [Waiting(number, self._marks[number], bool(belated)) for number, belated in found]
 
     def claim(self, number: int) -> Claim | None:
         """Begin a run, or go on with one that was cut off; None: there is nothing to do."""
+        self._told.pop(number, None)
         self._connection.execute(
             "UPDATE strayed SET doing = min(coalesce(doing, since), coalesce(since, doing)),"
             " since = NULL, belated = 0 WHERE series = ?",
@@ -245,6 +260,7 @@ class Strayed:
             )
             self._connection.execute("DELETE FROM strayed WHERE series = ?", (number,))
             self._keys.discard(number)
+            self._told.pop(number, None)
         else:
             self._connection.execute("UPDATE strayed SET doing = NULL WHERE series = ?", (number,))
 

@@ -1,0 +1,49 @@
+"""Snapshots of release 0.1.0 (layout 1), so that an upgrade need not find the whole journal.
+
+It kept of each key state and ring, of outliers four columns behind the state, and of nothing else
+a memory: what remembers beside the bank begins anew, as does what is learned of a second device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.estimation.devices import ENTRIES, NAMED_ENTRIES, UNKNOWN
+from twin.estimation.kalman import STATE
+from twin.estimation.robust import (
+    DEVICE,
+    INSIDE,
+    INSIDE_AGE,
+    MEMORY,
+    OTHER,
+    OUT_COUNT,
+    OUT_LEVEL,
+)
+
+LAYOUT = 1
+#: Where the columns of its state after the first `STATE` are now.
+_REMEMBERED = (OUT_LEVEL, OUT_COUNT, DEVICE, OTHER)
+
+
+def as_now(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The arrays of its slots as those of `Slots.put`; others stay as in a new slot.
+
+    Raises ValueError where they are not of that layout.
+    """
+    made = dict(arrays)
+    for name, prefix in (("state", ""), ("base", "base_")):
+        before = arrays[name]
+        if before.shape[1:] != (STATE + len(_REMEMBERED),):
+            raise ValueError(f"{name} has the shape {before.shape}")
+        memory = np.zeros((len(before), MEMORY), np.float32)
+        memory[:, list(_REMEMBERED)] = before[:, STATE:]
+        memory[:, INSIDE], memory[:, INSIDE_AGE] = -1.0, UNKNOWN
+        entries = np.zeros((len(before), ENTRIES), np.float32)
+        entries[:, list(NAMED_ENTRIES)] = -1.0
+        made[name] = before[:, :STATE].copy()
+        made[f"{prefix}memory"], made[f"{prefix}entries"] = memory, entries
+    return made
