@@ -33,14 +33,14 @@ def wrote(path: Path, patients: list[str], rows: int) -> None:
         for n in range(rows):
             made = [observed(T0 + n * SECOND, 50 + n % 70, patient=p) for p in patients]
             if n % 10 == 9:
-                made += [revised(T0 + (n - 1) * SECOND, 200 + n, patient=p) for p in patients]
+                made += [revised(T0 + (n - 1) * SECOND, 130 + n % 90, patient=p) for p in patients]
             store.write_all([batch(*made)], n + 1)
 
 
 def expected(rows: int) -> list[float]:
     mean = [50.0 + n % 70 for n in range(rows)]
     for n in range(9, rows, 10):
-        mean[n - 1] = 200.0 + n
+        mean[n - 1] = 130.0 + n % 90
     return mean
 
 
