@@ -51,7 +51,8 @@ soak: venv servers
 	TWIN_FAULT_KILLS=$${TWIN_FAULT_KILLS:-200} TWIN_FAULT_DEVICES=$${TWIN_FAULT_DEVICES:-10000} $(BIN)/pytest -m fault --timeout 86400 $(ARGS)
 
 fuzz: venv
-	TWIN_FUZZ_INPUTS=$${TWIN_FUZZ_INPUTS:-1000000} $(BIN)/pytest -m fuzz -s --timeout 86400 $(ARGS)
+	$(BIN)/pytest -m fuzz --timeout 86400
+	$(BIN)/python -m tests.support.fuzzing --inputs $${TWIN_FUZZ_INPUTS:-1000000} $(ARGS)
 
 bench: venv
 	$(BIN)/twin bench $(ARGS)

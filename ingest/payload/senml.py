@@ -103,11 +103,10 @@ def decode_cbor(payload: bytes) -> Decoded:
 
 
 def _named(record: dict[object, object]) -> dict[str, object]:
-    return {_label(key): value for key, value in record.items()}
-
-
-def _label(key: object) -> str:
-    return LABELS[key] if key.__class__ is int and key in LABELS else str(key)
+    return {
+        LABELS[key] if key.__class__ is int and key in LABELS else str(key): value  # type: ignore[index]
+        for key, value in record.items()
+    }
 
 
 def _decimal_fraction(content: object, _: bool) -> float:

@@ -189,9 +189,13 @@ class _Reading:
         i, count = first, 0
         while i < len(records):
             record = records[i]
-            if isinstance(record, dict) and not _BASES.isdisjoint(record):
-                break
-            after = self.read_plain(records, i)
+            after = i
+            if isinstance(record, dict):
+                if not _BASES.isdisjoint(record):
+                    break
+                own = record.get("n", "")
+                if own.__class__ is str and meaning(self.name + own).plain:
+                    after = self.read_plain(records, i)
             if after == i:
                 i, count = i + 1, count + 1
             else:

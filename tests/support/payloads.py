@@ -155,18 +155,17 @@ _ODD: list[Any] = [
 ]  # fmt: skip
 
 
-def mutated(form: str, random: Random) -> bytes:
-    """A payload of the format, changed in structure, in its bytes, in both or not at all."""
-    document = random.choice(DOCUMENTS[form])
+def mutated(form: str | list[Any], random: Random) -> bytes:
+    """A payload of the format, or one of these in JSON, changed in structure, in its bytes, in both
+    or not at all."""
+    document = random.choice(DOCUMENTS[form] if isinstance(form, str) else form)
     for _ in range(random.choice((0, 1, 1, 2, 4))):
         document = _changed(document, random)
     payload = _encoded(document, form)
-    if random.random() < 0.2:
-        payload = _scratched(payload, random)
-    return payload
+    return scratched(payload, random) if random.random() < 0.2 else payload
 
 
-def _encoded(document: Any, form: str) -> bytes:
+def _encoded(document: Any, form: str | list[Any]) -> bytes:
     if form == "senml-cbor":
         labels: dict[Any, Any] = {name: label for label, name in LABELS.items()}
         if isinstance(document, list):
@@ -215,7 +214,7 @@ def _changed(value: Any, random: Random) -> Any:
     return [*value[:i], _changed(value[i], random), *value[i + 1 :]]
 
 
-def _scratched(payload: bytes, random: Random) -> bytes:
+def scratched(payload: bytes, random: Random) -> bytes:
     """Some bytes changed, cut, doubled or put in."""
     made = bytearray(payload)
     for _ in range(random.choice((1, 1, 2, 8))):

@@ -73,13 +73,15 @@ def table(found: Sequence[Row], head: str) -> Iterator[str]:
         yield f"| {row.fault} | {row.runs} | {row.budget} | {count} | {stall} |"
 
 
-def renewed(document: str, lines: Sequence[str]) -> str:
+def renewed(document: str, lines: Sequence[str], marks: tuple[str, str] = (_FIRST, _LAST)) -> str:
     """The document with the table between its marks. Raises ValueError without them."""
-    start, end = document.index(_FIRST) + len(_FIRST), document.index(_LAST)
+    first, last = marks
+    start, end = document.index(first) + len(first), document.index(last)
     return document[:start] + "".join(f"{line}\n" for line in lines) + document[end:]
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The checkout's, short."""
     done = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"],
         capture_output=True, text=True, check=False, cwd=ROOT,
@@ -95,7 +97,7 @@ def main() -> None:
     seconds = sum(json.loads(line)["seconds"] for line in lines)
     day = datetime.now(UTC).date().isoformat()
     head = (
-        f"{day}, commit {_commit()}: {len(found)} faults, {sum(r.runs for r in found)} runs in "
+        f"{day}, commit {commit()}: {len(found)} faults, {sum(r.runs for r in found)} runs in "
         f"{seconds / 60:.0f} minutes of tests, {sum(row.failed for row in found)} failed."
     )
     DOCUMENT.write_text(renewed(DOCUMENT.read_text("utf-8"), list(table(found, head))), "utf-8")
