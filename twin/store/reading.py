@@ -49,12 +49,12 @@ class RecordedRows:
 class Reading:
     """Answers from a store's file while somebody, in this process or another, writes to it.
 
-    Safe to use from several threads (they take turns; an answer takes milliseconds). Each answer is
-    of one moment: it is read in one transaction.
+    path: the file. Safe to use from several threads (they take turns; an answer takes
+    milliseconds). Each answer is of one moment: it is read in one transaction.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._lock = threading.Lock()
         self._connection = open_store(path, readonly=True)
 
@@ -174,7 +174,7 @@ class Reading:
 
     @contextmanager
     def _moment(self) -> Iterator[apsw.Connection]:
-        with self._lock, naming_damage(self._path):
+        with self._lock, naming_damage(self.path):
             self._connection.execute("BEGIN")
             try:
                 yield self._connection

@@ -263,6 +263,12 @@ class Strayed:
             self._told.pop(number, None)
         else:
             self._connection.execute("UPDATE strayed SET doing = NULL WHERE series = ?", (number,))
+        # What the run compared with its own is of no more use.
+        self._connection.execute(
+            "DELETE FROM anchor WHERE series = ?1 AND kind = ?2 AND at <="
+            " (SELECT max(at) FROM anchor WHERE series = ?1 AND kind = ?3)",
+            (number, LIVE, SURE),
+        )
 
     def forget(self, before: int) -> None:
         """Anchors and spans that end before a stamp go with the estimates there."""

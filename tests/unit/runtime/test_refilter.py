@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from twin.estimate import EstimateBatch, Written
 from twin.runtime.refilter import FOLLOWING_S, LONGEST_S, QUIET_S, RefilterJob
 from twin.store.embedded import EmbeddedStore
 from twin.store.sqlite_file import Stored, open_store
-from twin.store.strayed import ask
+from twin.store.strayed import LAST, SURE, ask
 
 SECOND = 1_000_000_000
 MODEL = model_of(
@@ -192,6 +193,28 @@ def test_a_key_whose_live_line_is_the_records_again_has_strayed_no_more(
     line.arrive(more)
     assert job.run_all() == []
     assert held(store) == as_kept(in_order([*said, *more], quick))
+
+
+def anchors_in(store: EmbeddedStore) -> dict[int, int]:
+    """How many of each kind."""
+    with closing(open_store(store.reading.path, readonly=True)) as connection:
+        return dict(connection.execute("SELECT kind, count(*) FROM anchor GROUP BY kind"))
+
+
+def test_anchors_of_a_strayed_key_are_the_records_and_one_where_the_last_run_ended(
+    store: EmbeddedStore,
+) -> None:
+    said = watched(3)
+    arrived = arriving(said, set(range(300, 340)), 150)
+    line, job = LiveLine([store], MODEL), job_of(store)
+    for start in range(0, len(arrived), 200):
+        line.arrive(arrived[start : start + 200])
+        job.run_all()
+    hours = (said[-1].measured_at - said[0].measured_at) // (3600 * SECOND)
+    kept = anchors_in(store)
+    assert kept.pop(LAST) == 1
+    assert sum(kept.values()) == kept[SURE]
+    assert hours - 1 <= kept[SURE] <= hours + 1
 
 
 def test_a_message_that_comes_again_late_is_no_news(store: EmbeddedStore) -> None:
