@@ -11,8 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.support.processes import ServerProcess, free_port
-from twin.estimate import encode_output
-from twin.judgement import Judgements
+from twin.estimate import Output, encode_output
 
 # Functions, since the page's content security policy forbids to evaluate bare expressions.
 LIVE = "() => document.getElementById('pill')?.dataset.link === 'live'"
@@ -46,8 +45,8 @@ class Ward:
         fresh.write_text(json.dumps(labels))
         fresh.replace(self.folder / "labels.json")
 
-    def judge(self, *judgements: Judgements) -> None:
-        """Alarms and scores that the twin says next."""
+    def judge(self, *judgements: Output) -> None:
+        """Alarms, scores or forecasts that the twin says next."""
         for each in judgements:
             self._told += 1
             draft = self.folder / "draft"

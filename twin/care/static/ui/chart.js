@@ -14,7 +14,7 @@ const day = new Intl.DateTimeFormat("en-CA", { timeZone: about.zone, month: "2-d
 /** Steps of the vertical axis: none that rounds to a wrong label. */
 const STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
 /** Tokens of the colours that layers draw with. */
-const COLOURS = ["raw", "limit", "estimate", "band50", "band95", "axis", "grid"];
+const COLOURS = ["raw", "limit", "forecast", "estimate", "band50", "band95", "axis", "grid"];
 
 export class VitalChart {
   /**
@@ -23,7 +23,7 @@ export class VitalChart {
    * @param {(from: number, to: number) => void} zoomed somebody dragged over this period
    */
   constructor(section, signal, zoomed) {
-    Object.assign(this, { signal, zoomed, from: 0, to: 1, raw: true, at: null, limits: [] });
+    Object.assign(this, { signal, zoomed, from: 0, to: 1, end: 1, raw: true, at: null, limits: [], forecast: null, ahead: null });
     this.series = new Series(signal.gap_s * 1000);
     const part = (name) => section.querySelector(name);
     [this.figure, this.plot, this.note, this.retry] = [".figure", ".plot", ".note", ".retry"].map(part);
@@ -51,14 +51,14 @@ export class VitalChart {
     this.retry.onclick = again;
   }
 
-  /** Show [from, to) in epoch ms; raw: with the dots. */
-  draw(from, to, raw) {
-    Object.assign(this, { from, to, raw });
+  /** Show [from, to) in epoch ms, and until `end` what is expected; raw: with the dots. */
+  draw(from, to, raw, end = to) {
+    Object.assign(this, { from, to, raw, end });
     this.range = this.vertical();
     const { time, hi95, lo95, hi50, lo50, mean } = this.series;
     this.uplot.batch(() => {
       this.uplot.setData([time, hi95, lo95, hi50, lo50, mean], false);
-      this.uplot.setScale("x", { min: from, max: to });
+      this.uplot.setScale("x", { min: from, max: end });
     });
     if (this.at !== null) this.point(this.at);
     if (this.series.loaded) this.spoken.describe();
@@ -75,6 +75,10 @@ export class VitalChart {
   vertical() {
     const { lower, upper, least } = this.signal;
     let [low, high] = this.series.extent(this.from, this.to, this.raw);
+    if (this.forecast && this.end > this.to) {
+      const [bottom, top] = this.ahead.extent(this.forecast, this.end);
+      [low, high] = [Math.min(low, bottom), Math.max(high, top)];
+    }
     if (low > high) [low, high] = [lower, upper];
     if (high - low < least) [low, high] = [(low + high - least) / 2, (low + high + least) / 2];
     const pad = (high - low) * 0.06;
@@ -111,7 +115,7 @@ export class VitalChart {
         setSelect: [(u) => this.select(u)],
       },
     }, [[], [], [], [], [], []], this.plot);
-    this.draw(this.from, this.to, this.raw);
+    this.draw(this.from, this.to, this.raw, this.end);
   }
 
   fit() {

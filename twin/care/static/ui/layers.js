@@ -9,6 +9,7 @@ export function under(u, chart, colours) {
     limit(u, chart, colours, low, `${SYMBOLS[priority]} < `);
     limit(u, chart, colours, high, `${SYMBOLS[priority]} > `);
   }
+  if (chart.end > chart.to) chart.ahead?.cone(u, chart, colours);
   if (chart.raw) dots(u, chart, colours);
 }
 

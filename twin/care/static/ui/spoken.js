@@ -51,7 +51,7 @@ export class Spoken {
 
   /** The figure's sentence and the table, at most every 5 s. */
   describe() {
-    const { series, signal, from, to } = this.chart;
+    const { series, signal, forecast, from, to } = this.chart;
     const due = performance.now();
     const of = `${to - from} ${series.time.length > 0}`;
     if (due - (this.described ?? -Infinity) < 5000 && this.of === of) return;
@@ -66,7 +66,7 @@ export class Spoken {
       sentence = `${t("chart.sentence", {
         ...parts, low: this.say(Math.min(...means)), high: this.say(Math.max(...means)), last: this.say(means.at(-1)),
         at: moment(series.time[seen.at(-1)]), gaps: plural("chart.gaps", gaps),
-      })} ${t("chart.hint")}`;
+      })}${forecast ? ` ${this.chart.ahead.words(forecast, signal)}.` : ""} ${t("chart.hint")}`;
     }
     this.figure.setAttribute("aria-label", sentence);
     this.tabulate();
@@ -74,18 +74,21 @@ export class Spoken {
 
   tabulate() {
     if (!this.details.open) return;
-    const { series, from, to } = this.chart;
+    const { series, signal, forecast, from, to } = this.chart;
     const rows = [];
+    const add = (cells) => {
+      const row = document.createElement("tr");
+      for (const text of cells) row.insertCell().textContent = text;
+      rows.push(row);
+    };
+    if (forecast) add(this.chart.ahead.row(forecast, signal));
     for (let k = TABLE_ROWS - 1; k >= 0; k--) {
       const at = from + (k * (to - from)) / (TABLE_ROWS - 1);
       const i = series.before(at);
-      const row = document.createElement("tr");
       const band = (edge) => `${this.say(series[`lo${edge}`][i])}–${this.say(series[`hi${edge}`][i])}`;
-      const cells = i < 0 || series.mean[i] === null
+      add(i < 0 || series.mean[i] === null
         ? [moment(at), t("chart.nothing"), "", ""]
-        : [moment(series.time[i]), this.say(series.mean[i]), band(50), band(95)];
-      for (const text of cells) row.insertCell().textContent = text;
-      rows.push(row);
+        : [moment(series.time[i]), this.say(series.mean[i]), band(50), band(95)]);
     }
     this.table.replaceChildren(...rows);
   }

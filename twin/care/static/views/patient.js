@@ -21,6 +21,8 @@ const element = (id) => document.getElementById(id);
 
 export function open(store) {
   const charts = new Map();
+  const forecasts = new Map(); // code → the newest, by horizon
+  let cone = null; // ui/cone.js, once something is forecast
   const list = element("vitals");
   const asked = new URLSearchParams(location.search);
   let span = RANGES[asked.get("r")] ?? HOUR;
@@ -49,7 +51,7 @@ export function open(store) {
     const part = (name) => section.querySelector(`header .${name}`);
     charts.set(code, {
       code, section, chart,
-      value: part("value"), arrow: part("arrow"), band: part("band"), age: part("age"), word: part("word"),
+      value: part("value"), arrow: part("arrow"), band: part("band"), age: part("age"), word: part("word"), ahead: part("ahead"),
     });
   }
 
@@ -108,7 +110,8 @@ export function open(store) {
       const answer = await fetch(`/api/v1/patients/${encodeURIComponent(about.patient)}/signals/${code}?${query}`, { signal });
       if (!answer.ok) throw new Error(`status ${answer.status}`);
       chart.set(await answer.json());
-      chart.draw(...period(), dots());
+      const [from, until] = period();
+      chart.draw(from, until, dots(), until + foreseen(now()));
       chart.say(null);
     } catch (error) {
       if (error.name !== "AbortError") chart.fail(() => load([charts.get(code)]));
@@ -141,6 +144,8 @@ export function open(store) {
 
   function told(name, body) {
     judged(name);
+    for (const [code, list] of Object.entries(body.forecasts ?? {})) forecasts.set(code, list);
+    if (forecasts.size && cone === null) import("../ui/cone.js").then((module) => { cone = module; });
     if (name === "snap") {
       loadLimits();
       if (to === null) load(charts.values());
@@ -168,9 +173,23 @@ export function open(store) {
     const [from, end] = period();
     const shown = dots();
     if (to === null || store.dirty.size === 0) {
-      for (const { chart } of charts.values()) chart.draw(from, end, shown);
+      const ahead = foreseen(at);
+      for (const { chart } of charts.values()) chart.draw(from, end, shown, end + ahead);
     }
     store.dirty.clear();
+  }
+
+  /** Give each chart what is expected of its vital; how far to look ahead, ms: nowhere without any. */
+  function foreseen(at) {
+    if (cone === null) return 0;
+    let any = false;
+    for (const { code, section, chart, ahead } of charts.values()) {
+      chart.ahead = cone;
+      chart.forecast = to === null ? cone.current(forecasts.get(code), section.dataset.status, at) : null;
+      put(ahead, chart.forecast ? cone.words(chart.forecast, signals.get(code)) : "");
+      any ||= chart.forecast !== null;
+    }
+    return any ? Math.min(cone.AHEAD_MS, span / 2) : 0;
   }
 
   function head({ section, value, arrow, band, age: old, word }, cell, at) {
