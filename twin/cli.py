@@ -22,6 +22,8 @@ from twin.commands.printing import print_line, say
 from twin.commands.refilter import refilter_record
 from twin.commands.replay import replay_recording
 from twin.commands.run import run_service
+from twin.commands.scenario import ask_scenario
+from twin.commands.smooth import smooth_history
 from twin.commands.validate import validate_model
 
 app = typer.Typer(
@@ -63,6 +65,8 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("replay", replay_recording, "A recording through the twin, offline"),
     ("assess", assess_recording, "NEWS2 and alarms of a recording, offline"),
     ("validate", validate_model, "A credibility report of a model on recordings"),
+    ("scenario", ask_scenario, "What if: a copy of the twin under declared effects"),
+    ("smooth", smooth_history, "A patient's signal as it looks afterwards"),
     ("decode", decode_payloads, "What the decoder makes of payloads"),
     ("check", check_configuration, "Whether a configuration can be used"),
     ("refilter", refilter_record, "Belated observations folded into the stores, by hand"),

@@ -1,0 +1,72 @@
+"""A copy of the twin's state to ask questions of: it leads nowhere, and nothing live knows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ingest.recording import Recording
+from twin.estimation.bank import SIGNAL_ROW, Bank, Events
+from twin.estimation.models import ModelFile, base_model
+from twin.estimation.names import Names
+from twin.estimation.replay import refusals
+from twin.snapshot import SnapshotFolder, SnapshotUnreadable, position_in, restore
+from twin.step import new_state
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """bank: nobody else's. devices: ids of devices by the bank's numbers."""
+
+    bank: Bank
+    devices: Sequence[str]
+
+
+def branch_of_recording(
+    recording: Recording, until: int | None = None, model: ModelFile | None = None
+) -> Branch:
+    """The state after all that was measured before `until` (ns UTC; None: all of it), in order."""
+    bank, devices = Bank(model or base_model()), Names()
+    order = np.lexsort((np.arange(len(recording)), recording.received_at, recording.measured_at))
+    order = order[refusals(recording, order, bank).usable]
+    if until is not None:
+        order = order[recording.measured_at[order] < until]
+    patient = np.array([bank.number_of(recording.patient[i]) for i in order], np.int64)
+    signal = np.array([SIGNAL_ROW[recording.signal[i]] for i in order], np.int64)
+    bank.update(
+        Events(
+            bank.find(patient, signal),
+            recording.measured_at[order],
+            recording.value[order],
+            recording.noise_std[order],
+            recording.quality[order],
+            np.array([devices.number(recording.device[i]) for i in order], np.int32),
+        )
+    )
+    return Branch(bank, devices.text)
+
+
+def branch_of_snapshots(folder: Path, partitions: int) -> Branch:
+    """The state of the newest readable snapshot of each partition: of about a minute ago.
+
+    A running worker is not disturbed. Raises SnapshotUnreadable: there is none at all.
+    """
+    state, files = new_state(partitions), SnapshotFolder(folder)
+    names = [path.name for path in folder.glob("p*-*") if not path.suffix]
+    restored: set[int] = set()
+    for name in sorted(names, key=position_in, reverse=True):
+        partition = int(name[1:4])
+        if partition in restored or partition >= partitions:
+            continue
+        try:
+            restore(state, name, files.read(name))
+        except SnapshotUnreadable:
+            state.forget(partition)
+            continue
+        restored.add(partition)
+    if not restored:
+        raise SnapshotUnreadable(str(folder), "no readable snapshot there yet")
+    return Branch(state.bank, state.devices.text)

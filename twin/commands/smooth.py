@@ -1,0 +1,129 @@
+"""`twin smooth`: one signal of one patient as it looks afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from twin.commands.failure import Failed, WrongInput, failing, wrong_input
+from twin.commands.options import ConfigFile, DataDir, columns, instant, one_of
+from twin.commands.printing import say
+from twin.commands.replay import chosen_model
+
+if TYPE_CHECKING:
+    from ingest.recording import Recording
+    from twin.config import Config
+
+_BEGINNING, _END = -(1 << 62), 1 << 62
+
+
+def smooth_history(
+    signal: Annotated[str, typer.Option(metavar="CODE", help="Which signal.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="To write: .csv or .parquet.")],
+    observations: Annotated[
+        Path | None,
+        typer.Argument(metavar="[OBSERVATIONS]", help="A recording; without it, the store's."),
+    ] = None,
+    patient: Annotated[
+        str | None, typer.Option(metavar="ID", help="Whose; not needed where there is one only.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="Stamps from this on; else all.")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="Stamps before this; else all.")
+    ] = None,
+    wide: Annotated[
+        str | None,
+        typer.Option("--columns", metavar="COLUMN=signal,...", help="Read a wide recording."),
+    ] = None,
+    time_column: Annotated[
+        str | None, typer.Option("--time", metavar="COLUMN", help="Column of the time.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Model file; without it, the shipped one.")
+    ] = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Smooth a patient's history: every estimate knows what was measured after it, too.
+
+    Filtered as live, then smoothed backwards (Rauch–Tung–Striebel). Both are in the file.
+    """
+    import pyarrow as pa
+
+    from ingest.recording import read_recording
+    from ingest.sheet import RecordingError
+    from twin.commands.place import config_at
+    from twin.estimation.models import base_model
+    from twin.estimation.replay import write_estimates
+    from twin.estimation.smoother import smooth
+
+    one_of(out, (".csv", ".parquet"), "--out")
+    first, last = instant(start, "--from"), instant(end, "--to")
+    with wrong_input(RecordingError, OSError):
+        if observations is not None:
+            read = read_recording(observations, columns(wide), time_column)
+        else:
+            read = stored_recording(config_at(config, data_dir), patient)
+    chosen = base_model() if model is None else chosen_model(model)
+    with wrong_input(ValueError):
+        found = smooth(
+            _only(read, patient, signal),
+            _BEGINNING if first is None else first,
+            _END if last is None else last,
+            chosen,
+        )
+    table = pa.table(
+        {
+            "as_of": pa.array(found.at, pa.timestamp("ns", tz="UTC")),
+            "mean": found.mean,
+            "std": found.std,
+            "filtered_mean": found.filtered_mean,
+            "filtered_std": found.filtered_std,
+        }
+    )
+    with failing(OSError):
+        write_estimates(table, out)
+    say(f"{len(found.at)} rows in {out}")
+
+
+def _only(recording: Recording, patient: str | None, signal: str) -> Recording:
+    import numpy as np
+
+    from twin.estimation.pairing import subset
+
+    people = list(dict.fromkeys(recording.patient))
+    if patient is None and len(people) > 1:
+        raise WrongInput(f"--patient: expected one of {', '.join(people[:20])}")
+    wanted = people[0] if patient is None and people else patient
+    chosen = [
+        i
+        for i, key in enumerate(zip(recording.patient, recording.signal, strict=True))
+        if key == (wanted, signal)
+    ]
+    if not chosen:
+        seen = ", ".join(sorted(set(recording.signal)))
+        raise WrongInput(f"--signal: nothing of {signal!r} of this patient, expected one of {seen}")
+    return subset(recording, np.array(chosen, np.int64))
+
+
+def stored_recording(config: Config, patient: str | None) -> Recording:
+    """The embedded store's observations of a patient (None: of all)."""
+    import apsw
+    import pyarrow as pa
+
+    from ingest.recording import recording_of
+    from twin.commands.place import present
+    from twin.commands.tables import observation_table
+    from twin.store.embedded import EmbeddedStore
+    from twin.store.sqlite_file import StoreDamaged
+
+    path = present(config.paths.store, "embedded store")
+    with failing(StoreDamaged, apsw.Error, OSError), EmbeddedStore(path, readonly=True) as store:
+        tables = [observation_table(piece) for piece in store.reading.observations(patient)]
+    if not tables:
+        raise Failed("no observation in the record" if patient is None else "no such patient")
+    return recording_of(pa.concat_tables(tables))
