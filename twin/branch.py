@@ -1,4 +1,4 @@
-"""A copy of the twin's state to ask questions of: it leads nowhere, and nothing live knows of it."""
+"""A copy of the twin's state to ask questions of. It leads nowhere; nothing live knows of it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ingest.journal.protocol import partition_of
 from ingest.recording import Recording
 from twin.estimation.bank import SIGNAL_ROW, Bank, Events
 from twin.estimation.models import ModelFile, base_model
@@ -49,24 +50,19 @@ def branch_of_recording(
     return Branch(bank, devices.text)
 
 
-def branch_of_snapshots(folder: Path, partitions: int) -> Branch:
-    """The state of the newest readable snapshot of each partition: of about a minute ago.
+def branch_of_snapshots(folder: Path, partitions: int, patient: str) -> Branch:
+    """The state of the newest readable snapshot of the patient's partition, about a minute old.
 
     A running worker is not disturbed. Raises SnapshotUnreadable: there is none at all.
     """
     state, files = new_state(partitions), SnapshotFolder(folder)
-    names = [path.name for path in folder.glob("p*-*") if not path.suffix]
-    restored: set[int] = set()
+    partition = partition_of(patient, partitions)
+    names = [path.name for path in folder.glob(f"p{partition:03d}-*") if not path.suffix]
     for name in sorted(names, key=position_in, reverse=True):
-        partition = int(name[1:4])
-        if partition in restored or partition >= partitions:
-            continue
         try:
             restore(state, name, files.read(name))
         except SnapshotUnreadable:
             state.forget(partition)
             continue
-        restored.add(partition)
-    if not restored:
-        raise SnapshotUnreadable(str(folder), "no readable snapshot there yet")
-    return Branch(state.bank, state.devices.text)
+        return Branch(state.bank, state.devices.text)
+    raise SnapshotUnreadable(str(folder), "no readable snapshot there yet")

@@ -20,6 +20,11 @@ from twin.estimate import Z50, Z90, Z95, Kind
 HORIZONS = (60, 900, 1800, 3600)
 #: The one that pages draw, advisories look at, and people read.
 LOOK_AHEAD_S = 1800
+#: Shown with every number of a scenario.
+WATERMARK = {
+    "en": "SCENARIO – not a measurement",
+    "fr": "SCÉNARIO – pas une mesure",
+}
 _N = len(HORIZONS)
 _Z = np.array([Z50, Z90, Z95])
 

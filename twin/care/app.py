@@ -22,6 +22,7 @@ from twin.care.api import (
     limits,
     operations,
     patients,
+    questions,
     signals,
     stream,
 )
@@ -29,6 +30,7 @@ from twin.care.api import onboarding as onboarding_api
 from twin.care.feed import Feed
 from twin.care.names import Names
 from twin.care.parts import Parts
+from twin.care.questions import NoQuestions, Questions
 from twin.care.settings import CareSettings, Health, Metrics, Receipts, nobody_called
 from twin.care.words import STATIC
 from twin.estimate import History, People, Quarantine
@@ -53,6 +55,7 @@ def create_app(
     metrics: Metrics = tuple,
     onboarding: Onboarding | None = None,
     receipts: Receipts = nobody_called,
+    asked: Questions | None = None,
 ) -> FastAPI:
     """The page and its API. It starts the feed with itself and stops it at its end.
 
@@ -91,6 +94,7 @@ def create_app(
         feed.commands,
         onboarding,
         receipts,
+        asked or NoQuestions(),
     )
     app.mount("/static", _Static(directory=STATIC), name="static")
     problem.install(app)
@@ -100,6 +104,7 @@ def create_app(
         *entries.BODIES,
         *limits.BODIES,
         *backtest.BODIES,
+        *questions.BODIES,
         *onboarding_api.BODIES,
     )
     bodies.describe(app, described)
@@ -113,6 +118,7 @@ def create_app(
         entries,
         limits,
         backtest,
+        questions,
         stream,
         views,
         alarm_views,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -13,6 +13,7 @@ from twin.care.access import Access
 from twin.care.commands import Commands
 from twin.care.feed import Feed
 from twin.care.names import Names
+from twin.care.questions import NoQuestions, Questions
 from twin.care.settings import CareSettings, Health, Metrics, Receipts, nobody_called
 from twin.estimate import History, People, Quarantine
 
@@ -34,6 +35,7 @@ class Parts:
     #: Where devices are registered and approved; None: not by this process.
     onboarding: Onboarding | None = None
     receipts: Receipts = nobody_called
+    questions: Questions = field(default_factory=NoQuestions)
 
 
 def _parts(request: Request) -> Parts:

@@ -61,7 +61,7 @@ def ask_scenario(
         toml = scenario.suffix.lower() == ".toml"
         asked = read_scenario(scenario.read_bytes(), str(scenario), toml)
         if recording is None:
-            branch = _live(config, data_dir)
+            branch = _live(config, data_dir, patient)
         else:
             branch = _recorded(recording, wide, time_column, at, model, patient)
         made = curves(branch.bank, patient, branch.devices, asked)
@@ -71,13 +71,13 @@ def ask_scenario(
     say(f"{sum(len(curve.at) for curve in made)} rows in {out}: a scenario, not a measurement")
 
 
-def _live(config: Path | None, data_dir: Path | None) -> Branch:
+def _live(config: Path | None, data_dir: Path | None, patient: str) -> Branch:
     from twin.branch import branch_of_snapshots
     from twin.commands.place import config_at, present
 
     used = config_at(config, data_dir)
     return branch_of_snapshots(
-        present(used.paths.snapshots, "snapshot"), used.journal.partitions
+        present(used.paths.snapshots, "snapshot"), used.journal.partitions, patient
     )
 
 
@@ -100,14 +100,14 @@ def _recorded(
 def rows_of(made: list[Curve], patient: str) -> list[dict[str, Any]]:
     """A row for each signal and time, each with the watermark in both languages."""
     from ingest.instant import format_instant
-    from twin.estimation.scenario import WATERMARK
+    from twin.forecast import WATERMARK
 
     mark = " / ".join(WATERMARK.values())
     rows = []
     for curve in made:
         for i, at in enumerate(curve.at.tolist()):
             mean, halves = float(curve.mean[i]), curve.halves[:, i].tolist()
-            row = {"watermark": mark, "patient": patient, "signal": curve.signal}
+            row: dict[str, Any] = {"watermark": mark, "patient": patient, "signal": curve.signal}
             row |= {"time": format_instant(at), "mean": mean, "std": float(curve.std[i])}
             for band, half in zip((50, 90, 95), halves, strict=True):
                 row |= {f"lo{band}": mean - half, f"hi{band}": mean + half}
@@ -124,7 +124,7 @@ def _csv(made: list[Curve], patient: str) -> str:
 
 
 def _json(made: list[Curve], patient: str) -> str:
-    from twin.estimation.scenario import WATERMARK
+    from twin.forecast import WATERMARK
 
     body = {"watermark": WATERMARK, "patient": patient, "rows": rows_of(made, patient)}
     return json.dumps(body, ensure_ascii=False, allow_nan=False) + "\n"

@@ -34,7 +34,11 @@ class PersonScores:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Another forecaster, and the twin, on the readings that both forecast."""
+    """Another forecaster, and the twin, on the readings that both forecast.
+
+    skill: the share by which the twin's RMSE is below the other's, with its 95 % interval (persons
+    drawn anew, both forecasters on the same ones; None below 5 persons).
+    """
 
     name: str
     readings: int
@@ -44,6 +48,8 @@ class Comparison:
     twin_rmse: float
     twin_mae: float
     twin_crps: float
+    skill: float
+    interval: tuple[float, float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +124,8 @@ def _comparison(name: str, judged: Judged, mean: Numbers, std: Numbers) -> Compa
         scores.rmse(ours - truth),
         scores.mae(ours - truth),
         float(np.mean(scores.crps(truth, ours, width))) if len(truth) else np.nan,
+        scores.skill(scores.rmse(ours - truth), scores.rmse(error)),
+        scores.skill_interval((ours - truth) ** 2, error**2, judged.person[both]),
     )
 
 

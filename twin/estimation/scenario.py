@@ -1,19 +1,20 @@
 """What if: forecasts of one patient under declared effects, branched from the twin's state.
 
-mean and covariance are moved on by the same F and Q as live; an effect adds its own mean and its own
-uncertainty. A scenario has a copy of the state: it is never journalled or stored, and every output
-says that it is no measurement. Effects are declared by whoever asks; the twin vouches for none.
+mean and covariance are moved on by the same F and Q as live; an effect adds its own mean and its
+own uncertainty. A scenario has a copy of the state: it is never journalled or stored, and every
+output says that it is no measurement. Effects are declared by whoever asks; the twin vouches for
+none.
 
 activity  level through a first-order lag (45 s rising, 90 s falling), times a gain ± its std
 drug      amount ± std, in full when onset and decay balance: (e^(−t/decay) − e^(−t/onset)) over its
           peak, the shape of a substance taken up and eliminated at constant rates (Bateman 1910)
-lost      a device that measures no more: `known_std` is how sure the twin will be of the value then,
-          with the devices that are left going on at their interval and noise
+lost      a device that measures no more: `known_std` is how sure the twin will be of the value
+          then, with the devices that are left going on at their interval and noise
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -29,10 +30,6 @@ from twin.estimation.kalman import PDD, PDV, PMD, PMM, PMV, PVV
 from twin.estimation.smoother import transition
 from twin.estimation.tracker import WIDTHS
 
-WATERMARK = {
-    "en": "SCENARIO – not a measurement",
-    "fr": "SCÉNARIO – pas une mesure",
-}
 MOST_POINTS = 2_000
 RISING_S, FALLING_S = 45.0, 90.0
 #: The fastest rhythm at which a device is taken to go on (s): faster gains nothing and costs time.
@@ -110,13 +107,20 @@ def _wrong(asked: Scenario) -> list[tuple[str, str]]:
     for i, drug in enumerate(asked.drug):
         if drug.onset_s >= drug.decay_s:
             found.append((f"drug[{i}].onset_s", "expected less than decay_s"))
-    for kind, effects in (("activity", asked.activity), ("drug", asked.drug)):
-        for i, effect in enumerate(effects):
-            if effect.signal not in SIGNALS:
-                codes = ", ".join(SIGNALS)
-                where = f"{kind}[{i}].signal"
-                found.append((where, f"got {effect.signal!r}, expected one of {codes}"))
+    for kind, i, effect in _effects_of(asked):
+        if effect.signal not in SIGNALS:
+            codes = ", ".join(SIGNALS)
+            where = f"{kind}[{i}].signal"
+            found.append((where, f"got {effect.signal!r}, expected one of {codes}"))
     return found
+
+
+def _effects_of(asked: Scenario) -> Iterator[tuple[str, int, Activity | Drug]]:
+    """(kind, place, effect) of all that are declared."""
+    for i, activity in enumerate(asked.activity):
+        yield "activity", i, activity
+    for i, drug in enumerate(asked.drug):
+        yield "drug", i, drug
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +150,11 @@ def curves(bank: Bank, patient: str, devices: Sequence[str], asked: Scenario) ->
         if device not in known:
             expected = ", ".join(known)
             raise ScenarioError(f"lost[{i}]: got {device!r}, expected one of {expected}")
-    for kind, effects in (("activity", asked.activity), ("drug", asked.drug)):
-        for i, effect in enumerate(effects):
-            if effect.signal not in slots:
-                expected = ", ".join(slots)
-                where = f"{kind}[{i}].signal"
-                raise ScenarioError(f"{where}: got {effect.signal!r}, expected one of {expected}")
+    for kind, i, effect in _effects_of(asked):
+        if effect.signal not in slots:
+            expected = ", ".join(slots)
+            where = f"{kind}[{i}].signal"
+            raise ScenarioError(f"{where}: got {effect.signal!r}, expected one of {expected}")
     seconds = np.arange(0.0, asked.horizon_s + 0.5 * asked.step_s, asked.step_s)
     now = max(int(a["state_t"][slot]) for slot in slots.values())
     made = []
@@ -245,7 +248,7 @@ def taken_up(drug: Drug, seconds: Numbers) -> Numbers:
     def shape(at: Numbers) -> Numbers:
         return np.exp(-at / drug.decay_s) - np.exp(-at / drug.onset_s)
 
-    return shape(t) / shape(np.array([peak]))[0]
+    return np.asarray(shape(t) / shape(np.array([peak]))[0], np.float64)
 
 
 def _known(

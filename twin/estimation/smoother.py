@@ -7,7 +7,8 @@ by the excess of its covariance, a true step by a deviation that begins anew. So
 smooths over a step, and the smoothed variance is nowhere above the filtered one. On demand only;
 nothing live depends on it.
 
-Rauch, Tung, Striebel: Maximum likelihood estimates of linear dynamic systems. AIAA J. 3, 1445 (1965).
+Rauch, Tung, Striebel: Maximum likelihood estimates of linear dynamic systems. AIAA J. 3, 1445
+(1965).
 """
 
 from __future__ import annotations
@@ -137,9 +138,7 @@ def _gaussians(states: Numbers, level: float, dimensions: int) -> tuple[Numbers,
     return x, states[:, columns]
 
 
-def _backwards(
-    x: Numbers, P: Numbers, read: _Read, params: Numbers
-) -> tuple[Numbers, Numbers]:
+def _backwards(x: Numbers, P: Numbers, read: _Read, params: Numbers) -> tuple[Numbers, Numbers]:
     from filterpy.kalman import KalmanFilter
 
     n, dimensions = x.shape
@@ -178,7 +177,7 @@ def _excess(more: Numbers) -> Numbers:
     """The positive part (n, d, d) of symmetric matrices: what no measurement can have added."""
     values, vectors = np.linalg.eigh(more)
     kept = np.maximum(values, 0.0)
-    return (vectors * kept[:, None, :]) @ vectors.swapaxes(1, 2)
+    return np.asarray((vectors * kept[:, None, :]) @ vectors.swapaxes(1, 2), np.float64)
 
 
 def _values(x: Numbers, P: Numbers, level: float) -> tuple[Numbers, Numbers]:

@@ -21,6 +21,7 @@ from twin.runtime.clock import Clock
 from twin.runtime.housekeeping import Housekeeping, ReaderFiles
 from twin.runtime.monitor import MonitorServer
 from twin.runtime.parts import ROLES, Parts, make_parts
+from twin.runtime.questions import questions_of
 from twin.runtime.watch import health, metrics
 from twin.runtime.watchdogs import Watchdogs
 from twin.store.writer import StoreWriter
@@ -144,6 +145,7 @@ class Pipeline:
                 self.config.ingest_settings(self.clock.speed),
             ),
             receipts_of(self._notifier),
+            questions_of(self.config),
         )
         page = PageServer(app, care.host, care.port, certificate=care.certificate, key=care.key)
         page.start()

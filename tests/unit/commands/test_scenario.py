@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ingest.instant import SECOND, format_instant
+from ingest.journal.protocol import partition_of
 from ingest.journal.sqlite import SqliteJournal
 from tests.support.command import twin
 from tests.support.twin_journals import ward_records
@@ -82,7 +83,8 @@ def test_a_scenario_from_the_live_twin_leaves_its_folder_as_it_was(
 ) -> None:
     folder = tmp_path / "twin"
     journal = SqliteJournal(folder / "journal", 16, linger=0.0, reserve_bytes=1 << 20)
-    append(journal, [(p if p < 0 else 5, r) for p, r in ward_records(40, patients=1)])
+    own = partition_of("p0", 16)
+    append(journal, [(p if p < 0 else own, r) for p, r in ward_records(40, patients=1)])
     with working(journal, folder / "snapshots") as worker:
         wait_for(worker, journal)
     journal.close()
@@ -105,9 +107,7 @@ def test_a_scenario_that_cannot_be_asked_ends_with_place_and_expected(
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_a_smoothed_history_is_surer_than_the_filtered_one(
-    tmp_path: Path, recording: Path
-) -> None:
+def test_a_smoothed_history_is_surer_than_the_filtered_one(tmp_path: Path, recording: Path) -> None:
     out = tmp_path / "smooth.csv"
     begin = format_instant(T0 + 100 * SECOND)
     twin("smooth", recording, *WIDE, "--signal", "heart_rate", "--from", begin, "--out", out)

@@ -77,6 +77,26 @@ def test_persistence_is_the_value_of_a_minute_before(found: Credibility) -> None
     assert persistence.crps == pytest.approx(persistence.mae)
 
 
+def test_two_models_are_compared_reading_by_reading_with_an_interval() -> None:
+    signals = dict(MODEL.signals)
+    signals[CODE] = replace(signals[CODE], mean=200.0, spread=1.0, level_time=30.0)
+    worse = replace(MODEL, signals=signals)
+    recording, _ = ward(length=150)
+
+    same, other = (
+        only(credibility(recording, None, MODEL, [60.0], compare=model)).comparisons
+        for model in (MODEL, worse)
+    )
+    itself = next(each for each in same if each.name == "other model")
+    badly = next(each for each in other if each.name == "other model")
+
+    assert itself.skill == 0
+    assert itself.interval == (0, 0)
+    assert badly.interval is not None
+    assert 0 < badly.interval[0] < badly.skill < badly.interval[1] <= 1
+    assert badly.readings == itself.readings
+
+
 def test_horizon_that_no_reading_reaches_is_empty_not_zero(found: Credibility) -> None:
     horizon = only(found, "1h")
 

@@ -29,11 +29,7 @@ def watched(devices: int = 1) -> Bank:
     bank = Bank(base_model())
     fed(
         bank,
-        [
-            Sample(float(s), 70.0 + (s + d) % 3 - 1, d)
-            for s in range(120)
-            for d in range(devices)
-        ],
+        [Sample(float(s), 70.0 + (s + d) % 3 - 1, d) for s in range(120) for d in range(devices)],
     )
     return bank
 
@@ -52,7 +48,9 @@ def test_without_effects_it_is_the_forecast() -> None:
         ahead = bank.forecast(slots, seconds)
         assert found.at[place] == ahead.at[0]
         assert found.mean[place] == ahead.mean[0]
-        assert found.halves[1, place] == pytest.approx(1.6448536 * ahead.std[0] * ahead.scales[0, 1])
+        assert found.halves[1, place] == pytest.approx(
+            1.6448536 * ahead.std[0] * ahead.scales[0, 1]
+        )
 
 
 def test_a_drug_shifts_the_mean_and_widens_the_band_by_its_own_uncertainty() -> None:
@@ -86,9 +84,7 @@ def test_a_twin_that_loses_its_only_device_knows_less_and_less() -> None:
 
 
 def test_of_two_devices_the_other_goes_on() -> None:
-    both, one, none = (
-        curve(watched(2), lost=lost) for lost in ([], ["strap"], ["watch", "strap"])
-    )
+    both, one, none = (curve(watched(2), lost=lost) for lost in ([], ["strap"], ["watch", "strap"]))
     assert both.known_std[-1] < one.known_std[-1] < 0.5 * none.known_std[-1]
 
 
