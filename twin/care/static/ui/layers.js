@@ -11,6 +11,7 @@ export function under(u, chart, colours) {
   }
   if (chart.end > chart.to) chart.ahead?.cone(u, chart, colours);
   if (chart.raw) dots(u, chart, colours);
+  chart.smoothed?.draw(u, chart, colours);
 }
 
 /** A dashed line with its label, where it is in view: a chart is not made flat to show it. */

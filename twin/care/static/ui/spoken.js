@@ -66,7 +66,7 @@ export class Spoken {
       sentence = `${t("chart.sentence", {
         ...parts, low: this.say(Math.min(...means)), high: this.say(Math.max(...means)), last: this.say(means.at(-1)),
         at: moment(series.time[seen.at(-1)]), gaps: plural("chart.gaps", gaps),
-      })}${forecast ? ` ${this.chart.ahead.words(forecast, signal)}.` : ""} ${t("chart.hint")}`;
+      })}${forecast ? ` ${this.chart.ahead.words(forecast, signal)}.` : ""}${this.chart.smoothed?.words(this.chart) ?? ""} ${t("chart.hint")}`;
     }
     this.figure.setAttribute("aria-label", sentence);
     this.tabulate();

@@ -36,6 +36,7 @@ export function open(store) {
   for (const section of list.children) adopt(section);
   installEntry();
   element("raw").addEventListener("change", (event) => { raw = event.target.checked; schedule(drawn); });
+  element("smooth").addEventListener("change", afterwards);
   for (const button of document.querySelectorAll("[data-range]")) {
     button.addEventListener("click", () => go(RANGES[button.dataset.range], to));
   }
@@ -94,6 +95,14 @@ export function open(store) {
     request.abort();
     request = new AbortController();
     load(charts.values());
+    if (element("smooth").checked) afterwards();
+    schedule(drawn);
+  }
+
+  /** What is shown, as it looks afterwards; it does not move on with the live page. */
+  async function afterwards() {
+    const { smoothed } = await import("../ui/smoothed.js");
+    put(element("smooth-said"), await smoothed(charts.values(), element("smooth").checked, ...period(), request.signal));
     schedule(drawn);
   }
 
