@@ -2,11 +2,15 @@
 
 Codes and units are a contract (docs/wire-format.md). LOINC where one exists; the ranges are what a
 living person's sensor can show (ingest refuses the rest), not what is normal.
+
+A model file may declare further signals (`ingest.declared`). They are added when a process starts,
+and never taken away: `SIGNALS`, `ROWS` and `CODES` are live views, and whatever is as long as the
+catalogue takes its length when it is made. Rows are of one process: what is kept names codes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -22,7 +26,8 @@ class Signal:
 
     lower, upper, resolution and noise_std are in `unit`; expected_interval_s is how often a usual
     device reports it (for spot values: how long one value is valid), in seconds. `accepted` maps
-    other UCUM units to (factor, offset): canonical = value * factor + offset.
+    other UCUM units to (factor, offset): canonical = value * factor + offset. names: what pages
+    call a declared one, by language.
     """
 
     code: str
@@ -37,6 +42,24 @@ class Signal:
     accepted: Mapping[str, tuple[float, float]] = field(
         default_factory=lambda: MappingProxyType({})
     )
+    names: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+class SignalConflict(ValueError):
+    """A code that is in use was declared with another unit or resolution, which never change."""
+
+    def __init__(self, known: Signal, other: Signal) -> None:
+        self.known, self.other = known, other
+        expected, got = self.meanings
+        super().__init__(f"signal {known.code}: got {got}, expected {expected}")
+
+    @property
+    def meanings(self) -> tuple[str, str]:
+        """(What it always was, what it was now declared to be), in words."""
+        always, now = (
+            f"unit {each.unit}, resolution {each.resolution:g}" for each in (self.known, self.other)
+        )
+        return f"{always}, or another code", now
 
 
 _FAHRENHEIT = {"[degF]": (5 / 9, -32 * 5 / 9), "K": (1.0, -273.15)}
@@ -70,8 +93,48 @@ _ALL = (
     Signal("hrv_rmssd", "ms", None, 0, 1000, 1.0, 5.0, 300, accepted={"s": (1000.0, 0.0)}),
 )
 
+_signals = {signal.code: signal for signal in _ALL}
+_rows = {code: row for row, code in enumerate(_signals)}
+_codes = list(_signals)
+#: Codes of the signals that are not declared by any file.
+BUILT_IN = frozenset(_signals)
 #: code → Signal, in the order in which pages show them.
-SIGNALS: Mapping[str, Signal] = MappingProxyType({signal.code: signal for signal in _ALL})
+SIGNALS: Mapping[str, Signal] = MappingProxyType(_signals)
+#: code → its place in SIGNALS, the row of whatever has a row for each signal.
+ROWS: Mapping[str, int] = MappingProxyType(_rows)
+#: The code at each place.
+CODES: Sequence[str] = _codes
+#: Those of whatever was kept before the signals that it has were named.
+BEFORE_NAMES = tuple(_signals)
+
+
+def rows_of(codes: Sequence[str]) -> list[int]:
+    """Rows of these codes. Raises ValueError: one is of no signal of this process."""
+    for code in codes:
+        if code not in _rows:
+            raise ValueError(f"it has the signal {code}, which no model file declares now")
+    return [_rows[code] for code in codes]
+
+
+def declare(signals: Iterable[Signal]) -> None:
+    """Add signals to the catalogue of this process; known ones take the newer range and names.
+
+    Called when a process starts, before anything is made that is as long as the catalogue. Raises
+    SignalConflict before it changes anything: records name codes, and are read by unit and
+    resolution.
+    """
+    signals = tuple(signals)
+    for signal in signals:
+        known = _signals.get(signal.code)
+        if known is None:
+            continue
+        if (known.unit, known.resolution) != (signal.unit, signal.resolution):
+            raise SignalConflict(known, signal)
+    for signal in signals:
+        if signal.code not in _signals:
+            _rows[signal.code] = len(_codes)
+            _codes.append(signal.code)
+        _signals[signal.code] = signal
 
 
 def to_canonical(signal: Signal, value: float, unit: str | None) -> float | None:

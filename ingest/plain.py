@@ -22,7 +22,6 @@ from ingest.registry import Registry
 from ingest.settings import IngestSettings
 from ingest.topic import Kind, is_declared
 
-_RANGES = {code: (signal.lower, signal.upper, nan) for code, signal in SIGNALS.items()}
 _ROUTES_KEPT = 1 << 17
 
 
@@ -66,6 +65,7 @@ class PlainPath:
         self._settings = settings
         self._partitions = partitions
         self._routes: dict[str, Route | None] = {}
+        self._ranges = {code: (known.lower, known.upper, nan) for code, known in SIGNALS.items()}
         self._content = registry.content
 
     def read(self, messages: Iterable[Message]) -> list[Plain | None]:
@@ -109,11 +109,11 @@ class PlainPath:
         if settled is None:
             return None
         allowed, noise = settled.signals, settled.noise_std
-        ranges = _RANGES
+        ranges = self._ranges
         if allowed or noise:
             ranges = {
                 signal: (lower, upper, noise.get(signal, nan))
-                for signal, (lower, upper, _) in _RANGES.items()
+                for signal, (lower, upper, _) in self._ranges.items()
                 if signal in allowed or not allowed
             }
         return Route(

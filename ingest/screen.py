@@ -14,7 +14,6 @@ from ingest.instant import DAY, HOUR, MINUTE, SECOND, format_instant
 from ingest.payload.decoded import Kept, Reason, Rejection, Sample, shortened
 from ingest.settings import ScreenSettings
 
-_SIGNALS = dict(SIGNALS)
 #: What says that a device's clock, or how it writes its time, is wrong.
 STAMP_FAULTS = frozenset({Reason.FUTURE, Reason.ANCIENT})
 #: What epoch numbers are written in, as a multiple of a number read as milliseconds.
@@ -28,7 +27,7 @@ def screen(sample: Sample, received_at: int | None, settings: ScreenSettings) ->
 
     received_at: ns UTC; None leaves the age of the stamp unjudged.
     """
-    signal = _SIGNALS.get(sample.signal)
+    signal = SIGNALS.get(sample.signal)
     # Nearly all are plain: in the canonical unit, within the range, of a plausible age.
     plain = (
         signal is not None and sample.unit is None and signal.lower <= sample.value <= signal.upper
@@ -49,7 +48,7 @@ def screen_kept(kept: Kept, received_at: int | None, settings: ScreenSettings) -
     instant.
     """
     sample = Sample(kept.signal, kept.value, kept.unit, kept.stamp or 0, at=kept.at)
-    signal = _SIGNALS.get(kept.signal)
+    signal = SIGNALS.get(kept.signal)
     if kept.statistic == "count":  # of the measurements: it has no unit
         value: float | Rejection = kept.value
     elif signal is not None and kept.statistic in _SPREADS:
@@ -78,7 +77,7 @@ def _spread(signal: Signal, sample: Sample, power: int) -> float | Rejection:
 
 
 def _canonical(sample: Sample) -> float | Rejection:
-    signal = _SIGNALS.get(sample.signal)
+    signal = SIGNALS.get(sample.signal)
     if signal is None:
         expected = "a signal of the catalogue"
         got = shortened(sample.signal)

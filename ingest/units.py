@@ -43,6 +43,20 @@ def conversion(unit: str, target: str) -> tuple[float, float] | None:
     return _converted(plain, wanted)
 
 
+def is_ucum(unit: str) -> bool:
+    """Whether UCUM has this unit. One of an unusual form loads the library (seconds)."""
+    plain = _without_annotations(unit)
+    if plain is None or not unit.isascii():
+        return False
+    if plain in ("1", "%") or _FORM.fullmatch(plain) is not None:
+        return True
+    try:
+        _registry().from_ucum(plain)
+    except Exception:  # noqa: BLE001  # whatever it says: it knows no such unit
+        return False
+    return True
+
+
 def _without_annotations(unit: str) -> str | None:
     """The bare unit; `{steps}` is `1`, `{beats}/min` is `/min`. None: it is none."""
     if len(unit) > _LONGEST:

@@ -13,6 +13,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from ingest.catalogue import SignalConflict, declare
+from ingest.declared import DeclarationWrong, declared_signals
 from twin.config import Config
 from twin.config_mapping import MappingFile, MappingTable
 from twin.config_words import expected_of, table_of
@@ -55,6 +57,7 @@ class ConfigError(Exception):
 def read_config(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     """The configuration in a file, secrets of the environment put in. Raises ConfigError."""
     content, document = _document(path)
+    _declare_signals(path, document)
     from_environment = _put_secrets(document, environment)
     try:
         config = Config.model_validate(document, context={"folder": path.absolute().parent})
@@ -72,6 +75,28 @@ def read_mappings(path: Path) -> list[MappingTable]:
         return MappingFile.model_validate(document).mapping
     except ValidationError as invalid:
         raise _refused(path, content, {}, invalid, ("ingest",)) from None
+
+
+def _declare_signals(path: Path, document: Mapping[str, Any]) -> None:
+    """Put what the configured model file declares into the catalogue, for the keys that name
+    signals. What else is wrong with that file is said by whom it is for."""
+    table = document.get("model")
+    name = table.get("file") if isinstance(table, dict) else None
+    if not isinstance(name, str):
+        return
+    file = path.absolute().parent / Path(name).expanduser()
+    try:
+        content = file.read_text("utf-8")
+        declare(declared_signals(tomllib.loads(content)))
+    except DeclarationWrong as wrong:
+        line = key_lines(content).get(wrong.key, 0)
+        key, got = ".".join(wrong.key), repr(wrong.got)
+        raise ConfigError(file, line, key, wrong.expected, got) from None
+    except SignalConflict as conflict:
+        expected, got = conflict.meanings
+        raise ConfigError(file, 0, f"signal.{conflict.known.code}", expected, got) from None
+    except (OSError, ValueError):
+        return
 
 
 def _with_mappings(config: Config, path: Path) -> Config:

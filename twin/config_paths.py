@@ -18,6 +18,7 @@ def default_data_dir(name: Literal["run", "demo"]) -> Path:
 class Paths:
     """Where everything lies: journal, snapshots and tail are folders, the others files.
 
+    signals: what model files declared here.
     care: the live feed's saved fold. tail: what `twin devices tail` shows.
     """
 
@@ -31,6 +32,7 @@ class Paths:
     care: Path
     tail: Path
     notify: Path
+    signals: Path
 
     @classmethod
     def under(cls, folder: Path) -> Paths:
@@ -46,4 +48,5 @@ class Paths:
             care=folder / "care" / "latest.bin",
             tail=folder / "ingest",
             notify=folder / "care" / "notify.db",
+            signals=folder / "signals.json",
         )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.catalogue import SIGNALS
+from ingest.catalogue import CODES
 from ingest.instant import SECOND
 from twin.estimate import ESTIMATE_ROW, NO_DEVICE, EstimateBatch, Kind, Status, Verdict
 from twin.estimation.bank import Bank, Updated
@@ -199,7 +199,7 @@ class RowBuilder:
                     self.bank.model_file.version,
                     tuple(map(self.bank.patients.text.__getitem__, known)),
                     table,
-                    tuple(SIGNALS),
+                    tuple(CODES),
                     REASONS,
                     rows[begin:end],
                 ),

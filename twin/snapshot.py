@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.catalogue import BEFORE_NAMES, CODES, rows_of
 from twin import snapshot_before
 from twin.estimation.devices import NAMED, NAMED_ENTRIES
 from twin.estimation.models import parse_model
@@ -66,6 +67,7 @@ class _Snapshot(msgspec.Struct, frozen=True):
     patients: tuple[str, ...]
     devices: tuple[str, ...]
     arrays: dict[str, _Array]
+    signals: tuple[str, ...] = BEFORE_NAMES
 
 
 class _Before(msgspec.Struct, frozen=True):
@@ -137,6 +139,7 @@ def capture(state: TwinState, partition: int) -> Captured:
         tuple(bank.patients.text[n] for n in part["patient"]),
         tuple(state.devices.text[n] for n in numbers),
         {},
+        tuple(CODES),
     )
     return Captured(partition, snapshot.position, snapshot, part)
 
@@ -155,6 +158,10 @@ def restore(state: TwinState, name: str, file: bytes) -> None:
         raise SnapshotUnreadable(name, f"another layout: {error}") from error
     if snapshot.layout not in _READABLE:
         raise SnapshotUnreadable(name, f"layout {snapshot.layout}, this code reads {LAYOUT}")
+    try:
+        signals = np.array(rows_of(snapshot.signals), np.int32)
+    except ValueError as error:
+        raise SnapshotUnreadable(name, str(error)) from error
     parts = {part.name: part for part in state.parts}
     if not snapshot.parts.keys() <= parts.keys():
         raise SnapshotUnreadable(name, f"of {sorted(snapshot.parts)}, this twin is {sorted(parts)}")
@@ -170,6 +177,7 @@ def restore(state: TwinState, name: str, file: bytes) -> None:
         bank.adopt(parse_model(snapshot.model, f"snapshot {name}"))
     numbers = np.array([state.devices.number(device) for device in snapshot.devices], np.int64)
     part = arrays
+    part["model"] = signals[part["model"]]
     if len(numbers):
         part["ring_device"] = numbers[part["ring_device"]].astype(np.int32)
         for key, column in _NAMED:

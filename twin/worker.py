@@ -77,6 +77,7 @@ class TwinWorker:
 
     now: wall clock in ns UTC, only for the rotation of snapshots and the stamps of its commands.
     mode: the purpose of the installation, which switches alarms on or off; None: as they were.
+    told: its model is in the journal, so that observations that come later are stepped by it.
     """
 
     journal: Journal
@@ -86,6 +87,7 @@ class TwinWorker:
     mode: str | None = None
     counts: WorkerCounts = field(default_factory=WorkerCounts)
     fault: BaseException | None = None
+    told: Event = field(default_factory=Event)
     state: TwinState = field(init=False)
     _rotation: Rotation = field(init=False)
     _committed: dict[int, int] = field(default_factory=dict)
@@ -130,6 +132,7 @@ class TwinWorker:
             self._tell_model()
         if self.mode is not None:
             self._tell_mode(self.mode)
+        self.told.set()
 
     def revoked(self, partitions: Sequence[int]) -> None:
         """Drop the state of partitions that another worker now owns."""

@@ -29,7 +29,7 @@ from ingest.payload.decoded import (
 from ingest.payload.fhir_sampled import sampled
 from ingest.payload.fhir_value import Quantity, quantity
 from ingest.payload.json_text import JsonObject, keys_twice, parse
-from ingest.payload.loinc import SIGNAL_OF, SYSTEM
+from ingest.payload.loinc import SYSTEM, signal_of
 from ingest.payload.moments import Moment, When, moment, place
 
 Resource = Mapping[str, object]
@@ -280,7 +280,9 @@ def _signal(holder: Resource, path: str) -> str:
         raise Unusable(Reason.FIELD_MISSING, path, "a LOINC code")
     codings = list(_codings(holder["code"], path))
     found = {
-        SIGNAL_OF[code]: code for system, code in codings if system == SYSTEM and code in SIGNAL_OF
+        signal: code
+        for system, code in codings
+        if system == SYSTEM and (signal := signal_of(code)) is not None
     }
     if len(found) == 1:
         return next(iter(found))

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from ingest.catalogue import SIGNALS
+
 SYSTEM = "http://loinc.org"
 
 SIGNAL_OF: Mapping[str, str] = MappingProxyType(
@@ -55,6 +57,15 @@ SIGNAL_OF: Mapping[str, str] = MappingProxyType(
         "55423-8": "step_count",
     }
 )
+
+
+def signal_of(code: str) -> str | None:
+    """The signal that a LOINC code means, also one that a model file declares."""
+    known = SIGNAL_OF.get(code)
+    if known is not None:
+        return known
+    return next((each.code for each in SIGNALS.values() if each.loinc == code), None)
+
 
 #: Groups that hold their values in components or members.
 PANELS = frozenset({"85354-9", "55284-4", "35094-2", "85353-1", "34566-0", "8716-3"})

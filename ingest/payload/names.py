@@ -39,7 +39,7 @@ SYNONYMS: Mapping[str, str] = MappingProxyType(
         "skin_contact": CONTACT,
     }
 )
-_KNOWN = {**{code: code for code in SIGNALS}, BATTERY: BATTERY, CONTACT: CONTACT, **SYNONYMS}
+_OTHERS = {BATTERY: BATTERY, CONTACT: CONTACT, **SYNONYMS}
 _PART = re.compile(r"[/:.]")
 _JOINT = re.compile(r"[- ]+")
 
@@ -48,4 +48,5 @@ _JOINT = re.compile(r"[- ]+")
 def meaning_of_name(name: str) -> str | None:
     """A signal's code, BATTERY, CONTACT, or None for a name that means none of these."""
     last = _PART.split(name)[-1].strip().lower()
-    return _KNOWN.get(_JOINT.sub("_", last))
+    word = _JOINT.sub("_", last)
+    return word if word in SIGNALS else _OTHERS.get(word)

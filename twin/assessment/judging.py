@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.catalogue import SIGNALS
+from ingest.catalogue import CODES, SIGNALS
 from ingest.instant import MINUTE, SECOND
 from twin.assessment import kernel, scoring
 from twin.assessment.alarm import Now
 from twin.assessment.equipment import technical_now
 from twin.assessment.kernel import HIGH, MEDIUM, PENDING, QUIET
-from twin.assessment.knowledge import CODES, Knowledge
+from twin.assessment.knowledge import Knowledge
 from twin.assessment.news2 import VITAL_ROW
 from twin.assessment.rules import (
     NEWS2,
@@ -42,7 +42,6 @@ TELL_EVERY = MINUTE
 BAD_QUALITY_S = 120.0
 #: How often advisories look ahead (ns), and how sure they are that a limit will be crossed.
 LOOK_EVERY, SURE = MINUTE, 0.7
-_SPOT = np.array([signal.spot for signal in SIGNALS.values()])
 
 
 @dataclass(slots=True)
@@ -66,11 +65,12 @@ def judge_vitals(known: Knowledge, at: int, moment: Moment, seconds: NDArray[np.
     ahead = np.maximum(at - a["state_t"][slots], 0) * 1e-9
     mean, std = known.bank.ahead(slots, ahead)
     m["mean"][patient, signal], m["std"][patient, signal] = mean, std
+    spot = np.array([one.spot for one in SIGNALS.values()])
     changes = np.empty((2 * len(slots), 4), np.int64)
     marks = np.empty((2 * len(slots), 3), np.int64)
     t = known.tables
     changed, marked = kernel.judge(
-        patient, signal, mean, std, at, seconds, known.bank.expected, _SPOT, m["set"], t.low,
+        patient, signal, mean, std, at, seconds, known.bank.expected, spot, m["set"], t.low,
         t.high, t.delay, t.hysteresis, m["seen_at"], m["seen_interval"], m["worth"],
         m["bad_for"], m["beyond"], m["progress"], m["clear_for"], m["level"], m["unverified"],
         changes, marks,

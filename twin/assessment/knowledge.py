@@ -10,7 +10,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.catalogue import SIGNALS
+from ingest.catalogue import CODES
 from twin.assessment import scoring
 from twin.assessment.equipment import Equipment
 from twin.assessment.kernel import E_OXYGEN, E_SCALE, HIGH
@@ -26,8 +26,6 @@ from twin.judgement import Priority
 
 WELLNESS = "wellness"
 MODES = (WELLNESS, "remote_monitoring", "research")
-#: Codes of the signals by their row.
-CODES = tuple(SIGNALS)
 
 
 @dataclass(slots=True)

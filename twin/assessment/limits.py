@@ -17,13 +17,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.catalogue import SIGNALS, to_canonical
+from ingest.catalogue import ROWS, SIGNALS, to_canonical
 from ingest.instant import DAY
 from ingest.observation import Command
 from twin.judgement import LimitSet, Priority
 
-#: Rows of the signals, as the bank has them; pages read limits too and must not load its kernel.
-SIGNAL_ROW = {code: row for row, code in enumerate(SIGNALS)}
 #: Places of the priorities in the kernel's arrays.
 PRIORITIES = (Priority.MEDIUM, Priority.HIGH)
 REVIEW_AFTER = DAY
@@ -253,7 +251,7 @@ class LimitTables:
     _rules: list[Rules] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        signals = len(SIGNAL_ROW)
+        signals = len(ROWS)
         self.low = np.full((4, signals, 2), np.nan)
         self.high = np.full((4, signals, 2), np.nan)
         self.delay = np.zeros((4, signals, 2))
@@ -285,6 +283,6 @@ class LimitTables:
 
     def _fill(self, row: int, rules: Rules) -> None:
         for (code, priority), rule in rules.items():
-            s, k = SIGNAL_ROW[code], PRIORITIES.index(Priority(priority))
+            s, k = ROWS[code], PRIORITIES.index(Priority(priority))
             self.low[row, s, k], self.high[row, s, k] = rule.low, rule.high
             self.delay[row, s, k], self.hysteresis[row, s] = rule.delay_s, rule.hysteresis

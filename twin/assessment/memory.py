@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.catalogue import SIGNALS
 from twin.assessment.kernel import ENTRIES, HELD, NEVER
-from twin.estimation.bank import SIGNAL_ROW
 
-_S = len(SIGNAL_ROW)
+#: Stands in a shape for the length of the catalogue.
+_S = -1
 #: name, dtype, shape beyond the patient, filled with.
 _ARRAYS: tuple[tuple[str, Any, tuple[int, ...], float], ...] = (
     ("charted", np.float64, (_S,), np.nan),
@@ -60,6 +61,7 @@ class Memory:
     """`of[name]` are the arrays, (capacity, …)."""
 
     def __init__(self) -> None:
+        self.signals = len(SIGNALS)
         self.of: dict[str, NDArray[Any]] = {}
         self.capacity = 0
         self.grow(1)
@@ -70,7 +72,7 @@ class Memory:
             return
         capacity = max(64, patients, 2 * self.capacity)
         for name, kind, shape, filling in (*_ARRAYS, *_PASSING):
-            grown = np.full((capacity, *shape), filling, kind)
+            grown = np.full((capacity, *self._shape(shape)), filling, kind)
             if name in self.of:
                 grown[: self.capacity] = self.of[name]
             self.of[name] = grown
@@ -80,15 +82,29 @@ class Memory:
         """Copies of everything known of these patients, by name."""
         return {name: self.of[name][patients] for name, *_ in _ARRAYS}
 
-    def put(self, patients: NDArray[np.int64], part: Mapping[str, NDArray[Any]]) -> None:
-        """The inverse of `take`. Raises ValueError: another layout."""
+    def put(
+        self,
+        patients: NDArray[np.int64],
+        part: Mapping[str, NDArray[Any]],
+        signals: NDArray[np.int64],
+    ) -> None:
+        """The inverse of `take`; signals: the rows of those it had. Raises ValueError: another
+        layout."""
         for name, kind, shape, _ in _ARRAYS:
             array = part.get(name)
-            if array is None or array.dtype != kind or array.shape != (len(patients), *shape):
-                raise ValueError(f"{name} is not (patients, {shape}) of {np.dtype(kind)}")
-            self.of[name][patients] = array
+            each = shape[:1] == (_S,)
+            expected = (len(patients), *((len(signals), *shape[1:]) if each else shape))
+            if array is None or array.dtype != kind or array.shape != expected:
+                raise ValueError(f"{name} is not {expected} of {np.dtype(kind)}")
+            if each:
+                self.of[name][patients[:, None], signals] = array
+            else:
+                self.of[name][patients] = array
 
     def forget(self, patients: NDArray[np.int64]) -> None:
         """Know nothing of these patients."""
         for name, _, _, filling in (*_ARRAYS, *_PASSING):
             self.of[name][patients] = filling
+
+    def _shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(self.signals if size == _S else size for size in shape)

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twin.estimation.bank import SIGNAL_ROW
+from ingest.catalogue import ROWS
 
 #: The measured parameters in the order of the chart, and the signal each is measured by.
 VITALS = ("respiratory_rate", "spo2", "systolic_bp", "pulse", "temperature")
 SIGNAL_OF = ("respiratory_rate", "spo2", "systolic_bp", "heart_rate", "body_temperature")
 #: Row of the catalogue of each vital, and the unit in which it is reported.
-VITAL_ROW = np.array([SIGNAL_ROW[code] for code in SIGNAL_OF], np.int64)
+VITAL_ROW = np.array([ROWS[code] for code in SIGNAL_OF], np.int64)
 UNIT = np.array([1.0, 1.0, 1.0, 1.0, 0.1])
 
 _TOP = 1e9

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ingest.catalogue import SIGNALS
+from ingest.catalogue import CODES, SIGNALS
 from ingest.observation import Command
 from twin.assessment.entries import NOTE, VALIDATED, entered, read_entry, read_note
 from twin.assessment.judging import scores_of
 from twin.assessment.kernel import E_OXYGEN, E_SCALE, QUIET
-from twin.assessment.knowledge import CODES, MODES, WELLNESS, Knowledge
+from twin.assessment.knowledge import MODES, WELLNESS, Knowledge
 from twin.assessment.limits import conflict, limit_set, read_change
 from twin.assessment.rules import (
     NEWS2_RULE,

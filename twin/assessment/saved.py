@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.catalogue import BEFORE_NAMES, CODES, rows_of
 from twin.assessment.alarm import HeldPause, Standing
 from twin.assessment.limits import Levels
 from twin.judgement import AlarmState
@@ -42,6 +43,7 @@ class _Kept(msgspec.Struct, frozen=True):
     alarms_on: bool
     mode: str
     elapsed: int
+    signals: tuple[str, ...] = BEFORE_NAMES
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -89,6 +91,7 @@ def packed(known: Knowledge, partition: int) -> bytes:
         here.alarms_on,
         here.mode,
         here.elapsed,
+        tuple(CODES),
     )
     return _encoder.encode(kept)
 
@@ -106,7 +109,8 @@ def unpack(known: Knowledge, partition: int, content: bytes) -> None:
         raise ValueError(f"layout {kept.layout}, this code reads {LAYOUT}")
     numbers = np.array([known.bank.number_of(one) for one in kept.patients], np.int64)
     known.memory.grow(len(known.bank.patients))
-    known.memory.put(numbers, {name: array.read() for name, array in kept.arrays.items()})
+    arrays = {name: array.read() for name, array in kept.arrays.items()}
+    known.memory.put(numbers, arrays, np.array(rows_of(kept.signals), np.int64))
     here, alarms = known.partitions[partition], known.open
     here.levels, here.alarms_on = kept.levels, kept.alarms_on
     here.mode, here.elapsed = kept.mode, kept.elapsed

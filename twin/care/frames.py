@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.catalogue import CODES
 from ingest.instant import MILLISECOND
 from twin.care.display import STATUS_WORDS, shown
 from twin.care.forecasts import ForecastBody, bodies_of
@@ -29,13 +30,11 @@ from twin.care.judged import (
 from twin.care.latest import Latest
 from twin.care.points import Points
 from twin.care.rank import standing
-from twin.care.vitals import VITALS
 from twin.judgement import Alarm
 
 #: What the numbers of a cell are; time is in ms after the frame's own time.
 COLUMNS = ("key", "mean", "half95", "arrow", "approximate", "status", "as_of")
 RETRY = b"retry: 2000\n\n"
-_CODES = tuple(VITALS)
 Cell = tuple[int, float, float, int, int, int, int]
 Key = tuple[int, str, str]
 
@@ -272,7 +271,7 @@ def _score(latest: Latest, patient: str, time: int) -> ScoreBody | None:
 def _keys(rows: NDArray[Any], places: NDArray[np.int64], patients: Sequence[str]) -> list[Key]:
     patient, signal = rows["patient"][places].tolist(), rows["signal"][places].tolist()
     return [
-        (place, patients[p], _CODES[s])
+        (place, patients[p], CODES[s])
         for place, p, s in zip(places.tolist(), patient, signal, strict=True)
     ]
 

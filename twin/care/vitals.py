@@ -6,14 +6,15 @@ a clinician's signature: the slopes and the widths beyond which a value is calle
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+import math
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
-from types import MappingProxyType
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.catalogue import SIGNALS
+from ingest.catalogue import ROWS, SIGNALS, Signal
 from twin.estimate import Z90
 
 
@@ -47,17 +48,46 @@ _ALL = {
     "activity": Vital("g", 2, 0.01, 0.03, 0.2, ward=False),
     "hrv_rmssd": Vital("ms", 0, 0.5, 2, 15, ward=False),
 }
-#: code → Vital, in the catalogue's order, for every signal of the catalogue.
-VITALS: Mapping[str, Vital] = MappingProxyType({code: _ALL[code] for code in SIGNALS})
-
 _ALWAYS = ("heart_rate", "respiratory_rate", "spo2")
-_LEAN = np.array([v.lean for v in VITALS.values()])
-_STEEP = np.array([v.steep for v in VITALS.values()])
-_UNCERTAIN = np.array([v.uncertain for v in VITALS.values()])
-_RELATIVE = np.array([v.relative for v in VITALS.values()])
-_DECIMALS = np.array([v.decimals for v in VITALS.values()])
+
+
+class _Vitals(Mapping[str, Vital]):
+    def __getitem__(self, code: str) -> Vital:
+        return _ALL.get(code) or _declared(SIGNALS[code])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(SIGNALS)
+
+    def __len__(self) -> int:
+        return len(SIGNALS)
+
+
+#: code → Vital, in the catalogue's order, for every signal of the catalogue.
+VITALS: Mapping[str, Vital] = _Vitals()
 #: code → its place in VITALS, which is what the functions below take.
-ORDER: Mapping[str, int] = MappingProxyType({code: i for i, code in enumerate(VITALS)})
+ORDER: Mapping[str, int] = ROWS
+
+
+def _declared(signal: Signal) -> Vital:
+    """How a declared signal is shown: its last digit; an arrow for ten of those in an hour; "≈"
+    beyond a twentieth of its range, as for the signals above."""
+    decimals = max(0, -math.floor(math.log10(signal.resolution) + 1e-9))
+    unit = "" if signal.unit in ("1", "{steps}") else signal.unit
+    lean = signal.resolution * 10 / 60
+    return Vital(unit, decimals, lean, 3 * lean, (signal.upper - signal.lower) / 20)
+
+
+@lru_cache(maxsize=8)
+def _columns(signals: int) -> Mapping[str, NDArray[np.float64]]:
+    """Each number of the first so many signals as an array, in their order."""
+    return {
+        name: np.array([getattr(vital, name) for vital in list(VITALS.values())[:signals]], float)
+        for name in ("lean", "steep", "uncertain", "relative", "decimals")
+    }
+
+
+def _column(name: str) -> NDArray[np.float64]:
+    return _columns(len(SIGNALS))[name]
 
 
 def ward_columns(signals: Iterable[Set[str]]) -> list[str]:
@@ -83,7 +113,9 @@ def arrows(
     size = np.abs(trend)
     with np.errstate(invalid="ignore"):
         sure = size > Z90 * trend_std
-        steps = (size >= _LEAN[order]).astype(np.int64) + (size >= _STEEP[order])
+        steps = (size >= _column("lean")[order]).astype(np.int64) + (
+            size >= _column("steep")[order]
+        )
         return np.where(sure, np.sign(np.nan_to_num(trend)) * steps, 0).astype(np.int64)
 
 
@@ -91,13 +123,15 @@ def uncertain(
     order: NDArray[np.int64], mean: NDArray[np.float64], half95: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
     """Which values (n,) are too uncertain to be shown without "≈"."""
-    width = np.where(_RELATIVE[order], np.abs(mean), 1.0) * _UNCERTAIN[order]
+    width = (
+        np.where(_column("relative")[order] > 0, np.abs(mean), 1.0) * _column("uncertain")[order]
+    )
     return np.asarray(half95 > width, np.bool_)
 
 
 def rounded(order: NDArray[np.int64], numbers: NDArray[np.float64]) -> NDArray[np.float64]:
     """Numbers (n,) to two decimals more than are shown: what a frame carries and a page shows."""
-    scale = 10.0 ** (_DECIMALS[order] + 2)
+    scale = 10.0 ** (_column("decimals")[order] + 2)
     return np.round(numbers * scale) / scale
 
 

@@ -15,18 +15,30 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from ingest.catalogue import BUILT_IN, CODES, SIGNALS
 from ingest.instant import SECOND
 from twin.care.settings import LANGUAGES
 
 STATIC = Path(__file__).parent / "static"
 
 
-@cache
 def catalogue(language: str) -> Mapping[str, str]:
     """key → text. Raises FileNotFoundError for a language that there is not."""
-    return msgspec.json.decode(
-        (STATIC / "words" / f"{language}.json").read_bytes(), type=dict[str, str]
-    )
+    return _catalogue(language, len(SIGNALS))
+
+
+@cache
+def _catalogue(language: str, signals: int) -> Mapping[str, str]:
+    """With the names of the first so many signals; a declared one may have none but its code."""
+    file = STATIC / "words" / f"{language}.json"
+    texts = msgspec.json.decode(file.read_bytes(), type=dict[str, str])
+    for code in CODES[len(BUILT_IN) : signals]:
+        names = SIGNALS[code].names
+        name = names.get(language) or next(iter(names.values()), code.replace("_", " "))
+        texts.setdefault(f"signal.{code}", name)
+        texts.setdefault(f"short.{code}", name)
+        texts.setdefault(f"unit.{code}", "")
+    return texts
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,13 @@ def config_at(config: Path | None, data_dir: Path | None) -> Config:
     Of the file, or the default one with the folder given; with neither the folder of `twin run`,
     else that of `twin demo`, and stderr says which.
     """
+    from ingest.declared import recall
+
     found = _config(config, data_dir)
     if not found.data_dir.is_dir():
         raise WrongInput(f"{found.data_dir}: no such data folder")
+    with failing(OSError), wrong_input(ValueError):
+        recall(found.paths.signals)
     return found
 
 

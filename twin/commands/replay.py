@@ -68,10 +68,11 @@ def replay_recording(
     one_of(out, (".csv", ".parquet"), "--out")
     if out.exists() and observations.exists() and out.samefile(observations):
         raise WrongInput(f"--out: {out} is the recording itself")
-    horizons, named = durations(forecast, "--forecast"), columns(wide)
+    horizons = durations(forecast, "--forecast")
+    chosen = None if model is None else chosen_model(model)
+    named = columns(wide)
     with wrong_input(RecordingError, OSError):
         recording = read_recording(observations, named, time_column, patient, device)
-    chosen = None if model is None else chosen_model(model)
     with progress_bar("replay") as progress:
         done = replay(recording, model=chosen, order=order, forecast=horizons, progress=progress)
     draft = out.with_name(f".{out.stem}.part{out.suffix}")
@@ -85,11 +86,14 @@ def replay_recording(
 
 
 def chosen_model(file: Path) -> ModelFile:
-    """The model file that was named. Raises WrongInput."""
+    """The model file that was named; what it declares is in the catalogue. Raises WrongInput."""
+    from ingest.catalogue import SignalConflict, declare
     from twin.estimation.models import ModelError, parse_model
 
-    with wrong_input(ModelError, OSError, UnicodeDecodeError):
-        return parse_model(file.read_text("utf-8"), str(file))
+    with wrong_input(ModelError, OSError, UnicodeDecodeError, SignalConflict):
+        model = parse_model(file.read_text("utf-8"), str(file))
+        declare(model.declared)
+    return model
 
 
 @contextmanager

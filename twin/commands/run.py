@@ -69,6 +69,7 @@ def starting(page: str) -> Iterator[None]:
 
     page: the address, of which the system does not say that it is the one in use.
     """
+    from ingest.catalogue import SignalConflict
     from ingest.journal.protocol import AlreadyOwned, PartitionsDiffer
     from ingest.registry import RegistryRefused
     from ingest.registry_file import RegistryFileWrong
@@ -78,7 +79,7 @@ def starting(page: str) -> Iterator[None]:
     from twin.store.sqlite_file import StoreDamaged, StoreInUse
 
     machine = (AlreadyOwned, BrokerFailed, OSError, StoreDamaged, StoreInUse, StoreUnavailable)
-    person = (ModelError, PartitionsDiffer, RegistryFileWrong, RegistryRefused)
+    person = (ModelError, PartitionsDiffer, RegistryFileWrong, RegistryRefused, SignalConflict)
     with failing(*machine), wrong_input(*person):
         try:
             yield

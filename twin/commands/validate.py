@@ -13,9 +13,9 @@ import typer
 from twin.commands.failure import Failed, WrongInput, failing, wrong_input
 from twin.commands.options import Json, columns, durations
 from twin.commands.printing import print_columns, print_json, say
+from twin.commands.replay import chosen_model
 
 if TYPE_CHECKING:
-    from twin.estimation.models import ModelFile
     from twin.estimation.thresholds import Statement, Thresholds
     from twin.report.document import Report
     from twin.report.provenance import Source
@@ -104,8 +104,8 @@ def validate_model(
         raise WrongInput(f"--name: got {name!r}, expected a file's name without its ending")
     ahead = _positive(durations(horizons, "--horizons"))
     limits = None if thresholds is None else _thresholds(thresholds)
-    used = base_model() if model is None else _model(model)
-    other = None if compare is None else _model(compare)
+    used = base_model() if model is None else chosen_model(model)
+    other = None if compare is None else chosen_model(compare)
     with wrong_input(RecordingError, OSError):
         files = _sources(recordings, reference, model, compare, thresholds)
         read = people(recordings, columns(wide), time_column)
@@ -149,13 +149,6 @@ def _positive(ahead: Sequence[float]) -> Sequence[float]:
     if not ahead or min(ahead) <= 0 or max(ahead) > 366 * 86_400:
         raise WrongInput("--horizons: expected times above 0 and up to a year, like 60s,15min")
     return ahead
-
-
-def _model(file: Path) -> ModelFile:
-    from twin.estimation.models import ModelError, parse_model
-
-    with wrong_input(ModelError, OSError, UnicodeDecodeError):
-        return parse_model(file.read_text("utf-8"), str(file))
 
 
 def _thresholds(file: Path) -> Thresholds:

@@ -13,14 +13,14 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.catalogue import SIGNALS
+from ingest.catalogue import CODES, ROWS, SIGNALS, declare
 from ingest.instant import SECOND
 from ingest.journal.protocol import partition_of
 from twin.estimate import Z50, Z90, Z95
 from twin.estimation.anchors import Anchored
 from twin.estimation.devices import ENTRIES
 from twin.estimation.kalman import DISCRETE, ESTIMATE, NEVER, STATE, project
-from twin.estimation.models import PARAMETERS, ModelFile
+from twin.estimation.models import PARAMETERS, ModelError, ModelFile
 from twin.estimation.names import Names
 from twin.estimation.ring import process
 from twin.estimation.robust import MEMORY
@@ -36,7 +36,7 @@ FOLLOWED = STATE + BANDS * HORIZONS
 #: Seconds over which what is done once a minute is spread.
 TURNS = 60
 _Z = np.array([Z50, Z90, Z95])
-SIGNAL_ROW = {code: row for row, code in enumerate(SIGNALS)}
+SIGNAL_ROW = ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,7 @@ class Bank:
     partitions: int = 16
     patients: Names = field(default_factory=Names)
     slots: Slots = field(default_factory=Slots)
+    signals: int = field(init=False)
     slot_of: NDArray[np.int32] = field(init=False)
     partition: NDArray[np.int32] = field(init=False)
     turn: NDArray[np.int32] = field(init=False)
@@ -108,7 +109,9 @@ class Bank:
     _cache_dt: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.slot_of = np.full((0, len(SIGNALS)), -1, np.int32)
+        declare(self.model_file.declared)
+        self.signals = len(SIGNALS)
+        self.slot_of = np.full((0, self.signals), -1, np.int32)
         self.partition = np.empty(0, np.int32)
         self.turn = np.empty(0, np.int32)
         self.adopt(self.model_file)
@@ -116,19 +119,23 @@ class Bank:
     def adopt(self, model_file: ModelFile) -> None:
         """Use these models from the next observation on; states and rings stay.
 
-        A signal that they leave out rests: its states are kept, neither updated nor aged.
+        A signal that they leave out rests: its states are kept, neither updated nor aged. Raises
+        ModelError: they declare a signal that this process, which started without it, has not.
         """
+        for code in model_file.codes:
+            if ROWS.get(code, self.signals) >= self.signals:
+                raise ModelError(f"signal.{code}", code, "a signal that was declared at the start")
         self.model_file = model_file
-        self.params = np.zeros((len(SIGNALS), PARAMETERS))
-        self.expected = np.ones(len(SIGNALS), np.int64)
-        self.modelled = np.zeros(len(SIGNALS), bool)
+        self.params = np.zeros((self.signals, PARAMETERS))
+        self.expected = np.ones(self.signals, np.int64)
+        self.modelled = np.zeros(self.signals, bool)
         for code, constants in zip(model_file.codes, model_file.table(), strict=True):
             row = SIGNAL_ROW[code]
             self.params[row], self.modelled[row] = constants, True
             interval = model_file.signals[code].expected_interval
             self.expected[row] = int((interval or SIGNALS[code].expected_interval_s) * SECOND)
-        self._cache = np.zeros((len(SIGNALS), DISCRETE))
-        self._cache_dt = np.zeros(len(SIGNALS), np.int64)
+        self._cache = np.zeros((self.signals, DISCRETE))
+        self._cache_dt = np.zeros(self.signals, np.int64)
 
     def number_of(self, patient: str) -> int:
         """The patient's number; a new one is allotted on first sight."""
@@ -151,7 +158,7 @@ class Bank:
         return np.where(self.modelled[signal], slot, -1)
 
     def _allot(self, patient: int, signal: int) -> int:
-        model = self.model_file.signals.get(tuple(SIGNALS)[signal])
+        model = self.model_file.signals.get(CODES[signal])
         if model is None or self.slot_of[patient, signal] >= 0:
             return int(self.slot_of[patient, signal])
         free = self._free.setdefault(int(self.partition[patient]), [])
@@ -244,8 +251,8 @@ class Bank:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and standard deviation (n,) of rows `chosen` of states, of signal rows, later."""
         mean, var = np.empty(len(chosen)), np.empty(len(chosen))
-        x, cache = np.empty((1, STATE)), np.zeros((len(SIGNALS), DISCRETE))
-        cache_dt = np.zeros(len(SIGNALS), np.int64)
+        x, cache = np.empty((1, STATE)), np.zeros((self.signals, DISCRETE))
+        cache_dt = np.zeros(self.signals, np.int64)
         project(states, chosen, self.params, signal, seconds, x, cache, cache_dt, mean, var)
         return mean, np.sqrt(var)
 
@@ -256,7 +263,7 @@ class Bank:
 
         th (n, 6): widths of the persons' bands, as in columns STATE… of a followed state.
         """
-        table = np.ones((len(SIGNALS), BANDS))
+        table = np.ones((self.signals, BANDS))
         for code, model in self.model_file.signals.items():
             table[SIGNAL_ROW[code]] = model.scales(seconds)
         # Each band has a width of its own: none may be inside a smaller one.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.catalogue import SIGNALS
+from ingest.catalogue import CODES, SIGNALS, declare
 from ingest.instant import DAY, MINUTE
 from ingest.recording import Recording, read_recording, recording_of
 from twin.estimate import Bands, Status, Verdict, bands, reach_of
@@ -78,11 +78,13 @@ def replay(
     """
     import pyarrow as pa
 
+    model = model or base_model()
+    declare(model.declared)
     if isinstance(recording, (str, Path)):
         recording = read_recording(recording, columns, time_column)
     elif not isinstance(recording, Recording):
         recording = recording_of(recording, columns, time_column)
-    bank = Bank(model or base_model())
+    bank = Bank(model)
     counts: Counter[str] = Counter(recording.refused)
     chosen = _order(recording, order)
     refused = refusals(recording, chosen, bank)
@@ -98,7 +100,7 @@ def replay(
     slots = bank.known()
     a = bank.slots.of
     keys = [
-        (bank.patients.text[p], tuple(SIGNALS)[s])
+        (bank.patients.text[p], CODES[s])
         for p, s in zip(a["patient"][slots], a["model"][slots], strict=True)
     ]
     taken = np.concatenate(columns_of.taken) if columns_of.taken else chosen
@@ -222,7 +224,7 @@ class _Columns:
             return np.repeat(values, each)
 
         texts = pa.array([self.bank.patients.text[n] for n in self.patient[chosen]], pa.string())
-        codes = pa.array([tuple(SIGNALS)[n] for n in self.signal[chosen]], pa.string())
+        codes = pa.array([CODES[n] for n in self.signal[chosen]], pa.string())
         index = pa.array(repeated(np.arange(len(chosen))))
         words = pa.array([_STATUS[n] for n in status], pa.string())
         nis = np.where(belated, np.nan, e[:, E_NIS])

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.catalogue import SIGNALS
+from ingest.catalogue import CODES, SIGNALS
 from ingest.instant import MINUTE, SECOND
 from ingest.journal.protocol import partition_of
 from ingest.observation import Command, DeviceState, DeviceStates, Tick
@@ -50,7 +50,6 @@ from twin.part import Moment, Said, Seen
 
 #: A distance between two ticks longer than this is a gap (ns).
 GAP = 3 * SECOND
-_EXPECTED = np.array([int(s.expected_interval_s * SECOND) for s in SIGNALS.values()], np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,8 @@ class Intake:
         unheard = np.flatnonzero(self.table.marks[row, kernel.RECEIVED] == 0)
         for place in unheard[::-1].tolist():  # its first observation is written last
             signal = max(int(arrived.signal[place]), 0)
-            self.table.marks[row[place], INTERVAL] = _EXPECTED[signal]
+            expected = SIGNALS[CODES[signal]].expected_interval_s
+            self.table.marks[row[place], INTERVAL] = int(expected * SECOND)
         stamp = np.ascontiguousarray(arrived.rows["device_stamp"])
         notes = np.empty((len(row), 5), np.int64)
         written = kernel.hear(

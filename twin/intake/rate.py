@@ -57,10 +57,17 @@ class Meters:
         of = table.marks[rows, METER]
         return np.stack([self.interval[of], self.due[of], self.newest[of]], axis=1)
 
-    def put(self, table: DeviceTable, row: int, taken: NDArray[np.int64]) -> None:
-        """The inverse of `take` for one row that has a meter."""
+    def put(
+        self,
+        table: DeviceTable,
+        row: int,
+        taken: NDArray[np.int64],
+        signals: NDArray[np.int64],
+    ) -> None:
+        """The inverse of `take` for one row that has a meter; signals: the rows of those it had."""
         place = self._add()
-        self.interval[place], self.due[place], self.newest[place] = taken
+        for array, of in zip((self.interval, self.due, self.newest), taken, strict=True):
+            array[place, signals] = of
         table.marks[row, METER] = place
 
     def _add(self) -> int:

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.catalogue import SIGNALS
+from ingest.catalogue import BEFORE_NAMES, CODES, rows_of
 from twin.intake.identity import Gap
 from twin.intake.kernel import CLOCK_COLUMNS, DEVICE, MARK_COLUMNS, METER, PATIENT
 
@@ -31,9 +31,10 @@ class _Saved(msgspec.Struct, frozen=True, array_like=True):
     shifts: dict[int, list[tuple[int, int, int]]]
     gateways_off: list[str]
     line: dict[str, int]
+    signals: list[str] = msgspec.field(default_factory=lambda: list(BEFORE_NAMES))
 
 
-_LAYOUT = (MARK_COLUMNS, CLOCK_COLUMNS, len(SIGNALS))
+_LAYOUT = (MARK_COLUMNS, CLOCK_COLUMNS)
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Saved).decode
 
@@ -46,7 +47,7 @@ def packed(intake: Intake, partition: int) -> bytes:
     place = {row: n for n, row in enumerate(rows.tolist())}
     metered = rows[marks[:, METER] > 0]
     saved = _Saved(
-        _LAYOUT,
+        (*_LAYOUT, len(CODES)),
         [intake.bank.patients.text[n] for n in marks[:, PATIENT].tolist()],
         [intake.devices.text[n] for n in marks[:, DEVICE].tolist()],
         marks.astype("<i8").tobytes(),
@@ -60,6 +61,7 @@ def packed(intake: Intake, partition: int) -> bytes:
         {place[row]: of for row, of in intake.shifts.pieces.items() if row in place},
         intake.gateways.names_off(partition),
         {name: int(getattr(intake.line, name)[partition]) for name in _LINE},
+        list(CODES),
     )
     return _encode(saved)
 
@@ -70,8 +72,9 @@ def unpacked(intake: Intake, partition: int, content: bytes) -> None:
         saved = _decode(content)
     except msgspec.DecodeError as error:
         raise ValueError(str(error)) from error
-    if saved.layout != _LAYOUT:
+    if saved.layout != (*_LAYOUT, len(saved.signals)):
         raise ValueError(f"columns {saved.layout}, this code reads {_LAYOUT}")
+    signals = np.array(rows_of(saved.signals), np.int64)
     part = {
         "marks": _array(saved.marks, "<i8", MARK_COLUMNS),
         "clock": _array(saved.clock, "<f8", CLOCK_COLUMNS),
@@ -82,9 +85,9 @@ def unpacked(intake: Intake, partition: int, content: bytes) -> None:
     ]
     rows = intake.table.put(pairs, partition, part)
     metered = rows[part["marks"][:, METER] > 0].tolist()
-    taken = np.frombuffer(saved.meters, "<i8").reshape(len(metered), 3, len(SIGNALS))
+    taken = np.frombuffer(saved.meters, "<i8").reshape(len(metered), 3, len(signals))
     for row, of in zip(metered, taken, strict=True):
-        intake.meters.put(intake.table, row, of)
+        intake.meters.put(intake.table, row, of, signals)
     for place, gaps in saved.gaps.items():
         intake.gaps.of[int(rows[place])] = [Gap(*gap) for gap in gaps]
     for place, pieces in saved.shifts.items():

@@ -154,7 +154,7 @@ def _in_order(folder: Path) -> Iterator[Path]:
         for path in _files(folder)
         if not {journal, snapshots} & {*path.parents}
         and path.relative_to(folder).parts[0] not in _LEFT_OUT
-        and (path.suffix in (".db", ".bin") or path.name == "clock")
+        and (path.suffix in (".db", ".bin") or path.name in ("clock", "signals.json"))
     ]
     readers = [path for path in _files(journal / "readers") if path.suffix != ".draft"]
     for path in (*readers, *sorted(others)):

@@ -9,6 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from ingest.catalogue import declare
+from ingest.declared import remember
 from ingest.instant import DAY
 from ingest.journal.lock import Ownership
 from ingest.journal.protocol import AlreadyOwned
@@ -62,6 +64,8 @@ def make_parts(
     parents = (paths.store.parent, paths.care.parent)
     for folder in (paths.journal, paths.snapshots, paths.tail, *parents):
         folder.mkdir(parents=True, exist_ok=True)
+    declare(model_of(config).declared)
+    remember(paths.signals)
     settings = config.ingest_settings(speed)
     if "ingest" in roles:
         opened.callback(_only_ingest(config).close)

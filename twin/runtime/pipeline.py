@@ -80,6 +80,10 @@ class Pipeline:
             self.parts.worker.start()
             self._opened.callback(self.parts.worker.stop)
         self._keep_house()
+        if self.parts.worker is not None and self.config.model.file is not None:
+            # What came before the model that declares its signal would be refused `no_model`.
+            while self.parts.worker.alive and not self.parts.worker.told.wait(0.1):
+                pass
         if self.parts.ingest is not None:
             self.parts.ingest.start()
             self._opened.callback(self.parts.ingest.stop)

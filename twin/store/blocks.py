@@ -24,14 +24,14 @@ Rows = NDArray[Any]
 Integers = NDArray[np.int64]
 
 _UNKNOWN_PER_UNIT = 1_000_000
-_PER_UNIT = {code: round(100 / signal.resolution) for code, signal in SIGNALS.items()}
 #: Steps in one unit of numbers without unit (nis, weight, quality, band scales).
 PLAIN_PER_UNIT = 1000
 
 
 def steps_per_unit(signal: str) -> int:
     """Storage steps in one unit of the signal: 100 / resolution, 10⁶ if it is not catalogued."""
-    return _PER_UNIT.get(signal, _UNKNOWN_PER_UNIT)
+    known = SIGNALS.get(signal)
+    return _UNKNOWN_PER_UNIT if known is None else round(100 / known.resolution)
 
 
 def rounded(values: NDArray[Any], signal: str) -> NDArray[np.float64]:

@@ -62,9 +62,9 @@ def table(**changed: object) -> str:
 REFUSED = [
     ("name = ", "base.toml", "TOML"),
     ('version = "1"', "base.toml: name", "a string"),
-    ('name = "x"\nversion = 1', "base.toml: version", "a string"),
+    ('name = "x"\nversion = 1', "base.toml:2: version", "a string"),
     ('name = "x"\nversion = "1"', "base.toml: signal", "a table for each signal"),
-    ('name = "x"\nversion = "1"\nsignal = 3', "base.toml: signal", "a table for each signal"),
+    ('name = "x"\nversion = "1"\nsignal = 3', "base.toml:3: signal", "a table for each signal"),
     ('name = "x"\nversion = "1"\n[signal]\nspo2 = 3', "signal.spo2", "a table of constants"),
     (model_text("pulse", **HEART_RATE), "signal.pulse", "one of heart_rate"),
     (table(ringg=3), "signal.heart_rate.ringg", "one of calibration, deviation_noise"),
@@ -109,7 +109,7 @@ def test_a_model_file_that_cannot_be_used_is_refused_with_place_and_expectation(
 
 
 def test_a_refusal_names_the_file_that_was_given() -> None:
-    with pytest.raises(ModelError, match=r"^mine\.toml: signal\.heart_rate\.ring: got 1, "):
+    with pytest.raises(ModelError, match=r"^mine\.toml:\d+: signal\.heart_rate\.ring: got 1, "):
         parse_model(table(ring=1), "mine.toml")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from numpy.typing import NDArray
 
-from ingest.catalogue import SIGNALS
+from ingest.catalogue import CODES, SIGNALS
 from ingest.instant import SECOND, format_instant
 from twin.care.api.bodies import (
     Coasting,
@@ -26,12 +26,10 @@ from twin.care.parts import PartsOf
 from twin.care.problem import Problem
 from twin.care.rank import by_urgency, standing
 from twin.care.reading import Reading
-from twin.care.vitals import VITALS
 from twin.estimate import Z50, Z95
 from twin.judgement import Alarm
 
 router = APIRouter(prefix="/api/v1")
-_CODES = tuple(VITALS)
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -114,7 +112,7 @@ def estimates_of(
     looks = shown(rows)
     for i in rows["signal"].argsort(kind="stable").tolist():
         estimate = _estimate(rows[i], looks, i, reading.time, devices)
-        made.setdefault(reading.patients[rows["patient"][i]], {})[_CODES[rows["signal"][i]]] = (
+        made.setdefault(reading.patients[rows["patient"][i]], {})[CODES[rows["signal"][i]]] = (
             estimate
         )
     return made
@@ -138,7 +136,7 @@ def _estimate(
         trend_std=float(row["trend_std"]),
         age_s=max(0.0, (now - int(row["as_of"])) / SECOND),
         status=STATUS_WORDS[row["status"]],
-        unit=SIGNALS[_CODES[row["signal"]]].unit,
+        unit=SIGNALS[CODES[int(row["signal"])]].unit,
         arrow=int(looks.arrow[i]),
         approximate=bool(looks.approximate[i]),
         value=float(row["value"]),
