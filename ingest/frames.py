@@ -21,8 +21,10 @@ _TOPICS_KEPT = 1 << 16
 class Delivery(NamedTuple):
     """One MQTT message; received_at is ns UTC of ingest's clock.
 
-    mid is its number for the acknowledgement, 0 where it needs none (QoS 0); it counts on the
-    connection of this generation, and on no other.
+    Of what one read brought each is received 1 ns after the one before: receipt and the device's
+    number tell a message that was sent twice from one message with two samples. mid is its number
+    for the acknowledgement, 0 where it needs none (QoS 0); it counts on the connection of this
+    generation, and on no other.
     """
 
     topic: str
@@ -85,8 +87,8 @@ class FrameReader:
             self._held += len(received)
 
     def cut(self, now: int, generation: int) -> tuple[list[Delivery], Packet | Malformed | None]:
-        """The next messages, received now (ns UTC), and what ended them: another packet, bytes
-        that are none, or (None) the end of what was fed."""
+        """The next messages, received from now on (ns UTC), and what ended them: another packet,
+        bytes that are none, or (None) the end of what was fed."""
         if self._parts and self._held >= self._needed:
             rest = self._stream[self._at :]
             self._stream = rest + b"".join(self._parts) if rest else b"".join(self._parts)
@@ -171,6 +173,7 @@ class FrameReader:
                 if topic is None:
                     topic = self._remember(raw)
                 append(make(Delivery, (topic, stream[payload_at:stop], now, mid, generation)))
+                now += 1
                 at = stop
                 if length > largest:
                     self._skip = skip = length - largest

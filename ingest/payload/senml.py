@@ -104,7 +104,7 @@ def decode_cbor(payload: bytes) -> Decoded:
 
 def _named(record: dict[object, object]) -> dict[str, object]:
     return {
-        LABELS[key] if key.__class__ is int and key in LABELS else str(key): value  # type: ignore[index]
+        LABELS[key] if key.__class__ is int and key in LABELS else str(key): value
         for key, value in record.items()
     }
 

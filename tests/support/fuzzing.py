@@ -192,7 +192,8 @@ def table(lines: Sequence[Mapping[str, object]], day: str, of: str) -> Iterator[
     """Markdown lines."""
     total = sum(int(str(each["inputs"])) for each in lines)
     failed = sum(int(str(each["failed"])) for each in lines)
-    yield f"{day}, commit {of}: {total:,} inputs, {failed} raised.".replace(",", " ", 2)
+    count = f"{total:,}".replace(",", " ")
+    yield f"{day}, commit {of}: {count} inputs, {failed} raised."
     yield ""
     yield (
         "| decoder | inputs | used in part or whole | refused in part or whole | reasons | "

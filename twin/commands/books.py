@@ -15,11 +15,14 @@ from dataclasses import dataclass, field
 from ingest.journal.sqlite import SqliteJournal
 from ingest.observation import ObservationBatch, RecordDamaged, decode_record
 from ingest.quarantine import Quarantine
-from twin.care.ledger import Account, Ledger
+from twin.care.latest import Latest
+from twin.care.ledger import Account
 from twin.care.saved import load_fold
+from twin.care.told import DeviceFacts, by_device
 from twin.commands.place import opened_journal, registry_of
 from twin.commands.printing import say
 from twin.config import Config
+from twin.device_report import DeviceReports
 from twin.estimate import EstimateBatch, Kind, Verdict, decode_output
 from twin.store.embedded import EmbeddedStore
 
@@ -32,11 +35,13 @@ _PATIENCE = 5
 class Books:
     """Counts by device.
 
-    waiting: in the journal, not committed by the worker. unwritten: estimated, after the store's
-    position. stored None: no store could be asked.
+    facts: what the worker last reported of a device: gaps, silence, clock. waiting: in the journal,
+    not committed by the worker. unwritten: estimated, after the store's position. stored None: no
+    store could be asked.
     """
 
     accounts: Mapping[str, Account]
+    facts: Mapping[str, DeviceFacts]
     bound: Mapping[str, str | None]
     refused: Mapping[str, Mapping[str, int]]
     stored: Mapping[str, int] | None
@@ -55,9 +60,10 @@ def read_books(config: Config) -> Books:
         refused = quarantine.by_device()
     position, stored = _stored(config)
     fold = load_fold(paths.care)
-    books = Books({}, bound, refused, stored)
+    books = Books({}, {}, bound, refused, stored)
     with opened_journal(config) as journal:
-        _read_journal(journal, fold.position, position, fold.ledger, books)
+        _read_journal(journal, fold, position, books)
+    books.facts = by_device(fold.told.facts())
     books.accounts = {account.device: account for account in fold.ledger.accounts()}
     return books
 
@@ -82,14 +88,13 @@ def _stored(config: Config) -> tuple[int, Mapping[str, int] | None]:
         return 0, None
 
 
-def _read_journal(
-    journal: SqliteJournal, after: int, stored: int, ledger: Ledger, books: Books
-) -> None:
+def _read_journal(journal: SqliteJournal, fold: Latest, stored: int, books: Books) -> None:
     """Count the estimates after the saved fold and the observations after the worker's commit.
 
     A commit moves observations from the second to the first; so both are read between two commits,
     or, should it never rest, as near to it as that goes.
     """
+    after = fold.position
     if journal.oldest("estimates") > after + 1:
         say("estimates were trimmed before the page saved its fold: counts are too low")
     with closing(journal.reader("estimates", min(after, stored))) as reader:
@@ -97,7 +102,7 @@ def _read_journal(
             committed = journal.committed()
             while entries := reader.read(_RECORDS, 0.0):
                 for entry in entries:
-                    _count(entry.record, entry.position, after, stored, ledger, books)
+                    _count(entry.record, entry.position, after, stored, fold, books)
             if journal.committed() == committed:
                 break
     lowest = min(committed.values())
@@ -109,18 +114,21 @@ def _read_journal(
 
 
 def _count(
-    record: bytes, position: int, after: int, stored: int, ledger: Ledger, books: Books
+    record: bytes, position: int, after: int, stored: int, fold: Latest, books: Books
 ) -> None:
-
     try:
         output = decode_output(record)
     except RecordDamaged:
         books.damaged += 1
         return
+    if isinstance(output, DeviceReports):
+        if position > after:
+            fold.told.fold(output)
+        return
     if not isinstance(output, EstimateBatch):
         return
     if position > after:
-        ledger.count(output)
+        fold.ledger.count(output)
     if position > stored:
         rows = output.rows[output.rows["kind"] == Kind.VERDICT]
         to_store = (rows["verdict"] == Verdict.ACCEPTED) | (rows["verdict"] == Verdict.BELATED)

@@ -14,6 +14,7 @@ from twin.commands.options import ConfigFile, DataDir, Json
 from twin.commands.printing import counted, print_columns, print_json, print_line, say
 
 if TYPE_CHECKING:
+    from twin.care.told import DeviceFacts
     from twin.commands.books import Books
 
 
@@ -39,6 +40,7 @@ class _Line:
     difference: int | None
     waiting_for_twin: int
     waiting_for_store: int
+    facts: DeviceFacts | None
 
     @property
     def rest(self) -> int:
@@ -68,7 +70,7 @@ def print_ledger(
 
 
 def _lines(books: Books) -> list[_Line]:
-    known = {*books.accounts, *books.bound, *books.refused, *books.waiting} - {""}
+    known = {*books.accounts, *books.bound, *books.refused, *books.waiting, *books.facts} - {""}
     return [_line(books, device) for device in sorted(known)]
 
 
@@ -100,12 +102,13 @@ def _line(books: Books, device: str) -> _Line:
         difference=None if stored is None else journalled - kept_apart - stored,
         waiting_for_twin=waiting,
         waiting_for_store=books.unwritten[device],
+        facts=books.facts.get(device),
     )
 
 
 _HEAD = (
     "device", "patient", "received", "refused", "journalled", "duplicate", "conflict", "belated",
-    "estimated", "stored", "difference",
+    "estimated", "stored", "difference", "missing", "silence", "clock",
 )  # fmt: skip
 
 
@@ -125,6 +128,9 @@ def _print(lines: list[_Line]) -> None:
                 line.estimated,
                 line.stored,
                 line.difference,
+                line.facts.missing if line.facts else 0,
+                line.facts.silence if line.facts else "",
+                _clock(line.facts),
             )
             for line in lines
         ],
@@ -137,7 +143,38 @@ def _print(lines: list[_Line]) -> None:
             print_line(f"{line.device}: {each}")
 
 
+def _clock(facts: DeviceFacts | None) -> str:
+    """By how much its stamps lead their receipt, as `-0.4 ± 0.1 s`; "" while nothing is known."""
+    if facts is None or facts.offset_s is None or facts.offset_std_s is None:
+        return ""
+    return f"{facts.offset_s:+.1f} ± {facts.offset_std_s:.1f} s"
+
+
+def _of_the_device(facts: DeviceFacts) -> list[str]:
+    """What the worker says of it that is in no column."""
+    told = []
+    if facts.still_open:
+        told.append(f"{facts.still_open} numbers have not come yet, missing after 60 s")
+    if facts.redelivered:
+        told.append(f"{facts.redelivered} messages came more than once")
+    if facts.restarts:
+        told.append(f"its count began anew {facts.restarts} times")
+    if facts.over_rate:
+        told.append(f"{facts.over_rate} samples were beyond its declared rate")
+    if facts.silence:
+        since = f" since {format_instant(facts.since)[:19]}Z" if facts.since else ""
+        told.append(f"silent: {facts.silence}{since}")
+    if facts.correction_s:
+        told.append(f"{facts.correction_s:+.1f} s are taken from its stamps")
+    return told
+
+
 def _explained(line: _Line) -> list[str]:
+    of_device = _of_the_device(line.facts) if line.facts else []
+    return [*_difference(line), *of_device]
+
+
+def _difference(line: _Line) -> list[str]:
     if line.difference is None:
         return ["the store did not answer"]
     told = []
@@ -168,5 +205,41 @@ def _in_json(line: _Line) -> dict[str, object]:
             "stored": line.stored,
             "difference": line.difference,
         },
+        "numbers": _numbers(line.facts),
+        "silence": _silence(line.facts),
+        "clock": _clock_in_json(line.facts),
         "explained": _explained(line),
+    }
+
+
+def _numbers(facts: DeviceFacts | None) -> dict[str, int] | None:
+    """Of its numbered messages; None: the worker has not reported it."""
+    if facts is None:
+        return None
+    return {
+        "missing": facts.missing,
+        "open": facts.still_open,
+        "redelivered": facts.redelivered,
+        "restarts": facts.restarts,
+        "over_rate": facts.over_rate,
+    }
+
+
+def _silence(facts: DeviceFacts | None) -> dict[str, str | None] | None:
+    """None: it is heard, or not reported."""
+    if facts is None or not facts.silence:
+        return None
+    since = format_instant(facts.since) if facts.since else None
+    return {"cause": facts.silence, "since": since}
+
+
+def _clock_in_json(facts: DeviceFacts | None) -> dict[str, float | None] | None:
+    if facts is None:
+        return None
+    return {
+        "offset_s": facts.offset_s,
+        "offset_std_s": facts.offset_std_s,
+        "drift_ppm": facts.drift_ppm,
+        "drift_std_ppm": facts.drift_std_ppm,
+        "correction_s": facts.correction_s,
     }

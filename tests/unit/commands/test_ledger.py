@@ -6,8 +6,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from ingest.instant import format_instant
 from ingest.journal.protocol import Progress
 from ingest.journal.sqlite import SqliteJournal
 from ingest.observation import batch_of, encode_record
@@ -20,6 +22,7 @@ from tests.support.journals import Told
 from tests.support.twins import observation
 from twin.care.latest import Latest
 from twin.care.saved import save_fold
+from twin.device_report import DEVICE_ROW, DeviceReports, Silence
 from twin.estimate import EstimateBatch, Verdict, encode_output
 from twin.store.embedded import EmbeddedStore
 
@@ -37,7 +40,7 @@ class Line:
         rows = [observation(i, value, device="watch-1") for i, value in enumerate(values)]
         self.journal.append("observations", [(0, encode_record(batch_of(rows)))])
 
-    def step(self, *outputs: EstimateBatch) -> None:
+    def step(self, *outputs: EstimateBatch | DeviceReports) -> None:
         """The worker commits everything received so far, with these outputs."""
         self.worker.read(100, 0.0)
         records = tuple(encode_output(output) for output in outputs)
@@ -157,3 +160,54 @@ def test_damaged_record_of_the_estimates_is_said(line: Line) -> None:
 
     assert ended.code == 0
     assert "1 damaged records of the estimates journal are not counted" in ended.err
+
+
+def reported(**said: float) -> DeviceReports:
+    """The worker's report of watch-1 on p1."""
+    row = np.zeros(1, DEVICE_ROW)
+    row["at"], row["contact"], row["online"], row["battery"] = T0, -1, -1, np.nan
+    for name in ("offset", "offset_std", "drift", "drift_std"):
+        row[name] = np.nan
+    for name, value in said.items():
+        row[name] = value
+    return DeviceReports(("p1",), ("watch-1",), row)
+
+
+def test_the_worker_s_word_of_gaps_silence_and_clock_is_in_the_ledger(line: Line) -> None:
+    said = batch(observed(T0, 70.0))
+    line.receive(70.0)
+    line.step(
+        said,
+        reported(
+            missing=3, open=2, redelivered=1, restarts=1, silence=Silence.RADIO, since=T0,
+            offset=-0.42, offset_std=0.1, drift=12.0, drift_std=1.0,
+        ),
+    )  # fmt: skip
+    line.store(said)
+
+    device = line.ledger()
+
+    assert device["numbers"] == {
+        "missing": 3, "open": 2, "redelivered": 1, "restarts": 1, "over_rate": 0
+    }  # fmt: skip
+    assert device["silence"] == {"cause": "radio", "since": format_instant(T0)}
+    assert device["clock"]["offset_s"] == -0.42
+    printed = twin("devices", "ledger", "--data-dir", line.folder).out
+    assert "-0.4 ± 0.1 s" in printed
+    assert "2 numbers have not come yet" in printed
+    assert "silent: radio since" in printed
+
+
+def test_of_several_reports_the_newest_counts(line: Line) -> None:
+    line.step(reported(missing=1))
+    line.step(reported(missing=4))
+
+    assert line.ledger()["numbers"]["missing"] == 4
+
+
+def test_without_a_report_nothing_is_said_of_the_device(line: Line) -> None:
+    line.receive(70.0)
+
+    device = line.ledger()
+
+    assert (device["numbers"], device["silence"], device["clock"]) == (None, None, None)

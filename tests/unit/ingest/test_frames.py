@@ -23,13 +23,23 @@ def read(pieces: list[bytes], five: bool = False, largest: int = LARGEST) -> lis
         reader.feed(piece)
         while True:
             messages, then = reader.cut(NOW, GENERATION)
-            items += messages
+            assert [each.received_at for each in messages] == [
+                NOW + place for place in range(len(messages))
+            ]
+            items += [each._replace(received_at=NOW) for each in messages]
             if then is None:
                 break
             items.append(then)
             if isinstance(then, Malformed):
                 return items
     return items
+
+
+def test_no_two_messages_of_one_read_are_received_at_once() -> None:
+    reader = FrameReader(False, LARGEST)
+    reader.feed(publish(TOPIC, b"once", 1) + publish(TOPIC, b"once", 1, flags=8))
+    messages, _ = reader.cut(NOW, GENERATION)
+    assert [each.received_at for each in messages] == [NOW, NOW + 1]
 
 
 def message(topic: str, payload: bytes, mid: int = 0) -> Delivery:

@@ -45,10 +45,10 @@ def ledgers(stream: list[Message]) -> dict[str, Told]:
         registry.register(dict.fromkeys(message.device for message in stream))
         decider = Decider(registry, ingest, PARTITIONS)
         line.tick()
-        for message in stream:
+        for place, message in enumerate(stream):
             while line.now * SECOND < message.at:
                 line.tick()
-            at = T0 + message.at + 10 * MILLISECOND
+            at = T0 + message.at + 10 * MILLISECOND + place  # no two are received at once
             delivery = Delivery(message.topic, message.payload(T0), at, 1, 1)
             decided = decider.decide([delivery])
             ledger = found.setdefault(message.device, Told())
@@ -92,6 +92,16 @@ def test_lost_twice_and_out_of_order_messages_are_told_apart() -> None:
         Fault(kind="duplicated", device="watch-01", every=5),
         Fault(kind="reordered", device="patch-01", every=3, delay_s=9),
     )
+
+
+def test_a_burst_that_holds_a_message_twice_tells_of_both() -> None:
+    stream = sent(
+        Fault(kind="duplicated", device="patch-01", every=4, delay_s=3),
+        Fault(kind="held", device="patch-01", at_s=10, duration_s=8),
+    )
+    found = ledgers(stream)
+    assert found["patch-01"].redelivered == 3
+    assert found == {d: t for d, t in told(stream).items() if t.received}
 
 
 def test_a_burst_after_offline_and_a_silent_device_lose_nothing() -> None:
