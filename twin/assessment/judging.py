@@ -152,7 +152,8 @@ def _judge_score_alarms(
     m = known.memory.of
     on = np.array([one.alarms_on for one in known.partitions])
     watched = numbers[on[known.bank.partition[numbers]]]
-    busy = (m["level"] >= MEDIUM).any(axis=2)
+    # Side by side: numpy takes thirty times as long for `any` along an axis of two or three.
+    busy = np.logical_or.reduce([side >= MEDIUM for side in np.moveaxis(m["level"], 2, 0)])
     changes = np.empty((len(watched), 3), np.int64)
     changed = kernel.score_condition(
         watched, seconds, m["held"], busy, m["worth"], VITAL_ROW, m["due_medium"],

@@ -42,6 +42,7 @@ class SeriesTable:
         self._numbered = np.zeros(1024, np.int64)
         self._devices = dict(connection.execute("SELECT name, id FROM device"))
         self._counted = Counted(connection)
+        self._paired = np.zeros(1024, np.bool_)
         self._models = dict(connection.execute("SELECT name, id FROM model"))
         self.hot = HotRows(connection, self._met)
 
@@ -68,6 +69,15 @@ class SeriesTable:
     def number_of(self, patient: str, signal: str) -> int:
         """The estimate series of a patient's signal, entered in the file if new."""
         return self._number(Stored.ESTIMATE, patient, signal, "")
+
+    def pair(self, series: NDArray[np.uint32]) -> None:
+        """Enter the estimate series of these observation series, (n,), in the file where new."""
+        if len(self._paired) < len(self.newest):
+            more = np.zeros(len(self.newest) - len(self._paired), np.bool_)
+            self._paired = np.append(self._paired, more)
+        for number in np.unique(series[~self._paired[series]]).tolist():
+            self.estimates_of(number)
+            self._paired[number] = True
 
     def observations_of(self, number: int) -> Sequence[SeriesKey]:
         """The observation series of the patient and signal of an estimate series."""

@@ -265,8 +265,7 @@ class _Writer:
                 if stored == Stored.OBSERVATION:
                     self._count_new(rows)
                 if Stored.ESTIMATE not in self._keeps:
-                    for number in np.unique(series).tolist():
-                        self._series.estimates_of(number)
+                    self._series.pair(series)
                 elif stored in (Stored.ESTIMATE, Stored.OBSERVATION):
                     self._marks.note(rows["series"], rows["time"])
                 self._series.hot.append(stored, rows)
