@@ -7,7 +7,6 @@ instead of vanishing. A person's cuff or thermometer counts as its own value wit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,25 +80,17 @@ def rows_of(
     now = _chances(memory, patients, _known(memory, bank, patients, at, 0))
     later = _chances(memory, patients, _known(memory, bank, patients, at, HOUR))
     version = bank.model_file.version
-    held = memory.of["held"][patients].astype(int).tolist()
-    scale = (memory.of["context"][patients] // 2).tolist()
+    held = memory.of["held"][patients].astype(np.int64)
+    total, least, most = np.maximum(held, 0).sum(axis=1), held.min(axis=1), held.max(axis=1)
+    scale = np.maximum(memory.of["context"][patients] // 2, 1)
+    columns = (x.tolist() for x in (patients, total, least >= 0, most == 3, scale, now, later))
+    parts = _components(memory, patients, held, actors)
     rows = []
-    for n, number in enumerate(patients.tolist()):
-        points = held[n]
-        rows.append(
-            Score(
-                bank.patients.text[number],
-                at,
-                sum(max(p, 0) for p in points),
-                min(points) >= 0,
-                max(points) == 3,
-                max(scale[n], 1),
-                Chances(*now[n].tolist()),
-                Chances(*later[n].tolist()),
-                _components(memory, number, points, actors),
-                version,
-            )
-        )
+    for number, points, complete, three, scaled, first, second, made in zip(
+        *columns, parts, strict=True
+    ):
+        name, chances_of = bank.patients.text[number], (Chances(*first), Chances(*second))
+        rows.append(Score(name, at, points, complete, three, scaled, *chances_of, made, version))
     return rows
 
 
@@ -108,41 +99,48 @@ Actors = dict[tuple[int, int], str]
 
 
 def _components(
-    memory: Memory, number: int, points: Sequence[int], actors: Actors
-) -> tuple[Component, ...]:
-    return tuple(
-        _component(memory, number, name, place, points[place], actors)
+    memory: Memory, patients: NDArray[np.int64], held: NDArray[np.int64], actors: Actors
+) -> list[tuple[Component, ...]]:
+    """The seven parameters of each of these patients (n,); held: (n, 7) points."""
+    columns = [
+        _parameter(memory, patients, name, place, held[:, place], actors)
         for name, place in zip(PARAMETERS, HELD_OF, strict=True)
-    )
+    ]
+    return list(zip(*columns, strict=True))
 
 
-def _component(
-    memory: Memory, number: int, name: str, place: int, points: int, actors: Actors
-) -> Component:
+def _parameter(
+    memory: Memory,
+    patients: NDArray[np.int64],
+    name: str,
+    place: int,
+    points: NDArray[np.int64],
+    actors: Actors,
+) -> list[Component]:
+    """One parameter of each patient (n,), by column: a ward of thousands is told each minute."""
     m = memory.of
-    if place >= 5:
-        return _entered(memory, number, name, _OTHERS[place], points, actors)
-    by_hand = _ENTRY_OF.get(place)
-    if by_hand is not None:
-        row = VITAL_ROW[place]
-        newer = m["entered_at"][number, by_hand] > m["charted_at"][number, row]
-        if m["source"][number, place] == 1 if points >= 0 else newer:
-            return _entered(memory, number, name, by_hand, points, actors)
-    at = int(m["charted_at"][number, VITAL_ROW[place]])
-    if at == NEVER:
-        return Component(name, -1, float("nan"), 0)
-    value = float(np.floor(m["charted"][number, VITAL_ROW[place]] * PER_UNIT[place] + 0.5))
-    return Component(name, points, round(value / float(PER_UNIT[place]), 1), at, "device")
-
-
-def _entered(
-    memory: Memory, number: int, name: str, column: int, points: int, actors: Actors
-) -> Component:
-    at = int(memory.of["entered_at"][number, column])
-    if at == NEVER:
-        return Component(name, -1, float("nan"), 0)
-    value = float(memory.of["entered"][number, column])
-    return Component(name, points, value, at, "entry", actors.get((number, column), ""))
+    column = _OTHERS.get(place, _ENTRY_OF.get(place, 0))
+    entered_at, entry = m["entered_at"][patients, column], m["entered"][patients, column]
+    if place in _OTHERS:
+        by_hand, at, value = np.ones(len(patients), np.bool_), entered_at, entry
+    else:
+        row, unit = VITAL_ROW[place], PER_UNIT[place]
+        at = m["charted_at"][patients, row]
+        value = np.floor(m["charted"][patients, row] * unit + 0.5) / unit
+        by_hand = np.zeros(len(patients), np.bool_)
+        if place in _ENTRY_OF:
+            by_hand = np.where(points >= 0, m["source"][patients, place] == 1, entered_at > at)
+            at, value = np.where(by_hand, entered_at, at), np.where(by_hand, entry, value)
+    missing = Component(name, -1, float("nan"), 0)
+    columns = (x.tolist() for x in (patients, points, value.astype(np.float64), at, by_hand))
+    return [
+        missing
+        if stamp == NEVER
+        else Component(name, p, v, stamp, "entry", actors.get((number, column), ""))
+        if hand
+        else Component(name, p, v, stamp, "device")
+        for number, p, v, stamp, hand in zip(*columns, strict=True)
+    ]
 
 
 def _known(memory: Memory, bank: Bank, patients: NDArray[np.int64], at: int, ahead: int) -> Known:
