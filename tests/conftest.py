@@ -35,10 +35,17 @@ def nats_server() -> Iterator[NatsServer]:
         yield server
 
 
-@pytest.fixture
-def influx_server() -> Iterator[InfluxServer]:
-    """A running, set-up InfluxDB of this test's own."""
+@pytest.fixture(scope="session")
+def shared_influx_server() -> Iterator[InfluxServer]:
+    """A running, set-up InfluxDB: two seconds of a core, so that tests follow one another on it."""
     with InfluxServer() as server:
+        yield server
+
+
+@pytest.fixture
+def influx_server(shared_influx_server: InfluxServer) -> Iterator[InfluxServer]:
+    """A running InfluxDB with a bucket of this test's own; it may be stopped, killed, paused."""
+    with shared_influx_server.bucket_of_its_own() as server:
         yield server
 
 

@@ -32,9 +32,11 @@ def queries() -> Iterator[str]:
         yield variable["query"]
 
 
-def as_asked(query: str) -> str:
-    """As Grafana sends it: variables filled in, `v` declared."""
+def as_asked(query: str, bucket: str) -> str:
+    """As Grafana sends it: variables filled in, `v` declared; of this test's bucket, not `twin`."""
     filled = query.replace("${patient}", "p1").replace("${signal}", "heart_rate")
+    filled = filled.replace('bucket: "twin', f'bucket: "{bucket}')
+    assert bucket in filled
     window = "v = {timeRangeStart: -6h, timeRangeStop: now(), windowPeriod: 1m}"
     first, _, rest = filled.partition("\n")
     return f"{first}\n{window}\n{rest}" if first.startswith("import") else f"{window}\n{filled}"
@@ -49,13 +51,13 @@ def test_every_query_of_the_patient_board_is_answered(
     quarter = (time.time_ns() - 2 * QUARTER) // QUARTER * QUARTER // SECOND * SECOND
     with InfluxSink(settings, tmp_path / "progress.db") as sink:
         sink.write_all([batch(*readings(quarter))], 1)
-    run_task(server, "twin-15m")
+    run_task(server, f"{server.bucket}-15m")
 
     asked = list(queries())
 
     assert len(asked) == 6
     for query in asked:
-        answer = server.query(as_asked(query))
+        answer = server.query(as_asked(query, server.bucket))
         rows = [line for line in answer.splitlines() if line.strip()]
         assert len(rows) > 1, query
         assert "error" not in rows[0]

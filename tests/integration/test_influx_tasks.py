@@ -76,14 +76,16 @@ def test_tasks_make_windows_and_make_those_anew_that_came_late(
 ) -> None:
     kept = Kept(minutes=30 * DAY)
     made = initialise(settings, kept, LIMITS)
-    assert made == Made(("twin_1m", "twin_15m"), ("twin-1m", "twin-15m"))
+    name = influx_server.bucket
+    tasks = (f"{name}-1m", f"{name}-15m")
+    assert made == Made((f"{name}_1m", f"{name}_15m"), tasks)
     assert initialise(settings, kept, LIMITS) == Made((), ())
-    assert initialise(settings, kept, {"spo2": (90.0, 100.0)}).tasks == ("twin-1m", "twin-15m")
+    assert initialise(settings, kept, {"spo2": (90.0, 100.0)}).tasks == tasks
     initialise(settings, kept, LIMITS)
     with InfluxSink(settings, tmp_path / "progress.db") as sink:
         sink.write_all([batch(*readings(quarter))], 1)
-        for name in made.tasks:
-            run_task(influx_server, name)
+        for task in tasks:
+            run_task(influx_server, task)
 
         minutes = windows(influx_server, "1m", "estimate", "n")
         assert len(minutes) == 15
@@ -98,7 +100,7 @@ def test_tasks_make_windows_and_make_those_anew_that_came_late(
         old = quarter - 9 * HOUR
         sink.write_all([batch(*readings(old))], 2)
         time.sleep(1.5)  # a run sees what came before the second in which it begins
-        run_task(influx_server, "twin-15m")
+        run_task(influx_server, tasks[1])
     assert windows(influx_server, "15m", "estimate", "n") == {
         old: 90.0,
         start: 90.0,
@@ -115,7 +117,8 @@ def test_each_measurement_is_kept_as_long_as_is_said(
 
     assert (report.observations, report.estimates) == (90, 0)
     left = influx_server.query(
-        'from(bucket: "twin") |> range(start: 0) |> filter(fn: (r) => r._field == "value" or '
+        f'from(bucket: "{settings.bucket}") |> range(start: 0)'
+        ' |> filter(fn: (r) => r._field == "value" or '
         'r._field == "mean") |> group(columns: ["_measurement"]) |> count()'
     )
     counts = {row["_measurement"]: row["_value"] for row in csv.DictReader(io.StringIO(left))}

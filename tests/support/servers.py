@@ -10,7 +10,8 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -198,7 +199,7 @@ class InfluxServer(Server):
     """
 
     org = "twin-test"
-    bucket = "twin"
+    bucket: str = "twin"
     token = "twin-test-token"  # of a server that lives for one test on loopback
 
     def __init__(self, *, directory: Path | None = None, port: int | None = None) -> None:
@@ -244,7 +245,7 @@ class InfluxServer(Server):
     def start(self) -> None:
         """Starts it; the first time it is given its organisation, bucket and token."""
         if self._external:
-            self._create_bucket()
+            self._bucket_id = self._create_bucket()
             return
         self._process.start()
         self._wait_healthy()
@@ -302,6 +303,29 @@ class InfluxServer(Server):
             self._bucket_id = ""
         super().close()
 
+    @contextmanager
+    def bucket_of_its_own(self) -> Iterator[Self]:
+        """This server with a new bucket, so that several tests can follow one another on it: what
+        they make in it (also its tasks, and buckets named after it) is gone afterwards."""
+        before, self.bucket = self.bucket, f"twin-{secrets.token_hex(6)}"
+        self._create_bucket()
+        try:
+            yield self
+        finally:
+            if not self.running:
+                self.start()
+            self._remove("tasks")
+            self._remove("buckets")
+            self.bucket = before
+
+    def _remove(self, kind: str) -> None:
+        """All whose names begin with the bucket's."""
+        address, limit = f"{self.url}/api/v2/{kind}", {"limit": 100, "org": self.org}
+        found = httpx2.get(address, params=limit, headers=self._headers(), timeout=30.0)
+        for each in found.raise_for_status().json()[kind]:
+            if each["name"].startswith(self.bucket):
+                httpx2.delete(f"{address}/{each['id']}", headers=self._headers(), timeout=30.0)
+
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Token {self.token}"}
 
@@ -338,7 +362,7 @@ class InfluxServer(Server):
             timeout=30.0,
         ).raise_for_status()
 
-    def _create_bucket(self) -> None:
+    def _create_bucket(self) -> str:
         found = httpx2.get(
             f"{self.url}/api/v2/orgs",
             params={"org": self.org},
@@ -353,4 +377,4 @@ class InfluxServer(Server):
             timeout=30.0,
         )
         made.raise_for_status()
-        self._bucket_id = made.json()["id"]
+        return str(made.json()["id"])
