@@ -2,16 +2,19 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx2 as httpx
 import pytest
 
+from ingest.catalogue import SIGNALS
 from ingest.instant import MILLISECOND, SECOND, format_instant
 from ingest.observation import Bound, Refused
 from tests.support.care import NOW, SIMULATED, feed_of
 from tests.support.ward import T0, MemoryHistory, MemoryPeople, MemoryQuarantine, Said
 from twin.care.api.operations import exposition
+from twin.care.api.signals import signal_body
 from twin.care.app import create_app
 from twin.care.feed import Feed
 from twin.care.settings import Health, Metric
@@ -161,6 +164,14 @@ def test_buckets_carry_minimum_and_maximum_and_open_gaps() -> None:
 def test_a_point_for_each_second_is_served_raw() -> None:
     path = f"{SIGNAL}?from={T0_MS - 60_000}&to={T0_MS}&points=100"
     assert body(path, history=history_of(*range(-60, 0)))["resolution"] == "raw"
+
+
+def test_history_says_what_was_filtered_again() -> None:
+    assert body(SIGNAL, history=history_of(-10, 0))["revised"] == []
+    series = history_of(-10, 0).series("p1", "heart_rate", T0 - 60 * SECOND, T0 + SECOND)
+    again = replace(series, refiltered=((T0 - 10 * SECOND, T0),))
+    said = signal_body(SIGNALS["heart_rate"], again, 0, None)
+    assert said.revised == [(T0_MS - 10_000, T0_MS)]
 
 
 def test_raw_history_comes_in_pages_that_next_leads_through() -> None:
