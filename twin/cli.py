@@ -17,6 +17,7 @@ from twin.commands.decode import decode_payloads
 from twin.commands.demo import run_demonstration
 from twin.commands.export import export_record
 from twin.commands.failure import CommandEnded
+from twin.commands.fit import fit_constants
 from twin.commands.fleet import run_devices
 from twin.commands.printing import print_line, say
 from twin.commands.refilter import refilter_record
@@ -67,6 +68,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("validate", validate_model, "A credibility report of a model on recordings"),
     ("scenario", ask_scenario, "What if: a copy of the twin under declared effects"),
     ("smooth", smooth_history, "A patient's signal as it looks afterwards"),
+    ("fit", fit_constants, "Constants of a model from recordings"),
     ("decode", decode_payloads, "What the decoder makes of payloads"),
     ("check", check_configuration, "Whether a configuration can be used"),
     ("refilter", refilter_record, "Belated observations folded into the stores, by hand"),

@@ -169,7 +169,7 @@ def signal_model(places: Places, code: str, table: Any) -> SignalModel:
 def _check_number(places: Places, key: Key, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
         raise places.wrong(key, value, "a number")
-    lower, upper = _RANGES.get(str(key[-1]), (-1e9, 1e9))
+    lower, upper = ranges_of(str(key[-1]))
     if not lower <= value <= upper:
         raise places.wrong(key, value, f"{lower:g} to {upper:g}")
     if key[-1] in ("ring", "step_samples", "step_samples_several") and value != int(value):
@@ -213,3 +213,8 @@ def _check_stable(places: Places, key: Key, model: SignalModel) -> None:
         name = "velocity_noise" if model.velocity_noise else "deviation_noise"
         expected = "a noise whose deviation at rest has a standard deviation of at most 1e9"
         raise places.wrong((*key, name), getattr(model, name), expected)
+
+
+def ranges_of(name: str) -> tuple[float, float]:
+    """Least and largest value that a model file may give a constant."""
+    return _RANGES.get(name, (-1e9, 1e9))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
@@ -41,9 +42,15 @@ _pages.filters["count"] = _count
 _pages.filters["percent"] = _percent
 
 
+def render(template: str, **values: Any) -> str:
+    """A template of this folder, filled in."""
+    return _pages.get_template(template).render(values)
+
+
 def page(report: Report) -> str:
     """The report as HTML."""
-    return _pages.get_template("page.html").render(
+    return render(
+        "page.html",
         report=report,
         plots=plots,
         units={code: signal.unit for code, signal in SIGNALS.items()},
