@@ -248,12 +248,17 @@ class Bank:
         chosen: NDArray[np.int64],
         signal: NDArray[np.int32],
         seconds: NDArray[np.float64],
+        core: NDArray[np.float64] | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean and standard deviation (n,) of rows `chosen` of states, of signal rows, later."""
+        """Mean and standard deviation (n,) of rows `chosen` of states, of signal rows, later.
+
+        core (n,): factors on the 50 % band, by which a signal with a ceiling is cut (1 if absent).
+        """
+        core = np.ones(len(chosen)) if core is None else core
         mean, var = np.empty(len(chosen)), np.empty(len(chosen))
         x, cache = np.empty((1, STATE)), np.zeros((self.signals, DISCRETE))
         cache_dt = np.zeros(self.signals, np.int64)
-        project(states, chosen, self.params, signal, seconds, x, cache, cache_dt, mean, var)
+        project(states, chosen, self.params, signal, seconds, core, x, cache, cache_dt, mean, var)
         return mean, np.sqrt(var)
 
     def scales(
@@ -279,9 +284,9 @@ class Bank:
         ahead = np.full(len(slots), seconds)
         if at is not None:
             ahead = np.maximum(ahead + (at - a["state_t"][slots]) * 1e-9, 0.0)
-        mean, std = self.ahead(slots, ahead)
         signal = a["model"][slots]
         scales = self.scales(a["waiting"][slots, WIDTHS:], signal, seconds)
+        mean, std = self.project(a["state"], slots, a["model"], ahead, scales[:, 0].copy())
         return Forecast(a["state_t"][slots] + (ahead * 1e9).astype(np.int64), mean, std, scales)
 
     def restore(self, patients: Sequence[str], slots: NDArray[np.int64]) -> None:

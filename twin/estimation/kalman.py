@@ -15,6 +15,7 @@ import numpy as np
 
 from twin.estimation.compiled import compiled
 from twin.estimation.models import (
+    CEILING,
     COV_DV,
     DEVIATION_NOISE,
     DEVIATION_TIME,
@@ -23,6 +24,7 @@ from twin.estimation.models import (
     PER_MINUTE,
     SPREAD2,
     TREND_TIME,
+    UPPER,
     VAR_D,
     VAR_V,
     VELOCITY_NOISE,
@@ -39,6 +41,9 @@ _WEIGHTS = (
     0.23692688505618908,
     0.23692688505618908,
 )
+
+#: Density of the standard normal at 0, and √½.
+_PHI0, _ROOT_HALF = 0.3989422804014327, 0.7071067811865476
 
 # Columns of a state row. LAG: mean as it was, smoothed over the trend time.
 M, D, V, PMM, PMD, PMV, PDD, PDV, PVV, LAG = range(10)
@@ -183,12 +188,32 @@ def normalised(x, i, z, r):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def estimate(x, i, p, row, out, o, nis, weight):  # type: ignore[no-untyped-def]
-    """Write the estimate of x into out[o] (ESTIMATE,). Trend per minute (docs/models.md)."""
+def spoken(x, i, core, p, row):  # type: ignore[no-untyped-def]
+    """Mean and variance of m + d; of a signal with a ceiling c, of the Gaussian cut off there.
+
+    core: standard deviation of the middle of the distribution in units of that of the state (the
+    factor on a forecast's 50 % band). With s = core·std, b = (c − mean)/s and g = φ(b)/Φ(b) it is
+    mean − s·g and var·(1 − b·g − g²) (Johnson, Kotz & Balakrishnan 1994, 13.10); c is half a digit
+    above the upper limit, where a reading still rounds to it. The state itself stays Gaussian.
+    """
     mean = x[i, M] + x[i, D]
     var = max(x[i, PMM] + 2.0 * x[i, PMD] + x[i, PDD], 0.0)
-    out[o, E_MEAN] = mean
-    out[o, E_VAR] = var
+    room = p[row, CEILING] - mean
+    if room > 8.0 * core * math.sqrt(var):  # no ceiling, or far below it
+        return mean, var
+    b = room / max(core * math.sqrt(var), 1e-9)
+    if b < -6.0:  # beyond it: the tail is exponential, and the general form cancels
+        return p[row, UPPER], var / (b * b)
+    g = 2.0 * _PHI0 * math.exp(-0.5 * b * b) / math.erfc(-b * _ROOT_HALF)
+    return min(mean - core * math.sqrt(var) * g, p[row, UPPER]), var * (1.0 - b * g - g * g)
+
+
+@compiled
+def estimate(x, i, p, row, out, o, nis, weight):  # type: ignore[no-untyped-def]
+    """Write the estimate of x into out[o] (ESTIMATE,). Trend per minute (docs/models.md)."""
+    out[o, E_MEAN], out[o, E_VAR] = spoken(x, i, 1.0, p, row)
+    mean = x[i, M] + x[i, D]
+    var = max(x[i, PMM] + 2.0 * x[i, PMD] + x[i, PDD], 0.0)
     out[o, E_TREND] = (mean - x[i, LAG]) * p[row, PER_MINUTE]
     out[o, E_TREND_VAR] = (p[row, WANDER] + var) * p[row, PER_MINUTE] * p[row, PER_MINUTE]
     out[o, E_NIS] = nis
@@ -196,12 +221,12 @@ def estimate(x, i, p, row, out, o, nis, weight):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def project(state, slot, params, model, seconds, x, cache, cache_dt, mean, var):  # type: ignore[no-untyped-def]
+def project(state, slot, params, model, seconds, core, x, cache, cache_dt, mean, var):  # type: ignore[no-untyped-def]
     """Mean and variance of each listed slot, so many seconds after its state's time.
 
-    state (slots, STATE), slot (n,), params (signals, PARAMETERS), model (slots,), seconds (n,);
-    x (1, STATE), cache (signals, DISCRETE) and cache_dt (signals,) are scratch; mean, var (n,) are
-    written. The states stay as they are.
+    state (slots, STATE), slot (n,), params (signals, PARAMETERS), model (slots,), seconds (n,) and
+    core (n,) as `spoken` has it; x (1, STATE), cache (signals, DISCRETE) and cache_dt (signals,)
+    are scratch; mean, var (n,) are written. The states stay as they are.
     """
     for n in range(slot.shape[0]):
         k = slot[n]
@@ -211,5 +236,4 @@ def project(state, slot, params, model, seconds, x, cache, cache_dt, mean, var):
         step = np.int64(seconds[n] * 1e9)
         if step > 0:
             predict(x, 0, step, params, row, cache, cache_dt)
-        mean[n] = x[0, M] + x[0, D]
-        var[n] = max(x[0, PMM] + 2.0 * x[0, PMD] + x[0, PDD], 0.0)
+        mean[n], var[n] = spoken(x, 0, core[n], params, row)

@@ -56,11 +56,23 @@ from twin.estimation.signal_model import Places, SignalModel, signal_model
     STEP_DISTANCE,
     MOTION,
     LAG_TIME,
+    CEILING,
+    UPPER,
     HALF_WIDTH,
-) = range(27)
+) = range(29)
 #: Horizons (s) at which a person's bands are tracked; from HALF_WIDTH on the three bands of each.
 TRACKED = (60.0, 1800.0)
 PARAMETERS = HALF_WIDTH + 3 * len(TRACKED)
+
+
+#: A ceiling that nothing comes near.
+_NOWHERE = 1e12
+
+
+def _ceiling(signal: Signal) -> float:
+    """Where the distribution is cut off: a share in per cent reads as its upper limit up to half a
+    digit above it. Other signals have no end that people come near."""
+    return signal.upper + signal.resolution / 2 if signal.unit == "%" else _NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +127,8 @@ class ModelFile:
                 model.step_distance or 2.0 * model.noise,
                 model.motion,
                 model.lag_time,
+                _ceiling(catalogue[code]),
+                catalogue[code].upper,
                 *(
                     z * scale
                     for horizon in TRACKED

@@ -181,13 +181,12 @@ class _Columns:
         counts["rows"] += len(shown)
         self.taken.append(chosen[shown])
         signal = self.signal[chosen].astype(np.int32)
-        ahead = [
-            (seconds, *bank.project(states, shown, signal, np.full(len(shown), float(seconds))))
-            for seconds in horizons
-        ]
         scales = np.ones((len(shown), 1 + len(horizons), 3))
+        ahead = []
         for place, seconds in enumerate(horizons, 1):
             scales[:, place] = bank.scales(states[shown, STATE:], signal[shown], seconds)
+            later, core = np.full(len(shown), float(seconds)), scales[:, place, 0].copy()
+            ahead.append((seconds, *bank.project(states, shown, signal, later, core)))
         return self._table(chosen[shown], _shown(updated, shown), ahead, scales.reshape(-1, 3))
 
     def _bounded(

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.estimate import Z50
 from twin.estimation.compiled import compiled
-from twin.estimation.kalman import NEVER, PDD, PMD, PMM, STATE, D, M, predict
+from twin.estimation.kalman import NEVER, STATE, predict, spoken
 from twin.estimation.models import EXPECTED, HALF_WIDTH, TRACKED
 
 #: Forecasts of one horizon that wait at once, spaced by a third of it.
@@ -63,8 +64,9 @@ def track(  # type: ignore[no-untyped-def]
             for j in range(STATE):
                 x[0, j] = state[k, j]
             predict(x, np.int64(0), ahead, p, row, cache, cache_dt)
-            variance = max(x[0, PMM] + 2.0 * x[0, PMD] + x[0, PDD], 0.0)
-            waiting[k, 2 * free], waiting[k, 2 * free + 1] = x[0, M] + x[0, D], math.sqrt(variance)
+            core = p[row, HALF_WIDTH + BANDS * h] / Z50 * math.exp(waiting[k, WIDTHS + BANDS * h])
+            mean, variance = spoken(x, np.int64(0), core, p, row)
+            waiting[k, 2 * free], waiting[k, 2 * free + 1] = mean, math.sqrt(variance)
             newest = target[k, free] = t + ahead
         soon = min(soon, newest - ahead + ahead // WAITING)
         for j in range(h * WAITING, (h + 1) * WAITING):
