@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from ingest.journal.sqlite import SqliteJournal
-from tests.support.estimates import SECOND, Row, aged, batch, observed, revised
+from tests.support.estimates import SECOND, Row, aged, batch, forecast, observed, revised
 from tests.support.servers import InfluxServer, free_port
 from twin.estimate import EstimateBatch, Status, Verdict, encode_output
 from twin.store.embedded import EmbeddedStore
@@ -86,6 +86,25 @@ def eventually(true: Callable[[], bool], seconds: float = 20.0) -> None:
     while not true():
         assert time.monotonic() < deadline, "it did not become true"
         time.sleep(0.02)
+
+
+def test_forecasts_are_a_measurement_of_their_own_with_their_horizon(
+    influx_server: InfluxServer, sink: InfluxSink, history: InfluxHistory
+) -> None:
+    said = [forecast(START, seconds, 70.0 + seconds / 100) for seconds in (60, 900, 1800, 3600)]
+    sink.write(batch(observed(START, 70), *said))
+    sink.write(batch(*said))
+    answer = influx_server.query(
+        f'from(bucket: "{influx_server.bucket}") |> range(start: 0) |> filter(fn: (r) => '
+        'r._measurement == "forecast") |> pivot(rowKey: ["_time"], columnKey: ["_field"], '
+        'valueColumn: "_value") |> group() |> sort(columns: ["mean"])'
+    )
+    found = rows_of(answer)
+    assert [(row["horizon"], float(row["mean"])) for row in found] == [
+        (str(seconds), 70.0 + seconds / 100) for seconds in (60, 900, 1800, 3600)
+    ]
+    assert all(float(row["lo95"]) < float(row["lo50"]) < float(row["mean"]) for row in found)
+    assert history.series("p1", "heart_rate", START, NOW).mean.tolist() == [70.0]
 
 
 def test_every_number_reads_back_exactly(
