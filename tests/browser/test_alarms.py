@@ -25,7 +25,7 @@ from twin.judgement import AlarmEvent, AlarmState, Judgements
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 TOP = Path(__file__).parents[2]
 PICTURES = TOP / "docs/screenshots"
-PATHS = ("/", "/p/p1", "/alarms", "/alarms/held", "/metrics/alarms", "/p/p1/limits", "/limits")
+PATHS = ("/", "/p/p1", "/alarms", "/alarms/held", "/metrics/alarms", "/p/p1/limits", "/limits", "/wall")
 ORDER = "() => [...document.querySelectorAll('#rows .row')].map((row) => row.dataset.id).join()"
 EXPECTED = "p1,p6,p3,p2,p4,p5"
 CLOSED = {"state": AlarmState.CLOSED, "event": AlarmEvent.CLOSED, "outcome": "cleared"}
@@ -185,6 +185,39 @@ def test_no_violation_with_alarms_on_any_page(told_ward: Ward, page: Page) -> No
         page.wait_for_timeout(300)
         found = [one for one in violations(page) if not _is_flashing(one)]
         assert found == [], path
+
+
+def test_a_wall_screen_masks_names_pins_alarms_and_can_be_read_from_afar(
+    told_ward: Ward, browser: Browser
+) -> None:
+    context = browser.new_context(viewport={"width": 1920, "height": 1080}, locale="en-GB")
+    page = context.new_page()
+    look(page, told_ward, "/wall", ".wall tbody tr[data-unanswered]")
+    names = page.locator(".wall tbody th").all_inner_texts()
+    assert names[:2] == ["Bed 1", "Bed 20"]
+    assert "Bed 12 b… t… w…" in names
+    assert page.locator(".wall .called").first.inner_text().startswith("***SpO₂ 82 < 85")
+    sizes = page.evaluate(
+        "() => [...document.querySelectorAll('.digits > span, .wall .chip')]"
+        ".map((one) => parseFloat(getComputedStyle(one).fontSize))"
+    )
+    assert min(sizes) >= 51
+    assert page.evaluate("document.documentElement.scrollHeight") <= 1080
+    assert page.locator("main button, main a, nav:visible, footer:visible").count() == 0
+    picture(page, "wall")
+    context.close()
+
+
+def test_what_the_ward_shows_stands_in_its_address(told_ward: Ward, page: Page) -> None:
+    look(page, told_ward)
+    page.locator("#sort").select_option("label")
+    page.wait_for_function(f"() => ({ORDER})().startsWith('p1,p2,p3')")
+    page.locator("#filter").fill("bed 1")
+    assert page.url.endswith("?sort=label&q=bed+1")
+    page.reload()
+    page.wait_for_function(LIVE)
+    expect(page.locator(".row:visible")).to_have_count(3)
+    assert page.locator("#sort").input_value() == "label"
 
 
 def _is_flashing(violation: dict) -> bool:

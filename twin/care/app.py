@@ -24,6 +24,7 @@ from twin.care.api import (
     patients,
     questions,
     signals,
+    sparks,
     stream,
 )
 from twin.care.api import onboarding as onboarding_api
@@ -105,6 +106,7 @@ def create_app(
         *limits.BODIES,
         *backtest.BODIES,
         *questions.BODIES,
+        *sparks.BODIES,
         *onboarding_api.BODIES,
     )
     bodies.describe(app, described)
@@ -119,6 +121,7 @@ def create_app(
         limits,
         backtest,
         questions,
+        sparks,
         stream,
         views,
         alarm_views,

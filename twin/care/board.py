@@ -87,6 +87,8 @@ class Board:
         key = (limits.patient, limits.profile, limits.signal, limits.priority)
         if not limits.signal:  # whoever has a profile has one
             key = (limits.patient, "", "", "")
+        if limits.patient:
+            self._changed.add(limits.patient)
         self._limits.pop(key, None)
         self._limits[key] = limits
         rule = Rule(
@@ -152,6 +154,10 @@ class Board:
     def change(self, patient: str) -> Change | None:
         """The newest change index of a patient."""
         return self._changes.get(patient)
+
+    def has_own_limits(self, patient: str) -> bool:
+        """Do other limits hold for this patient than the ward's?"""
+        return bool(self.levels.patients.get(patient) or self.levels.profile_of.get(patient))
 
     def scores(self) -> Mapping[str, Score]:
         """patient → newest score; a copy."""

@@ -121,8 +121,11 @@ class Feed:
         with self._lock:
             rows = self._latest.rows.copy()
             patients = tuple(self._latest.patients)
-            scores, alarms = self._latest.board.scores(), self._latest.board.open_alarms()
-        return Reading(self.now(), self._state, rows, patients, self._labels, scores, alarms, {})
+            board = self._latest.board
+            scores, alarms = board.scores(), board.open_alarms()
+            own = frozenset(filter(board.has_own_limits, self._labels))
+        labels = self._labels
+        return Reading(self.now(), self._state, rows, patients, labels, scores, alarms, {}, own)
 
     def reading_of(self, patient: str) -> Reading:
         """The same of one patient; labels are everybody's."""

@@ -257,7 +257,10 @@ def _standings(latest: Latest, patients: Iterable[str]) -> dict[str, StandingBod
     for alarm in board.open_alarms():
         by_patient.setdefault(alarm.patient, []).append(alarm)
     return {
-        patient: standing_body(standing(by_patient.get(patient, ()), board.score(patient)))
+        patient: standing_body(
+            standing(by_patient.get(patient, ()), board.score(patient)),
+            board.has_own_limits(patient),
+        )
         for patient in patients
         if patient
     }

@@ -127,13 +127,17 @@ class ChangeBody(msgspec.Struct, frozen=True):
 
 
 class StandingBody(msgspec.Struct, frozen=True):
-    """Where a patient stands in the ward; news2 null: no score yet. threes: sub-score 3."""
+    """Where a patient stands in the ward; news2 null: no score yet. threes: sub-score 3.
+
+    own_limits: other limits hold than the ward's.
+    """
 
     urgency: int
     news2: int | None
     complete: bool
     any3: bool
     threes: Sequence[str]
+    own_limits: bool = False
 
 
 def alarm_body(alarm: Alarm, label: str) -> AlarmBody:
@@ -239,12 +243,17 @@ def change_body(change: Change) -> ChangeBody:
     )
 
 
-def standing_body(standing: Standing) -> StandingBody:
+def standing_body(standing: Standing, own_limits: bool = False) -> StandingBody:
     """As streams and answers have it."""
     score = standing.score
-    if score is None:
-        return StandingBody(standing.urgency, None, False, False, standing.threes)
-    return StandingBody(standing.urgency, score.score, score.complete, score.any3, standing.threes)
+    return StandingBody(
+        standing.urgency,
+        None if score is None else score.score,
+        score is not None and score.complete,
+        score is not None and score.any3,
+        standing.threes,
+        own_limits,
+    )
 
 
 def _time(instant: int) -> str | None:

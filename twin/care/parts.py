@@ -15,6 +15,7 @@ from twin.care.feed import Feed
 from twin.care.names import Names
 from twin.care.questions import NoQuestions, Questions
 from twin.care.settings import CareSettings, Health, Metrics, Receipts, nobody_called
+from twin.care.sparks import Sparks
 from twin.estimate import History, People, Quarantine
 
 
@@ -36,6 +37,7 @@ class Parts:
     onboarding: Onboarding | None = None
     receipts: Receipts = nobody_called
     questions: Questions = field(default_factory=NoQuestions)
+    sparks: Sparks = field(default_factory=Sparks)
 
 
 def _parts(request: Request) -> Parts:

@@ -29,3 +29,5 @@ class Reading:
     scores: Mapping[str, Score]
     alarms: Sequence[Alarm]
     changes: Mapping[str, Change]
+    #: Patients for whom other limits hold than the ward's (in a reading of all).
+    own_limits: frozenset[str] = frozenset()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fastapi import APIRouter, Request, Response
 
@@ -31,7 +31,10 @@ _SHOWN_ITEMS = 200
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One patient's row of the ward, in words; threes: signals whose sub-score is 3."""
+    """One patient's row of the ward, in words; threes: signals whose sub-score is 3.
+
+    own_limits: other limits hold than the ward's.
+    """
 
     id: str
     label: str
@@ -40,6 +43,7 @@ class Row:
     chip: Chip
     alarm: AlarmCell | None
     threes: Sequence[str]
+    own_limits: bool = False
 
 
 @router.get("/")
@@ -58,6 +62,15 @@ def ward(request: Request, parts: PartsOf) -> Response:
         rows=ward_rows(reading, patients, codes, reader.words),
         no_score=chip_of(None, reader.words),
     )
+
+
+@router.get("/wall")
+def wall(request: Request, parts: PartsOf, mask: bool = True) -> Response:
+    """The ward for a screen on a wall: no controls, names masked, digits to be read at 4 m."""
+    reader = reader_of(request, parts.settings)
+    if reader.theme == "auto":
+        reader = replace(reader, theme="dark")
+    return render(request, parts, reader, "wall.html", mask=mask)
 
 
 def ward_rows(
@@ -80,6 +93,7 @@ def ward_rows(
                 chip_of(score, words),
                 alarm_cell(own, reading.time, words),
                 standing(own, score).threes,
+                patient.id in reading.own_limits,
             )
         )
     return rows

@@ -18,6 +18,7 @@ const table = async () => (await import("../views/table.js")).open();
 const opened = {
   ward: async () => (await import("../views/ward.js")).open(store),
   patient: async () => (await import("../views/patient.js")).open(store),
+  wall: async () => (await import("../views/wall.js")).open(store),
   alarms: table,
   alarm: table,
   burden: table,
@@ -29,6 +30,7 @@ const opened = {
 };
 const paths = {
   ward: "/api/v1/stream",
+  wall: "/api/v1/stream",
   patient: `/api/v1/stream?patient=${encodeURIComponent(about.patient)}`,
 };
 

@@ -3,7 +3,7 @@
 /** @typedef {{code: string, mean: number, half95: number, arrow: number, approximate: boolean,
  *   status: string, asOf: number}} Cell */
 
-const NOBODY = { urgency: 999, news2: null, complete: false, any3: false, threes: [] };
+const NOBODY = { urgency: 999, news2: null, complete: false, any3: false, threes: [], own_limits: false };
 
 export class Store {
   constructor() {

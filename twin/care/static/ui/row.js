@@ -18,6 +18,8 @@ export class Row {
     const part = (name) => element.querySelector(`.${name}`);
     [this.label, this.small, this.waiting, this.cells, this.chip, this.alarm] = [
       "label", "id", "waiting", "cells", "chip", "alarm"].map(part);
+    this.perp = part("perp");
+    this.spark = part("spark");
     this.name = this.label.textContent;
     this.parts = new Map();
     for (const cell of this.cells.children) this.parts.set(cell.dataset.code, partsOf(cell));
@@ -38,6 +40,7 @@ export class Row {
     mark(this.element, { priority: first?.priority, unanswered: first?.unanswered ? "" : undefined });
     fill(this.alarm, own);
     drawChip(this.chip, patient.standing);
+    if (this.perp.hidden === patient.standing.own_limits) this.perp.hidden = !patient.standing.own_limits;
     if (this.name !== patient.label || this.label.textContent === "") {
       this.name = patient.label;
       this.label.textContent = patient.label || patient.id;

@@ -4,6 +4,7 @@ import { byPatient } from "../app/alarms.js";
 import { now } from "../app/clock.js";
 import { plural, t } from "../app/i18n.js";
 import { Row } from "../ui/row.js";
+import { Sparks } from "../ui/spark.js";
 
 const list = document.getElementById("rows");
 const columns = document.querySelector(".columns");
@@ -11,6 +12,7 @@ const filter = document.getElementById("filter");
 const noMatch = document.getElementById("no-match");
 const moved = document.getElementById("moved");
 const filters = document.querySelector(".filters");
+const sort = document.getElementById("sort");
 /** Rows change places at most so often. */
 const REORDER_MS = 5000;
 const byName = new Intl.Collator(about.language, { numeric: true });
@@ -22,7 +24,13 @@ export function open(store) {
   let codes = [...columns.querySelectorAll("[data-code]")].map((cell) => cell.dataset.code);
   let listed = "";
   let placed = -Infinity;
-  let wanted = new URLSearchParams(location.search).get("f") ?? "all";
+  const asked = new URLSearchParams(location.search);
+  let wanted = document.querySelector(`[data-filter="${CSS.escape(asked.get("f") ?? "")}"]`)?.dataset.filter ?? "all";
+  const sparks = new Sparks();
+  sort.value = asked.get("sort") === "label" ? "label" : "risk";
+  sort.parentElement.hidden = false;
+  sort.addEventListener("change", () => { remember(); place(true); });
+  filter.value = asked.get("q") ?? "";
   let own = new Map();
   filters.hidden = false;
   filters.addEventListener("click", (event) => choose(event.target.closest("[data-filter]")?.dataset.filter));
@@ -32,7 +40,7 @@ export function open(store) {
   });
   choose(wanted);
   filter.closest(".filter").hidden = false;
-  filter.addEventListener("input", match);
+  filter.addEventListener("input", () => { remember(); match(); });
   noMatch.querySelector("button").addEventListener("click", () => {
     filter.value = "";
     choose("all");
@@ -46,6 +54,8 @@ export function open(store) {
     for (const patient of store.patients.values()) rows.get(patient.id).draw(patient, at, own.get(patient.id) ?? []);
     if (filter.value || wanted !== "all") match();
     place(false);
+    for (const { element } of rows.values()) sparks.watch(element);
+    sparks.tick();
     store.dirty.clear();
   }
 
@@ -109,7 +119,7 @@ export function open(store) {
   /** Patients in the order of urgency, then names. */
   function order() {
     return [...store.patients.values()].sort(
-      (a, b) => a.standing.urgency - b.standing.urgency
+      (a, b) => (sort.value === "risk" && a.standing.urgency - b.standing.urgency)
         || (a.label === "") - (b.label === "")
         || byName.compare(a.label, b.label) || byName.compare(a.id, b.id),
     );
@@ -144,11 +154,18 @@ export function open(store) {
     if (name === undefined) return;
     wanted = name;
     for (const button of filters.children) button.setAttribute("aria-pressed", String(button.dataset.filter === name));
-    const query = new URLSearchParams(location.search);
-    if (name === "all") query.delete("f");
-    else query.set("f", name);
-    history.replaceState(null, "", query.size ? `?${query}` : location.pathname);
+    remember();
     match();
+  }
+
+  /** A link is a view: what is shown stands in the address. */
+  function remember() {
+    const query = new URLSearchParams(location.search);
+    for (const [name, value, usual] of [["f", wanted, "all"], ["sort", sort.value, "risk"], ["q", filter.value.trim(), ""]]) {
+      if (value === usual) query.delete(name);
+      else query.set(name, value);
+    }
+    history.replaceState(null, "", query.size ? `?${query}` : location.pathname);
   }
 
   function chosen(id) {
