@@ -177,6 +177,46 @@ def test_people_complete_the_score_and_its_parts_sum_to_it(ward: TwinWard, page:
     assert (patient["score"], patient["complete"]) == (13, True)
 
 
+def test_by_keys_alone_the_worst_is_found_taken_opened_and_noted(
+    ward: TwinWard, page: Page
+) -> None:
+    ward.run(60, low(82.0))
+    page.request.post(f"{ward.page.address}/name", form={"name": "I. Roux"})
+    page.goto(ward.page.address)
+    page.wait_for_function(LIVE)
+    expect(page.locator("#rows .row").first).to_have_attribute("data-id", "p1", timeout=8_000)
+    for key in ("j", "a"):
+        page.keyboard.press(key)
+    expect(page.locator("[data-id=p1] .alarm")).to_contain_text("I. Roux has it", timeout=4_000)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/p/p1*")
+    page.wait_for_function(LIVE)
+    page.keyboard.press("n")
+    page.keyboard.type("Seen, <b>asleep</b>")
+    page.keyboard.press("Control+Enter")
+    note = page.locator("#journal [data-kind=note]")
+    expect(note).to_contain_text("I. Roux Seen, <b>asleep</b>", timeout=6_000)
+    expect(page.locator("#journal [data-kind=alarm]").first).to_be_visible()
+    picture(page, "patient-journal")
+
+
+def test_limits_tried_on_the_past_are_told_with_a_plot_and_set_nothing(
+    ward: TwinWard, page: Page
+) -> None:
+    page.goto(f"{ward.page.address}/limits")
+    page.wait_for_function(LIVE)
+    page.locator("tr[data-signal=spo2][data-priority=medium] .change").click()
+    page.locator("#limits [name=low]").fill("95")
+    page.locator("#try").click()
+    said = page.locator("#trial-said")
+    expect(said).to_contain_text(re.compile("2 of 2 patients|No estimate"), timeout=25_000)
+    page.locator("#limits [name=high]").fill("94")
+    page.locator("#try").click()
+    expect(said).to_contain_text("low < high", timeout=10_000)
+    row = page.locator("tr[data-signal=spo2][data-priority=medium]")
+    expect(row).to_have_attribute("data-low", "90")
+
+
 def test_limits_of_a_patient_are_set_by_name_with_a_reason_and_drawn(
     ward: TwinWard, page: Page
 ) -> None:

@@ -25,7 +25,16 @@ from twin.judgement import AlarmEvent, AlarmState, Judgements
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 TOP = Path(__file__).parents[2]
 PICTURES = TOP / "docs/screenshots"
-PATHS = ("/", "/p/p1", "/alarms", "/alarms/held", "/metrics/alarms", "/p/p1/limits", "/limits", "/wall")
+PATHS = (
+    "/",
+    "/p/p1",
+    "/alarms",
+    "/alarms/held",
+    "/metrics/alarms",
+    "/p/p1/limits",
+    "/limits",
+    "/wall",
+)
 ORDER = "() => [...document.querySelectorAll('#rows .row')].map((row) => row.dataset.id).join()"
 EXPECTED = "p1,p6,p3,p2,p4,p5"
 CLOSED = {"state": AlarmState.CLOSED, "event": AlarmEvent.CLOSED, "outcome": "cleared"}

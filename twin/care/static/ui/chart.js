@@ -6,6 +6,7 @@ import { clock } from "../app/clock.js";
 import { number } from "../app/format.js";
 import { t } from "../app/i18n.js";
 import { under } from "./layers.js";
+import { flagAt } from "./rails.js";
 import { Series } from "./series.js";
 import { Spoken } from "./spoken.js";
 
@@ -14,7 +15,7 @@ const day = new Intl.DateTimeFormat("en-CA", { timeZone: about.zone, month: "2-d
 /** Steps of the vertical axis: none that rounds to a wrong label. */
 const STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
 /** Tokens of the colours that layers draw with. */
-const COLOURS = ["raw", "limit", "forecast", "estimate", "band50", "band95", "axis", "grid"];
+const COLOURS = ["raw", "limit", "forecast", "estimate", "band50", "band95", "axis", "grid", "hatch", "flag"];
 
 export class VitalChart {
   /**
@@ -132,7 +133,9 @@ export class VitalChart {
   }
 
   follow(i) {
-    this.read.textContent = i === null || i === undefined ? "" : this.spoken.words(i);
+    const flag = flagAt(this.uplot, this);
+    const value = i === null || i === undefined ? "" : this.spoken.words(i);
+    this.read.textContent = flag ? `${flag} · ${value}` : value;
   }
 
   /** Have the cursor at a time. */

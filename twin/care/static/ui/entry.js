@@ -2,34 +2,10 @@
 import { about } from "../app/about.js";
 import { named, post } from "../app/act.js";
 
-const path = `/api/v1/patients/${encodeURIComponent(about.patient)}/entries`;
-
-/** The note's form; returns what brings it up. written: called when one was taken. */
-export function installNote(written) {
-  const form = document.getElementById("note");
-  const words = form.elements.value;
-  form.hidden = false;
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    if (!(await named()) || !(await post(path, { kind: "note", value: words.value }))) return;
-    words.value = "";
-    words.blur();
-    written();
-  });
-  words.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
-  });
-  return () => {
-    words.scrollIntoView({ block: "center" });
-    words.focus();
-  };
-}
-
-export function install() {
-  const box = document.getElementById("entry");
-  if (box === null) return;
+/** Called when the box was opened first; its buttons work from then on. */
+export function install(box) {
   const form = box.querySelector("form");
-  box.hidden = false;
+  const path = `/api/v1/patients/${encodeURIComponent(about.patient)}/entries`;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const said = [...new FormData(form)].filter(([, value]) => value !== "");
@@ -43,4 +19,5 @@ export function install() {
   document.getElementById("validate").addEventListener("click", async () => {
     if (await named()) post(path, { kind: "validated" });
   });
+  for (const button of form.querySelectorAll("button")) button.disabled = false;
 }

@@ -2,9 +2,11 @@
 // Each takes the uPlot, the chart (series, signal, from, to, raw, limits) and the colours by token.
 import { SYMBOLS } from "../app/alarms.js";
 import { number } from "../app/format.js";
+import { flags, gaps } from "./rails.js";
 
 /** Between bands and line. */
 export function under(u, chart, colours) {
+  gaps(u, chart, colours);
   for (const { priority, low, high } of chart.limits) {
     limit(u, chart, colours, low, `${SYMBOLS[priority]} < `);
     limit(u, chart, colours, high, `${SYMBOLS[priority]} > `);
@@ -12,6 +14,7 @@ export function under(u, chart, colours) {
   if (chart.end > chart.to) chart.ahead?.cone(u, chart, colours);
   if (chart.raw) dots(u, chart, colours);
   chart.smoothed?.draw(u, chart, colours);
+  flags(u, chart, colours);
 }
 
 /** A dashed line with its label, where it is in view: a chart is not made flat to show it. */

@@ -51,7 +51,7 @@ function draw(element, { signal, line }) {
   const name = t(`short.${signal}`);
   if (!known.length) {
     element.replaceChildren();
-    element.setAttribute("aria-label", "");
+    element.setAttribute("aria-hidden", "true");
     return;
   }
   const [bottom, top] = [Math.min(...known), Math.max(...known)];
@@ -71,6 +71,8 @@ function draw(element, { signal, line }) {
   const title = document.createElementNS(SVG, "title");
   const say = (value) => number(value, decimals);
   title.textContent = t("ward.spark_said", { name, low: say(bottom), high: say(top), unit });
+  element.setAttribute("role", "img");
   element.setAttribute("aria-label", title.textContent);
+  element.removeAttribute("aria-hidden");
   element.replaceChildren(title, drawn);
 }

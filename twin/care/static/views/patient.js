@@ -6,7 +6,7 @@ import { fresh } from "../app/fresh.js";
 import { t } from "../app/i18n.js";
 import { schedule } from "../app/store.js";
 import { VitalChart } from "../ui/chart.js";
-import { install as installEntry, installNote } from "../ui/entry.js";
+import { install as installNote } from "../ui/note.js";
 
 const MINUTE = 60000;
 const HOUR = 60 * MINUTE;
@@ -34,7 +34,11 @@ export function open(store) {
   if (from0 > 0 && to0 - from0 >= SHORTEST) [span, to] = [to0 - from0, to0];
 
   for (const section of list.children) adopt(section);
-  installEntry();
+  const entry = element("entry");
+  if (entry) {
+    entry.hidden = false;
+    entry.addEventListener("toggle", async () => (await import("../ui/entry.js")).install(entry), { once: true });
+  }
   element("raw").addEventListener("change", (event) => { raw = event.target.checked; schedule(drawn); });
   element("smooth").addEventListener("change", afterwards);
   for (const button of document.querySelectorAll("[data-range]")) {
