@@ -318,4 +318,4 @@ def test_what_a_page_loads_of_our_own_script_stays_under_its_budget(
         files = [TOP / "twin/care" / name.removeprefix("/") for name in loaded]
         assert len(files) >= 10
         size = sum(len(gzip.compress(file.read_bytes())) for file in files)
-        assert size <= 25_000, f"{path}: {size} bytes gzipped"
+        assert size <= 26_000, f"{path}: {size} bytes gzipped"
