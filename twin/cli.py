@@ -19,6 +19,7 @@ from twin.commands.export import export_record
 from twin.commands.failure import CommandEnded
 from twin.commands.fit import fit_constants
 from twin.commands.fleet import run_devices
+from twin.commands.illness import judge_nights
 from twin.commands.printing import print_line, say
 from twin.commands.refilter import refilter_record
 from twin.commands.replay import replay_recording
@@ -65,6 +66,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("fleet", run_devices, "Simulated or recorded devices over real MQTT"),
     ("replay", replay_recording, "A recording through the twin, offline"),
     ("assess", assess_recording, "NEWS2 and alarms of a recording, offline"),
+    ("illness", judge_nights, "Whether nights say that an illness begins, offline"),
     ("validate", validate_model, "A credibility report of a model on recordings"),
     ("scenario", ask_scenario, "What if: a copy of the twin under declared effects"),
     ("smooth", smooth_history, "A patient's signal as it looks afterwards"),
