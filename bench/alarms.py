@@ -1,11 +1,13 @@
 """Alarms against plain thresholds on real recordings: `python -m bench.alarms [FOLDER]`.
 
-FOLDER (that of the shared data beside the checkout) holds the BIDMC numerics, one CSV a person,
-1 Hz. Every second person deteriorates from the middle on: by turns SpO2 falls by 14, heart rate
-rises by 75 or respiration by 20 within 90 s, added to what was recorded. Plain thresholds are the
-same outer limits on raw values without any delay; an alarm of theirs is a crossing. Both see the
-same rows in the same run: once as recorded, once with a single false sample about every two minutes
-in every vital (motion). Prints one JSON object.
+FOLDER (the shared data beside the checkout) holds three kinds of them: BIDMC numerics (intensive
+care, 8 min at 1 Hz, three vitals), GalaxyPPG (heart rate of a chest strap and of a watch in
+everyday tasks, an hour) and Stress-Predict (heart rate of a wrist band, an hour). Every second
+person deteriorates from the middle on, for ten minutes at most: by turns SpO2 falls by 14, heart
+rate rises by 75 or respiration by 20 within 90 s, added to what was recorded. Plain thresholds are
+the same outer limits on raw values without any delay; an alarm of theirs is a crossing. Both see
+the same rows in the same run: once as recorded, once with a single false sample about every two
+minutes in every vital (motion). Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ from twin.offline import assess
 COLUMNS = {"HR": "heart_rate", "RESP": "respiratory_rate", "SpO2": "spo2"}
 SHIFTS = (("spo2", -14.0), ("heart_rate", 75.0), ("respiratory_rate", 20.0))
 RAMP_S = 90
-SHARED = Path(__file__).parents[2] / "shared" / "data" / "bidmc"
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+EVENT_S = 600
 START = 1_790_000_000 * SECOND
 
 #: (patient, signal) → seconds, values.
@@ -37,11 +40,9 @@ Ward = dict[tuple[str, str], tuple[NDArray[np.float64], NDArray[np.float64]]]
 Raised = dict[tuple[str, str, str], list[float]]
 
 
-def read(folder: Path) -> tuple[Ward, dict[tuple[str, str], float]]:
-    """The recordings with their scripted deteriorations, and when each of these begins."""
+def bidmc(folder: Path) -> Ward:
     ward: Ward = {}
-    begins: dict[tuple[str, str], float] = {}
-    for n, path in enumerate(sorted(folder.glob("*Numerics.csv"))):
+    for path in sorted((folder / "bidmc").glob("*Numerics.csv")):
         with path.open(newline="") as file:
             rows = [{k.strip(): v for k, v in row.items()} for row in csv.DictReader(file)]
         for column, signal in COLUMNS.items():
@@ -49,13 +50,51 @@ def read(folder: Path) -> tuple[Ward, dict[tuple[str, str], float]]:
             if told:
                 at, value = np.array(told).T
                 ward[path.stem, signal] = (at, value)
-        signal, shift = SHIFTS[n // 2 % len(SHIFTS)]
-        if n % 2 == 0 and (path.stem, signal) in ward:
-            at, value = ward[path.stem, signal]
-            begin = float(at[len(at) // 2])
-            moved = value + shift * np.clip((at - begin) / RAMP_S, 0, 1)
-            ward[path.stem, signal] = (at, np.minimum(moved, 100) if signal == "spo2" else moved)
-            begins[path.stem, signal] = begin
+    return ward
+
+
+def galaxyppg(folder: Path) -> Ward:
+    """Chest strap and watch, each as a person: they have clocks of their own."""
+    ward: Ward = {}
+    for name, stamp in (("PolarH10", "phoneTimestamp"), ("GalaxyWatch", "timestamp")):
+        for path in sorted((folder / "galaxyppg").glob(f"*/{name}/HR.csv")):
+            with path.open(newline="") as file:
+                told = [
+                    (float(r[stamp]) / 1e3, float(r["hr"]))
+                    for r in csv.DictReader(file)
+                    if number(r["hr"])
+                ]
+            at, value = np.array(sorted(dict(told).items())).T
+            ward[f"{path.parts[-3]}-{name}", "heart_rate"] = (at - at[0], value)
+    return ward
+
+
+def stress_predict(folder: Path) -> Ward:
+    ward: Ward = {}
+    for path in sorted((folder / "stress_predict_e4").glob("*/HR.csv")):
+        value = np.array([float(line) for line in path.read_text().split()[2:]])
+        ward[path.parts[-2], "heart_rate"] = (np.arange(len(value), dtype=float), value)
+    return ward
+
+
+KINDS = {"bidmc": bidmc, "galaxyppg": galaxyppg, "stress_predict": stress_predict}
+
+
+def deteriorated(recorded: Ward) -> tuple[Ward, dict[tuple[str, str], float]]:
+    """The recordings with their scripted deteriorations, and when each of these begins."""
+    ward, begins = dict(recorded), {}
+    for n, person in enumerate(sorted({person for person, _ in recorded})):
+        choices = [one for one in SHIFTS if (person, one[0]) in recorded]
+        signal, shift = choices[n // 2 % len(choices)]
+        if n % 2:
+            continue
+        at, value = recorded[person, signal]
+        begin = float(at[len(at) // 2])
+        rises = np.clip((at - begin) / RAMP_S, 0, 1)
+        falls = np.clip((at - begin - EVENT_S) / RAMP_S, 0, 1)
+        moved = value + shift * (rises - falls)
+        ward[person, signal] = (at, np.minimum(moved, 100) if signal == "spo2" else moved)
+        begins[person, signal] = begin
     return ward, begins
 
 
@@ -102,7 +141,7 @@ def is_event(key: tuple[str, str], begin: float, ward: Ward, rules: Rules) -> bo
     """Whether the vital was inside its limit for a minute and is beyond it after the ramp."""
     rule, (at, value) = rules[key[1], "medium"], ward[key]
     before = value[(at >= begin - 60) & (at < begin)]
-    after = value[at > begin + RAMP_S]
+    after = value[(at > begin + RAMP_S) & (at < begin + EVENT_S)]
     if key[1] == "spo2":
         return bool((before >= rule.low).all() and (after < rule.low).mean() > 0.9)
     return bool((before <= rule.high).all() and (after > rule.high).mean() > 0.9)
@@ -129,14 +168,16 @@ def compared(ward: Ward, events: dict[tuple[str, str], float], rules: Rules) -> 
         first = {}
         for (patient, signal), begin in events.items():
             side = "low" if signal == "spo2" else "high"
-            times = [t for t in raised.get((patient, signal, side), []) if t >= begin]
+            till = begin + EVENT_S + RAMP_S
+            times = [t for t in raised.get((patient, signal, side), []) if begin <= t <= till]
             first[patient, signal] = times[0] if times else None
         firsts.append(first)
         alarms, caught = sum(map(len, vitals.values())), sum(v is not None for v in first.values())
         found[name] = {"alarms": alarms, "detected": caught, "without_event": alarms - caught}
     pairs = [(a, firsts[1][k]) for k, a in firsts[0].items() if a is not None]
     extra = [b - a for a, b in pairs if b is not None]
-    found["extra_delay_s"] = {"median": statistics.median(extra), "worst": max(extra)}
+    if extra:
+        found["extra_delay_s"] = {"median": statistics.median(extra), "worst": max(extra)}
     return found
 
 
@@ -147,20 +188,21 @@ def main() -> None:
     if not folder.is_dir():
         print(json.dumps({"skipped": f"{folder}: no such folder"}))
         return
-    ward, begins = read(folder)
-    rules = dict(DEFAULTS)
-    events = {key: begin for key, begin in begins.items() if is_event(key, begin, ward, rules)}
-    print(
-        json.dumps(
-            {
-                "people": len({patient for patient, _ in ward}),
-                "events": len(events),
-                "as_recorded": compared(ward, events, rules),
-                "with_spikes": compared(spiked(ward), events, rules),
-            },
-            indent=1,
-        )
-    )
+    rules, found = dict(DEFAULTS), {}
+    for name, read in KINDS.items():
+        ward, begins = deteriorated(read(folder))
+        if not ward:
+            continue
+        events = {key: begin for key, begin in begins.items() if is_event(key, begin, ward, rules)}
+        seconds = sum(float(at[-1] - at[0]) for at, _ in ward.values())
+        found[name] = {
+            "recordings": len({patient for patient, _ in ward}),
+            "hours_of_vitals": round(seconds / 3600, 1),
+            "events": len(events),
+            "as_recorded": compared(ward, events, rules),
+            "with_spikes": compared(spiked(ward), events, rules),
+        }
+    print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":
