@@ -26,10 +26,10 @@ from twin.care.latest import Latest
 from twin.care.ledger import Account
 from twin.care.limits import LimitsInForce, limits_in_force
 from twin.care.points import Points
-from twin.care.pulse import LIVE, Pulses
+from twin.care.pulse import INGEST_DOWN, LIVE, Pulses
 from twin.care.reading import Reading
 from twin.care.saved import load_fold, save_fold
-from twin.care.told import DeviceFacts
+from twin.care.told import DeviceFacts, without_ingest
 from twin.device_report import DeviceReports, SystemEvent
 from twin.estimate import EstimateBatch, Outcome, People, decode_output
 from twin.judgement import Alarm, Entered, Judgements, Pause
@@ -77,6 +77,7 @@ class Feed:
         self._named = len(self._latest.patients)
         self._framer = Framer(secrets.token_hex(4))
         self._state = LIVE
+        self._state_at = 0  # ns UTC, when it became so
         self._lock = threading.Lock()
         self._points: dict[str, Points] = {}
         self._answered: list[Outcome] = []
@@ -142,9 +143,10 @@ class Feed:
         )
 
     def facts(self) -> list[DeviceFacts]:
-        """What the worker last reported of every device."""
+        """What the worker last reported of every device; while ingest is down, that it is."""
         with self._lock:
-            return self._latest.told.facts()
+            facts = self._latest.told.facts()
+        return without_ingest(facts, self._state_at) if self._state == INGEST_DOWN else facts
 
     def events(self) -> list[SystemEvent]:
         """What last happened to the line itself, oldest first."""
@@ -299,11 +301,13 @@ class Feed:
 
     def _tell(self, at: float) -> None:
         """Do what is due at `at`, seconds of the monotonic clock."""
-        self._state = self._pulses.observe(
+        state = self._pulses.observe(
             {part: beat() for part, beat in self._beats.items()}
             or {"ingest": self._latest.position},
             at,
         )
+        if state != self._state:
+            self._state, self._state_at = state, self.now()
         newcomers = len(self._latest.patients) > self._named
         if self._is_due("labels", at, LABELS_S) or newcomers:
             self.read_labels()

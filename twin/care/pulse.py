@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 #: Seconds without a beat after which a part counts as down.
 SILENCE_S = 5.0
 LIVE = "live"
+#: The state while nothing comes from ingest.
+INGEST_DOWN = "ingest_down"
 
 
 @dataclass(slots=True)

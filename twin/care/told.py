@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -127,6 +127,15 @@ def by_device(facts: Iterable[DeviceFacts]) -> Mapping[str, DeviceFacts]:
         if known is None or one.last_received >= known.last_received:
             newest[one.device] = one
     return newest
+
+
+def without_ingest(facts: Iterable[DeviceFacts], since: int) -> list[DeviceFacts]:
+    """The same while ingest is down since then (ns UTC): who was heard until now is silent for it.
+
+    The worker cannot say it: it judges on ticks, and those come from ingest.
+    """
+    cause = Silence.INGEST.word
+    return [one if one.silence else replace(one, silence=cause, since=since) for one in facts]
 
 
 def grouped(facts: Sequence[DeviceFacts]) -> list[SilentGroup]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from tests.support.intake_line import IntakeLine
-from twin.care.told import Told, by_device, grouped
+from tests.support.twins import T0
+from twin.care.told import Told, by_device, grouped, without_ingest
 from twin.device_report import DeviceReports, SystemEvent
 
 
@@ -50,6 +51,16 @@ def test_a_gateway_of_which_one_device_still_speaks_is_not_dead() -> None:
 def test_without_a_broker_all_devices_are_one_event() -> None:
     (group,) = grouped(told(silent_ward(WARD, broker=False)).facts())
     assert (group.cause, group.count) == ("broker", 4)
+
+
+def test_without_ingest_all_that_were_heard_are_one_event() -> None:
+    line = silent_ward(WARD | {"other": "p4"})
+    for device in ("other", "watch"):
+        line.send(device=device, patient=(WARD | {"other": "p4"})[device])
+    line.tick()
+    groups = grouped(without_ingest(told(line).facts(), T0))
+    said = sorted((g.cause, g.gateway, g.count) for g in groups)
+    assert said == [("gateway", "gw", 3), ("ingest", "", 2)]
 
 
 def test_a_device_that_went_to_another_patient_is_shown_as_on_the_newest() -> None:
