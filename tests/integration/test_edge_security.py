@@ -203,6 +203,34 @@ def test_a_payload_that_names_another_device_is_refused(edge: Edge, line: Ingest
     assert line.observations() == []
 
 
+def test_a_gateways_payload_that_names_another_device_is_refused(
+    edge: Edge, line: IngestLine
+) -> None:
+    """Neither a device beside it behind the gateway, nor one that signs in by itself."""
+    with EdgeClient(edge, edge.issue("ward-gw")) as gateway:
+        for named in ("ward-gw/ring-2", "watch-8"):
+            stolen = good()[:-1] + b', "device": "%s"}' % named.encode()
+            assert gateway.publish("twin/v1/ward-gw/ring-1/telemetry", stolen) == 0
+        eventually(lambda: len(line.quarantine.items(10)) == 2, "quarantined")
+    found = {(item.reason, item.device) for item in line.quarantine.items(10)}
+    assert found == {("identity_mismatch", "ward-gw/ring-1")}
+    assert line.observations() == []
+
+
+def test_with_another_devices_certificate_one_is_that_device_and_never_oneself(
+    edge: Edge, line: IngestLine
+) -> None:
+    """Whoever has a stolen pair is taken for its owner, whatever id it signs in with."""
+    with EdgeClient(edge, edge.issue("watch-7"), client_id="watch-8") as thief:
+        assert thief.publish("twin/v1/watch-8/telemetry", good()) == NOT_AUTHORIZED
+        named = good()[:-1] + b', "device": "watch-8"}'
+        assert thief.publish("twin/v1/watch-7/telemetry", named) == 0
+        eventually(lambda: bool(line.quarantine.items(10)), "quarantined")
+    (item,) = line.quarantine.items(10)
+    assert (item.reason, item.device) == ("identity_mismatch", "watch-7")
+    assert line.observations() == []
+
+
 def test_a_device_reads_its_refusals_and_nobody_elses_data(edge: Edge, line: IngestLine) -> None:
     with (
         EdgeClient(edge, edge.issue("watch-7")) as watch,

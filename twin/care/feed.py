@@ -23,7 +23,7 @@ from twin.care.forecasts import Bodies, bodies_of
 from twin.care.frames import Frame, Framer, alarms_event
 from twin.care.hub import Hub
 from twin.care.latest import Latest
-from twin.care.ledger import Account
+from twin.care.ledger import Account, Totals
 from twin.care.limits import LimitsInForce, limits_in_force
 from twin.care.points import Points
 from twin.care.pulse import INGEST_DOWN, LIVE, Pulses
@@ -157,6 +157,11 @@ class Feed:
         """The ledger's part that the estimates journal knows."""
         with self._lock:
             return self._latest.ledger.accounts()
+
+    def totals(self) -> tuple[Totals, Mapping[str, int]]:
+        """The same of all devices together, and `Told.numbers`."""
+        with self._lock:
+            return self._latest.ledger.totals(), self._latest.told.numbers()
 
     def open_alarms(self) -> list[Alarm]:
         """The newest row of every alarm that is not over."""

@@ -6,6 +6,7 @@ position up to which it counts: a restart neither loses a row nor counts one twi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from twin.estimate import EstimateBatch, Kind, Verdict
 
 _VERDICTS = len(Verdict)
+_NOT_KEPT = (Verdict.NONE, Verdict.REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,15 @@ class Account:
         """All its observations in the journal that the twin has seen."""
         kept = self.accepted + self.belated + self.duplicate + self.conflict
         return kept + sum(self.refused.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """All devices' observations by verdict, those that the worker refused by reason."""
+
+    devices: int
+    verdicts: dict[str, int]
+    refused: dict[str, int]
 
 
 class LedgerState(msgspec.Struct, frozen=True, array_like=True):
@@ -97,6 +108,15 @@ class Ledger:
             )
             for device, i in self._index.items()
         ]
+
+    def totals(self) -> Totals:
+        """Of all devices together."""
+        refused: Counter[str] = Counter()
+        for reasons in self._refused:
+            refused.update(reasons)
+        summed = self._counts.sum(axis=0).tolist()
+        kept = {v.name.lower(): summed[v] for v in Verdict if v not in _NOT_KEPT}
+        return Totals(len(self._index), kept, dict(refused))
 
     def state(self) -> LedgerState:
         n = len(self._index)

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from twin.device_report import DEVICE_ROW, DeviceReports, Silence, SystemEvent
 
 EVENTS = 100
+#: Fields of a report that count messages by the device's own numbers.
+NUMBERS = ("missing", "open", "redelivered", "restarts")
 #: Silence that a group of devices shares, and what the group is named by: all, or the gateway.
 _SHARED = frozenset({Silence.BROKER, Silence.INGEST})
 
@@ -98,6 +100,12 @@ class Told:
     def facts(self) -> list[DeviceFacts]:
         """Of every device on every patient, in order of device id, then of patient."""
         return [_facts(*key, self._rows[key]) for key in sorted(self._rows)]
+
+    def numbers(self) -> Mapping[str, int]:
+        """Messages of all devices by what their numbers tell: missing, open, redelivered; restarts
+        of their counts."""
+        rows = np.array([*self._rows.values()], DEVICE_ROW)
+        return {name: int(rows[name].sum()) for name in NUMBERS}
 
     def state(self) -> ToldState:
         keys = list(self._rows)

@@ -288,6 +288,26 @@ def test_metrics_are_prometheus_text() -> None:
     assert exposition(pairs).count("# HELP a ") == 1
 
 
+def test_the_ledgers_of_all_devices_are_one_sum_in_the_metrics() -> None:
+    rows = [Said(at=i, device=f"watch-{i % 40}", patient=f"p{i % 40}") for i in range(80)]
+    refused = [Said(at=90, verdict=Verdict.REFUSED, reason="restricted", device="ring-1")]
+    duplicate = [Said(at=91, verdict=Verdict.DUPLICATE, device="ring-1")]
+    page = ask("/metrics", feed_of(*rows, *refused, *duplicate)).text
+    ledger = {line for line in page.splitlines() if line.startswith("twin_ledger_")}
+    assert ledger == {
+        "twin_ledger_devices 41",
+        'twin_ledger_observations{verdict="accepted"} 80',
+        'twin_ledger_observations{verdict="duplicate"} 1',
+        'twin_ledger_observations{verdict="belated"} 0',
+        'twin_ledger_observations{verdict="conflict"} 0',
+        'twin_ledger_refused{reason="restricted"} 1',
+        *(
+            f'twin_ledger_messages{{numbers="{each}"}} 0'
+            for each in ("missing", "open", "redelivered", "restarts")
+        ),
+    }
+
+
 def test_the_interface_describes_its_bodies() -> None:
     document = ask("/openapi.json").json()
     for path in ("/api/v1/patients", "/api/v1/devices", "/api/v1/quarantine", "/api/v1/alarms"):

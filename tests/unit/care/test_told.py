@@ -40,6 +40,21 @@ def test_one_dead_gateway_is_one_event_with_a_count() -> None:
     assert said == [("gateway", "gw", 3), ("late", "", 1)]
 
 
+def test_numbers_of_all_devices_are_summed() -> None:
+    line = IntakeLine()
+    line.tick()
+    for number in (0, 1, 1, 4):
+        for device, patient in WARD.items():
+            line.send(1.0 + number, device=device, patient=patient, number=number)
+        line.tick()
+    line.run(6)
+    summed = told(line).numbers()
+    assert summed == {"missing": 0, "open": 8, "redelivered": 4, "restarts": 0}
+    line.run(70)
+    summed = told(line).numbers()
+    assert summed == {"missing": 8, "open": 0, "redelivered": 4, "restarts": 0}
+
+
 def test_a_gateway_of_which_one_device_still_speaks_is_not_dead() -> None:
     line = silent_ward(WARD)
     line.send(device="gw/b", patient="p2")

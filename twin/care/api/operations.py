@@ -32,7 +32,7 @@ def readyz(parts: PartsOf) -> Response:
 @router.get("/metrics")
 def metrics(parts: PartsOf) -> Response:
     """Prometheus text format."""
-    return Response(exposition([*parts.metrics(), *_own(parts)]), media_type=_TEXT)
+    return Response(exposition([*parts.metrics(), *_own(parts), *_ledger(parts)]), media_type=_TEXT)
 
 
 def exposition(metrics: Iterable[Metric]) -> str:
@@ -64,6 +64,21 @@ def _own(parts: Parts) -> list[Metric]:
         Metric("twin_care_damaged_total", {}, feed.damaged, "Unreadable estimates records."),
         Metric("twin_care_live", {}, int(feed.state == LIVE), "1 while all parts upstream beat."),
     ]
+
+
+def _ledger(parts: Parts) -> Iterator[Metric]:
+    """Sums over all devices, so that their number makes no more of them: by verdict and reason."""
+    totals, numbers = parts.feed.totals()
+    yield Metric("twin_ledger_devices", {}, totals.devices, "Devices that reached the twin.")
+    for verdict, count in totals.verdicts.items():
+        labels = {"verdict": verdict}
+        yield Metric("twin_ledger_observations", labels, count, "All devices' samples, by verdict.")
+    for reason, count in totals.refused.items():
+        labels = {"reason": reason}
+        yield Metric("twin_ledger_refused", labels, count, "Samples that the twin itself refused.")
+    for told, count in numbers.items():
+        labels = {"numbers": told}
+        yield Metric("twin_ledger_messages", labels, count, "What devices' own numbers tell.")
 
 
 def _answer(parts: Parts, health: Health, well: bool) -> Response:

@@ -1,0 +1,97 @@
+"""The fault script of the documentation over a real broker: each ledger says what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.commands import eventually, twin_json
+from tests.support.runs import TwinRun
+from tests.support.servers import MosquittoServer
+
+pytestmark = pytest.mark.integration
+SCRIPT = Path(__file__).parents[2] / "docs" / "faults.toml"
+#: The script's last fault begins in its 36th second: 52 s of it in 13.
+SPEED, SECONDS = 4, 13
+WATCH, PATCH = "watch-01", "patch-01"
+
+
+@dataclass(frozen=True, slots=True)
+class Scripted:
+    """By device: what the fleet says a ledger must show, and what `twin devices ledger` shows."""
+
+    told: dict[str, dict[str, Any]]
+    found: dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scripted]:
+    """Fleet and twin as processes; the ledgers once no message is on its way any more."""
+    folder = tmp_path_factory.mktemp("script")
+    with (
+        MosquittoServer() as broker,
+        TwinRun(folder, {"mqtt": {"port": broker.port}, "devices": {"unknown": "register"}}) as run,
+    ):
+        run.wait_until_connected()
+        sent = twin_json(
+            *("fleet", "--script", SCRIPT, "--port", str(broker.port)),
+            *("--speed", str(SPEED), "--duration", str(SECONDS)),
+        )
+        assert sent["acknowledged"] == sent["published"] > 60
+        told = sent["ledgers"]
+        eventually(lambda: at_rest(run, told), "reported as told: " + str(told), 15.0)
+        found = twin_json("devices", "ledger", "-c", run.config)["devices"]
+        yield Scripted(told, {each["id"]: each for each in found})
+
+
+def at_rest(run: TwinRun, told: dict[str, dict[str, Any]]) -> bool:
+    """Whether all was received and stored, and the numbers, told every five seconds, are these."""
+    ledgers = run.ledgers()
+    return ledgers.keys() == told.keys() and all(
+        ledger["received"] == told[device]["received"]
+        and ledger["stored"] == ledger["estimated"] + ledger["belated"]
+        and ledger["missing"] + ledger["open"] == told[device]["missing"]
+        and ledger["redelivered"] == told[device]["redelivered"]
+        for device, ledger in ledgers.items()
+    )
+
+
+def test_every_sample_that_the_broker_has_is_received_and_each_refusal_has_its_reason(
+    line: Scripted,
+) -> None:
+    assert {device: each["ledger"]["refused"] for device, each in line.found.items()} == {
+        device: told["refused"] for device, told in line.told.items()
+    }
+    assert line.told[WATCH]["refused"] == {"unit_unknown": 4, "future": 3, "ancient": 2}
+    assert line.told[PATCH]["refused"] == {"identity_mismatch": 8}
+    for device, told in line.told.items():
+        assert line.found[device]["ledger"]["received"] == told["received"], device
+
+
+def test_what_was_sent_twice_is_stored_once_and_told(line: Scripted) -> None:
+    assert line.told[PATCH]["duplicate"] >= 8
+    for device, told in line.told.items():
+        assert line.found[device]["ledger"]["duplicate"] == told["duplicate"], device
+        assert line.found[device]["numbers"]["redelivered"] == told["redelivered"], device
+
+
+def test_what_never_came_is_missing_or_its_gap_still_open(line: Scripted) -> None:
+    assert (line.told[WATCH]["missing"], line.told[PATCH]["missing"]) == (3, 2)
+    for device, told in line.told.items():
+        numbers = line.found[device]["numbers"]
+        assert numbers["missing"] + numbers["open"] == told["missing"], device
+        assert numbers["restarts"] == told["restarts"], device
+    assert line.told[WATCH]["restarts"] == 1
+
+
+def test_each_ledger_reconciles_to_zero(line: Scripted) -> None:
+    for device, each in line.found.items():
+        ledger, told = each["ledger"], line.told[device]
+        assert ledger["journalled"] == told["received"] - sum(told["refused"].values()), device
+        assert ledger["conflict"] == ledger["difference"] == 0, device
+        kept = ledger["journalled"] - told["duplicate"]
+        assert ledger["estimated"] + ledger["belated"] == ledger["stored"] == kept, device
