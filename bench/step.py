@@ -1,8 +1,8 @@
 """The bank's update against a filterpy loop in the same run, one core: `python -m bench.step`.
 
-A sweep brings one observation of every (patient, signal) in key order; the rings are full, so each
-event also folds the oldest measurement into the base. Random order beside it. Prints one
-JSON object.
+A sweep brings one observation of every (patient, signal) in key order, as far from the population's
+mean as the model says of a device's noise; the rings are full, so each event also folds the oldest
+measurement into the base. Random order beside it. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import argparse
 import json
 import statistics
 import time
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.catalogue import SIGNALS
 from twin.estimation.bank import SIGNAL_ROW, Bank, Events
 from twin.estimation.models import base_model
 
@@ -40,52 +40,60 @@ def filterpy_ns(updates: int = 3_000) -> float:
     return (time.perf_counter() - began) / updates * 1e9
 
 
-def bank_of(patients: int) -> tuple[Bank, NDArray[np.int64], NDArray[np.float64]]:
-    """A bank, its slots in key order, and the population mean of each slot's signal."""
+@dataclass(frozen=True, slots=True)
+class Ward:
+    """A bank, its slots in key order; mean and device noise of each slot's signal."""
+
+    bank: Bank
+    slots: NDArray[np.int64]
+    mean: NDArray[np.float64]
+    noise: NDArray[np.float64]
+
+
+def ward_of(patients: int) -> Ward:
+    """So many patients with six signals."""
     bank = Bank(base_model())
     numbers = np.array([bank.number_of(f"patient-{n}") for n in range(patients)], np.int64)
     rows = np.array([SIGNAL_ROW[code] for code in VITALS], np.int64)
     slots = bank.find(np.repeat(numbers, len(rows)), np.tile(rows, patients))
-    means = np.array([base_model().signals[tuple(SIGNALS)[row]].mean for row in rows])
+    models = [base_model().signals[code] for code in VITALS]
+    means, noises = (
+        np.tile([getattr(m, of) for m in models], patients) for of in ("mean", "noise")
+    )
     order = np.argsort(slots)
-    return bank, slots[order], np.tile(means, patients)[order]
+    return Ward(bank, slots[order], means[order], noises[order])
 
 
-def sweep_ns(
-    bank: Bank,
-    slots: NDArray[np.int64],
-    means: NDArray[np.float64],
-    second: int,
-    rng: np.random.Generator,
-    shuffled: bool,
-) -> float:
+def sweep_ns(ward: Ward, second: int, rng: np.random.Generator, shuffled: bool) -> float:
     """ns per event of one sweep."""
-    order = rng.permutation(len(slots)) if shuffled else np.arange(len(slots))
-    none = np.full(len(slots), np.nan)
+    n = len(ward.slots)
+    order = rng.permutation(n) if shuffled else np.arange(n)
+    none = np.full(n, np.nan)
     events = Events(
-        slots[order],
-        np.full(len(slots), START + second * 10**9, np.int64),
-        (means + rng.normal(0, 1, len(slots)))[order],
+        ward.slots[order],
+        np.full(n, START + second * 10**9, np.int64),
+        rng.normal(ward.mean, ward.noise)[order],
         none,
         none,
-        np.zeros(len(slots), np.int32),
+        np.zeros(n, np.int32),
     )
     began = time.perf_counter()
-    bank.update(events)
-    return (time.perf_counter() - began) / len(slots) * 1e9
+    ward.bank.update(events)
+    return (time.perf_counter() - began) / n * 1e9
 
 
 def measured(patients: int, sweeps: int) -> dict[str, float]:
     """Medians in ns per event, with full rings, and bytes per patient."""
     rng = np.random.default_rng(1)
-    bank, slots, means = bank_of(patients)
+    ward = ward_of(patients)
     full = max(model.ring for model in base_model().signals.values()) + 1
     for second in range(full):
-        sweep_ns(bank, slots, means, second, rng, False)
-    in_order = [sweep_ns(bank, slots, means, full + n, rng, False) for n in range(sweeps)]
-    random = [sweep_ns(bank, slots, means, full + sweeps + n, rng, True) for n in range(sweeps)]
+        sweep_ns(ward, second, rng, False)
+    in_order = [sweep_ns(ward, full + n, rng, False) for n in range(sweeps)]
+    random = [sweep_ns(ward, full + sweeps + n, rng, True) for n in range(sweeps)]
     width = {
-        name: x.itemsize * (x.shape[1] if x.ndim == 2 else 1) for name, x in bank.slots.of.items()
+        name: x.itemsize * (x.shape[1] if x.ndim == 2 else 1)
+        for name, x in ward.bank.slots.of.items()
     }
     member = sum(width.pop(name) for name in ("ring_t", "ring_z", "ring_r", "ring_device"))
     learners = ("entries", "base_entries", "due", "target", "waiting")

@@ -38,10 +38,9 @@ def forecast_due(
     a = bank.slots.of
     slots = bank.known()
     slots = slots[turned[a["patient"][slots]]]
-    at, last = a["state_t"][slots], a["forecast_at"][slots]
-    # NEVER is too far away for a difference.
-    due = slots[(a["status"][slots] == Status.FRESH) & (at >= np.maximum(last, 0) + LEAST_APART)]
-    a["forecast_at"][due] = a["state_t"][due]
+    at, last = a["state_t"][slots], a["forecast_at"][slots].astype(np.int64) * SECOND
+    due = slots[(a["status"][slots] == Status.FRESH) & (at >= last + LEAST_APART)]
+    a["forecast_at"][due] = a["state_t"][due] // SECOND
     return np.asarray(due[np.lexsort((a["model"][due], a["patient"][due]))], np.int64)
 
 

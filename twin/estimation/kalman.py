@@ -199,7 +199,7 @@ def spoken(x, i, core, p, row):  # type: ignore[no-untyped-def]
     mean = x[i, M] + x[i, D]
     var = max(x[i, PMM] + 2.0 * x[i, PMD] + x[i, PDD], 0.0)
     room = p[row, CEILING] - mean
-    if room > 8.0 * core * math.sqrt(var):  # no ceiling, or far below it
+    if room > 0.0 and room * room > 64.0 * core * core * var:  # no ceiling, or far below it
         return mean, var
     b = room / max(core * math.sqrt(var), 1e-9)
     if b < -6.0:  # beyond it: the tail is exponential, and the general form cancels

@@ -26,7 +26,7 @@ _SLOT_ARRAYS: tuple[tuple[str, Any, int, int], ...] = (
     ("base_entries", np.float32, ENTRIES, 0),
     ("state_t", np.int64, 0, NEVER),
     ("base_t", np.int64, 0, NEVER),
-    ("model", np.int32, 0, 0),
+    ("model", np.int16, 0, 0),
     ("patient", np.int32, 0, -1),
     ("ring_at", np.int32, 2, 0),  # start in the ring arrays, index of the oldest
     ("ring_size", np.int16, 0, 0),
@@ -36,7 +36,7 @@ _SLOT_ARRAYS: tuple[tuple[str, Any, int, int], ...] = (
     ("waiting", np.float32, FORECASTS, 0),
     ("status", np.uint8, 0, 0),
     ("coasted_at", np.int64, 0, NEVER),
-    ("forecast_at", np.int64, 0, NEVER),  # the stamp that was last forecast from
+    ("forecast_at", np.uint32, 0, 0),  # the stamp that was last forecast from, whole seconds
 )
 _RING_ARRAYS: tuple[tuple[str, Any], ...] = (
     ("ring_t", np.int64),
