@@ -1,46 +1,19 @@
-"""Everybody can read it: axe, small screens, keyboard, colours, languages, sign-in."""
+"""Everybody can use it: dialog, history and lost link by axe, keyboard, without script, sign-in."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.axe import violations
 from tests.browser.conftest import LIVE, LOST, Ward
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
-AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-PATHS = ("/", "/p/p1", "/p/p5", "/devices", "/devices/watch-1", "/quarantine")
 TOKEN = "a-token-of-sixteen-characters"
-
-
-def violations(page: Page) -> list[dict[str, Any]]:
-    page.evaluate(AXE)
-    return page.evaluate(
-        """async (values) => {
-          const { violations } = await axe.run(document, { runOnly: { type: "tag", values } });
-          const told = (node) => `${node.html} ${node.failureSummary}`;
-          return violations.map(({ id, nodes }) => ({ id, nodes: nodes.map(told) }));
-        }""",
-        TAGS,
-    )
-
-
-@pytest.mark.parametrize("theme", ["light", "dark", "contrast"])
-@pytest.mark.parametrize("language", ["en", "fr"])
-def test_no_violation_on_any_page(still_ward: Ward, page: Page, language: str, theme: str) -> None:
-    for path in PATHS:
-        page.goto(f"{still_ward.url}{path}?lang={language}&theme={theme}")
-        page.wait_for_function(LIVE)
-        if path.startswith("/p/"):
-            page.locator("summary").first.click()
-            page.wait_for_timeout(500)
-        assert violations(page) == [], path
 
 
 def test_no_violation_in_the_dialog_in_history_and_without_link(ward: Ward, page: Page) -> None:
@@ -55,25 +28,6 @@ def test_no_violation_in_the_dialog_in_history_and_without_link(ward: Ward, page
     page.wait_for_function(LOST)
     assert violations(page) == []
     ward.process.start()
-
-
-@pytest.mark.parametrize("language", ["en", "fr"])
-@pytest.mark.parametrize("path", PATHS)
-def test_320_px_need_no_sideways_scroll(
-    still_ward: Ward, browser: Browser, path: str, language: str
-) -> None:
-    context = browser.new_context(viewport={"width": 320, "height": 640})
-    page = context.new_page()
-    page.goto(f"{still_ward.url}{path}?lang={language}")
-    page.wait_for_function(LIVE)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 320
-    small = page.evaluate(
-        """() => [...document.querySelectorAll("button, input, summary, nav a, .back, .display a")]
-          .filter((e) => e.offsetParent).map((e) => [e.outerHTML, e.getBoundingClientRect()])
-          .filter(([, box]) => box.height < 24 && !box.width < 24).map(([html]) => html)"""
-    )
-    assert [html for html in small if "checkbox" not in html] == []
-    context.close()
 
 
 def test_the_keyboard_alone_finds_a_patient_reads_and_returns(still_ward: Ward, page: Page) -> None:
@@ -121,18 +75,6 @@ def test_single_keys_can_be_turned_off(still_ward: Ward, page: Page) -> None:
     page.wait_for_function(LIVE)
     page.keyboard.press("j")
     assert page.evaluate("document.activeElement.closest('.row')") is None
-
-
-def test_no_english_in_french_and_the_reverse(still_ward: Ward, page: Page) -> None:
-    english = re.compile(r"\b(ago|stale|late|current|Live|about|Waiting|Ward|rate)\b")
-    french = re.compile(r"\b(il y a|périmé|en retard|En direct|Service|Fréquence)\b")
-    for path in PATHS[:3]:
-        page.goto(f"{still_ward.url}{path}?lang=fr")
-        page.wait_for_function(LIVE)
-        assert not english.findall(page.inner_text("body")), path
-        page.goto(f"{still_ward.url}{path}?lang=en")
-        page.wait_for_function(LIVE)
-        assert not french.findall(page.inner_text("body")), path
 
 
 def test_without_script_the_last_values_stand_and_the_page_says_not_live(

@@ -13,7 +13,7 @@ from tests.support.judged import alarm
 from tests.unit.care.test_alarms_api import TAKEN, Desk
 from twin.care.latest import Latest
 from twin.care.notebook import MOST, Notebook
-from twin.judgement import Entered, Judgements
+from twin.judgement import Change, Departure, Entered, Judgements
 
 
 @pytest.fixture
@@ -55,6 +55,16 @@ def test_the_page_shows_it_as_text_in_words(desk: Desk) -> None:
     assert "&lt;b&gt;seen&lt;/b&gt;\nasleep" in html
     assert "Conscience\u202f: V\u202f: répond à la voix" in html
     assert "Saturation en oxygène\u202f: déclenchée" in html
+
+
+def test_the_page_says_the_change_index_and_that_it_is_not_yet_known(desk: Desk) -> None:
+    assert "Change index: not yet known" in desk.ask("GET", "/p/p1?lang=en").text
+    part = Departure("heart_rate", 1.2, 9.0, 64.0, 4.0)
+    desk.tell(
+        Judgements(changes=(Change("p1", NOW, True, 0.99, 0.97, 0.999, 9.0, 6.0, True, (part,)),))
+    )
+    said = "inhabituelles pour cette personne\u202f: Fréquence cardiaque au-dessus de l’habitude"
+    assert said in desk.ask("GET", "/p/p1?lang=fr").text
 
 
 def test_a_note_is_a_command_of_a_named_person(desk: Desk) -> None:

@@ -4,32 +4,31 @@ import { t } from "./i18n.js";
 
 const chip = document.getElementById("sound");
 const said = document.getElementById("said");
-/** Seconds between two bursts, and what a burst is: [Hz, s after its beginning]. */
-const BURSTS = {
-  high: [8, [[880, 0], [880, 0.25], [880, 0.5], [660, 0.9], [660, 1.15]]],
-  medium: [20, [[660, 0], [660, 0.3], [660, 0.6]]],
-  lost: [10, [[440, 0], [330, 0.4]]],
-};
+/** Seconds between two bursts. */
+const EVERY = { high: 8, medium: 20, lost: 10 };
 
-let context = null;
+let tones = null; // ui/tones.js, while the sound is on
 let last = -Infinity;
 let before = null;
 
 export function install() {
   chip.hidden = false;
   chip.setAttribute("aria-pressed", "false");
-  chip.addEventListener("click", () => {
-    const on = context === null;
-    if (on) {
-      context = new AudioContext();
-      burst(BURSTS.medium[1]);
-      said.textContent = t("sound.test");
+  chip.addEventListener("click", async () => {
+    chip.disabled = true; // one click, one change
+    if (tones === null) {
+      tones = await import("../ui/tones.js").catch(() => null); // without a link the chip stays off
+      tones?.open();
+      tones?.burst("medium");
+      if (tones) said.textContent = t("sound.test");
     } else {
-      context.close();
-      context = null;
+      tones.close();
+      tones = null;
     }
-    chip.textContent = t(on ? "sound.on" : "sound.off");
-    chip.setAttribute("aria-pressed", String(on));
+    chip.disabled = false;
+    chip.focus();
+    chip.textContent = t(tones ? "sound.on" : "sound.off");
+    chip.setAttribute("aria-pressed", String(tones !== null));
   });
 }
 
@@ -37,23 +36,7 @@ export function install() {
 export function sounding(kind) {
   if (kind !== before) last = -Infinity;
   before = kind;
-  const [every, notes] = BURSTS[kind] ?? [];
-  if (notes === undefined || context === null || performance.now() - last < every * 1000) return;
+  if (!(kind in EVERY) || tones === null || performance.now() - last < EVERY[kind] * 1000) return;
   last = performance.now();
-  burst(notes);
-}
-
-function burst(notes) {
-  context.resume();
-  for (const [hertz, after] of notes) {
-    const [tone, loud] = [context.createOscillator(), context.createGain()];
-    const at = context.currentTime + after;
-    tone.frequency.value = hertz;
-    loud.gain.setValueAtTime(0, at);
-    loud.gain.linearRampToValueAtTime(0.4, at + 0.02);
-    loud.gain.linearRampToValueAtTime(0, at + 0.18);
-    tone.connect(loud).connect(context.destination);
-    tone.start(at);
-    tone.stop(at + 0.2);
-  }
+  tones.burst(kind);
 }

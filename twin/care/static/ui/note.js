@@ -2,11 +2,9 @@
 import { about } from "../app/about.js";
 import { named, post } from "../app/act.js";
 
-/** The note's form; returns what brings it up. written: called when one was taken. */
-export function install(written) {
-  const form = document.getElementById("note");
+/** Called when somebody is in the form first; its button works from then on. written: called when a note was taken. */
+export function install(form, written) {
   const words = form.elements.value;
-  form.hidden = false;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const path = `/api/v1/patients/${encodeURIComponent(about.patient)}/entries`;
@@ -18,8 +16,5 @@ export function install(written) {
   words.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
   });
-  return () => {
-    words.scrollIntoView({ block: "center" });
-    words.focus();
-  };
+  form.querySelector("button").disabled = false;
 }

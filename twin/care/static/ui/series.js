@@ -12,6 +12,7 @@ export class Series {
     this.observations = { time: [], value: [] };
     this.tail = [];
     this.appended = 0;
+    this.revised = [];
   }
 
   /** A history has been asked for: keep what arrives meanwhile. */
@@ -20,9 +21,10 @@ export class Series {
   }
 
   /** Hold a history, as /api/v1/patients/…/signals/… gives it. */
-  set({ estimates, observations, gap_s }) {
+  set({ estimates, observations, gap_s, revised = [] }) {
     this.loaded = true;
     this.gap = gap_s * 1000;
+    this.revised = revised;
     this.time = estimates.time;
     for (const name of COLUMNS) this[name] = estimates[name];
     this.observations = { time: observations.time, value: observations.value };

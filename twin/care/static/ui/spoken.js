@@ -88,8 +88,13 @@ export class Spoken {
       const band = (edge) => `${this.say(series[`lo${edge}`][i])}–${this.say(series[`hi${edge}`][i])}`;
       add(i < 0 || series.mean[i] === null
         ? [moment(at), t("chart.nothing"), "", ""]
-        : [moment(series.time[i]), this.say(series.mean[i]), band(50), band(95)]);
+        : [moment(series.time[i]), this.say(series.mean[i]) + again(series, i), band(50), band(95)]);
     }
     this.table.replaceChildren(...rows);
   }
+}
+
+/** Said of an estimate that is not what stood there at the time: belated measurements changed it. */
+function again({ revised, time }, i) {
+  return revised.some(([first, last]) => first <= time[i] && time[i] <= last) ? ` (${t("chart.revised")})` : "";
 }

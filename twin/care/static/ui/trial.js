@@ -47,7 +47,7 @@ function show(said, plot, body, proposed) {
   const who = then.patients.slice(0, 5).map(([name, n]) => `${name} (${n})`).join(", ");
   const most = body.patients > 1 && who ? ` ${t("trial.patients", { who })}` : "";
   said.replaceChildren(t(proposed ? "trial.sentence" : "trial.same", parts), " ", verdict, ` ${rate}${most}`);
-  plot.replaceChildren(bars(body, proposed));
+  if (then.raised || now.raised) plot.replaceChildren(bars(body, proposed));
 }
 
 /** A bar of each hour: proposed filled, in force as an outline behind it. */

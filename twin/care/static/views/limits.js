@@ -2,7 +2,9 @@
 import { about } from "../app/about.js";
 import { named, post } from "../app/act.js";
 import { fresh } from "../app/fresh.js";
-import { tryLimits } from "../ui/trial.js";
+
+/** Loaded when first asked for: most who look only read. */
+const tryLimits = async (...asked) => (await import("../ui/trial.js")).tryLimits(...asked);
 
 export function open() {
   const form = document.getElementById("limits");

@@ -6,7 +6,6 @@ import { fresh } from "../app/fresh.js";
 import { t } from "../app/i18n.js";
 import { schedule } from "../app/store.js";
 import { VitalChart } from "../ui/chart.js";
-import { install as installNote } from "../ui/note.js";
 
 const MINUTE = 60000;
 const HOUR = 60 * MINUTE;
@@ -143,7 +142,9 @@ export function open(store) {
   }
 
   const judged = fresh("judged", "journal");
-  const note = installNote(() => judged("al"));
+  const note = element("note");
+  note.hidden = false;
+  note.addEventListener("focusin", async () => (await import("../ui/note.js")).install(note, () => judged("al")), { once: true });
   loadLimits();
 
   /** Limits in force, for the charts; asked again with each new picture. */
@@ -221,6 +222,12 @@ export function open(store) {
     put(word, t(`status.${said.status}`));
   }
 
+  function write() {
+    const words = note.elements.value;
+    words.scrollIntoView({ block: "center" });
+    words.focus();
+  }
+
   function table() {
     const section = document.activeElement?.closest(".vital");
     const details = section?.querySelector("details");
@@ -228,7 +235,7 @@ export function open(store) {
   }
 
   const alarm = () => (document.activeElement?.closest("[data-alarm]") ?? document.querySelector("#judged [data-alarm]"))?.dataset.alarm;
-  const keys = { l: () => go(span, null), t: table, n: note, Escape: () => location.assign("/") };
+  const keys = { l: () => go(span, null), t: table, n: write, Escape: () => location.assign("/") };
   Object.keys(RANGES).forEach((name, i) => { keys[i + 1] = () => go(RANGES[name], to); });
   return { drawn, told, keys, alarm };
 }

@@ -76,7 +76,9 @@ function draw(row, patient, own) {
     const said = words(patient.cells.get(code), now());
     const cell = row.cells[2 + i];
     cell.dataset.status = said.status;
-    put(cell.firstElementChild, said.value);
+    const number = said.value.replace(/^≈\s*/, "");
+    cell.firstElementChild.toggleAttribute("data-about", number !== said.value);
+    put(cell.firstElementChild, number);
     put(cell.lastElementChild, said.arrow === "→" ? "" : said.arrow);
   });
   const [symbol, whole, small] = row.cells[2 + codes.length].children;
