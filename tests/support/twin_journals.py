@@ -10,9 +10,10 @@ from ingest.instant import SECOND
 from ingest.journal.protocol import ALL_PARTITIONS, partition_of
 from ingest.observation import Command, Observation, Record, Tick, batch_of
 from tests.support.twins import T0, observation
+from twin.anchor import Anchor, Anchors
 from twin.device_report import DeviceReports, SystemEvent
 from twin.estimate import EstimateBatch, Outcome, Output
-from twin.judgement import Alarm, Judgements, Score
+from twin.judgement import Alarm, Change, Judgements, Score
 from twin.step import Placed
 
 PARTITIONS = 4
@@ -77,6 +78,9 @@ def lines(outputs: Iterable[Output]) -> list[Line]:
         elif isinstance(output, Judgements):
             found += [("alarm", one.patient, *_plain(one)) for one in output.alarms]
             found += [("score", one.patient, *_plain(one)) for one in output.scores]
+            found += [("change", one.patient, *_plain(one)) for one in output.changes]
+        elif isinstance(output, Anchors):
+            found += [("anchor", *_plain(one)) for one in output.anchors]
         elif isinstance(output, DeviceReports):
             found += _device_lines(output)
         elif isinstance(output, SystemEvent):
@@ -96,7 +100,7 @@ def _device_lines(reports: DeviceReports) -> list[Line]:
     ]
 
 
-def _plain(one: Alarm | Score) -> Iterable[str]:
+def _plain(one: Alarm | Anchor | Change | Score) -> Iterable[str]:
     return (f"{name}={getattr(one, name)!r}" for name in one.__struct_fields__)
 
 
