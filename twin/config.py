@@ -7,6 +7,7 @@ it (twin/example_config.py).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
@@ -19,8 +20,8 @@ from ingest.settings import (
     MqttSettings,
     QuarantineSettings,
     ScreenSettings,
-    TlsSettings,
 )
+from twin.config_broker import MqttTable, OutwardTable, connection_of, overlaps
 from twin.config_mapping import MappingTable, TopicTable
 from twin.config_paths import Paths, default_data_dir
 from twin.config_purpose import NotifyTable, PurposeTable
@@ -29,9 +30,6 @@ from twin.config_values import (
     DeviceName,
     FileName,
     Name,
-    Port,
-    ShareName,
-    TopicFilter,
     Url,
     Zone,
     check_pair,
@@ -44,69 +42,6 @@ _KILOBYTE, _MEGABYTE = 1024, 1024 * 1024
 
 class _Table(BaseModel):
     model_config = STRICT
-
-
-class TlsTable(_Table):
-    """TLS to the broker. The table's presence, even empty, turns it on."""
-
-    authority: Annotated[FileName | None, Field(examples=["ca.pem"])] = None
-    """Certificate authority that signed the broker's certificate (PEM); without it, those of the
-    system."""
-    certificate: Annotated[FileName | None, Field(examples=["twin.pem"])] = None
-    """Our own certificate (PEM), with `key`."""
-    key: Annotated[FileName | None, Field(examples=["twin.key"])] = None
-    """Private key of `certificate` (PEM)."""
-
-    @model_validator(mode="after")
-    def _both(self) -> Self:
-        check_pair(self.certificate, self.key)
-        return self
-
-
-class MqttTable(_Table):
-    """The broker that the devices publish to."""
-
-    host: Name = "127.0.0.1"
-    """Name or address of the broker."""
-    port: Port = 1883
-    """Its port; with TLS usually 8883."""
-    protocol: Literal["5", "3.1.1"] = "5"
-    """MQTT version. NATS speaks only 3.1.1."""
-    client_id: Name = "twin-ingest"
-    """The broker keeps our session, and what we have not acknowledged, under this name; two
-    processes with one name throw each other out."""
-    username: Annotated[str | None, Field(examples=["twin"])] = None
-    """Who we are to the broker."""
-    password: Annotated[str | None, Field(examples=["secret"], repr=False)] = None
-    """Our password; better in the environment variable TWIN_MQTT_PASSWORD, which overrides it."""
-    keepalive_s: Annotated[int, Field(ge=1, le=65_535)] = 30
-    """Silence after which the connection is probed."""
-    session_expiry_s: Annotated[int, Field(ge=0, le=2**32 - 1)] = 7 * 86_400
-    """How long the broker keeps our session while we are away (MQTT 5; with 3.1.1 the broker's own
-    limit holds)."""
-    receive_maximum: Annotated[int, Field(ge=1, le=65_535)] = 4_000
-    """Unacknowledged messages that may be under way to us (MQTT 5). The highest rate is this
-    divided by the time of a commit."""
-    filters: Annotated[list[TopicFilter], Field(min_length=1)] = ["twin/v1/#"]
-    """Topic filters that we subscribe to, QoS 1."""
-    shared_group: Annotated[ShareName | None, Field(examples=["ingest"])] = None
-    """Several ingest processes, each under a `client_id` of its own, share the filters under this
-    name (MQTT 5): each message comes to one of them. Without it, all messages come to this one."""
-    reconnect_max_s: Annotated[float, Field(ge=1, le=3_600)] = 30.0
-    """Longest pause between two attempts to connect."""
-    reader: Literal["bulk", "stock"] = "bulk"
-    """How messages are read from the broker's socket: many at once, or one by one as paho-mqtt
-    does it, at a multiple of the cost."""
-    tls: TlsTable | None = None
-
-    @model_validator(mode="after")
-    def _shared(self) -> Self:
-        if self.shared_group is not None and self.protocol != "5":
-            raise refusal('protocol "5", which has shared subscriptions', "protocol", '"3.1.1"')
-        if self.shared_group is not None and "#" in self.filters:
-            expected = "filters with a first level: Sparkplug's topics are never shared"
-            raise refusal(expected, "filters", '"#"')
-        return self
 
 
 class DevicesTable(_Table):
@@ -344,6 +279,7 @@ class Config(_Table):
     monitor: MonitorTable = MonitorTable()
     purpose: PurposeTable = PurposeTable()
     notify: NotifyTable = NotifyTable()
+    outward: OutwardTable = OutwardTable()
 
     @property
     def paths(self) -> Paths:
@@ -380,20 +316,29 @@ class Config(_Table):
         )
 
     def _mqtt(self, routes: Routes) -> MqttSettings:
-        mqtt, tls = self.mqtt, self.mqtt.tls
-        return MqttSettings(
-            mqtt.host,
-            mqtt.port,
-            mqtt.protocol,
-            mqtt.client_id,
-            mqtt.username,
-            mqtt.password,
-            None if tls is None else TlsSettings(tls.authority, tls.certificate, tls.key),
-            mqtt.keepalive_s,
-            mqtt.session_expiry_s,
-            mqtt.receive_maximum,
-            tuple(dict.fromkeys([*mqtt.filters, *routes.filters])),
-            mqtt.reconnect_max_s,
+        mqtt = self.mqtt
+        return replace(
+            connection_of(mqtt, mqtt.client_id),
+            session_expiry_s=mqtt.session_expiry_s,
+            receive_maximum=mqtt.receive_maximum,
+            filters=tuple(dict.fromkeys([*mqtt.filters, *routes.filters])),
             shared_group=mqtt.shared_group,
             reader=mqtt.reader,
         )
+
+    def outward_settings(self) -> MqttSettings:
+        """The connection over which the twin's state is published."""
+        return connection_of(self.outward.broker or self.mqtt, self.outward.client_id)
+
+    @model_validator(mode="after")
+    def _no_loop(self) -> Self:
+        """What we publish on the devices' broker must not come back as a device's message."""
+        outward, mqtt = self.outward, self.mqtt
+        own = outward.broker
+        if not outward.enabled or (own and (own.host, own.port) != (mqtt.host, mqtt.port)):
+            return self
+        for each in (*mqtt.filters, *self.ingest.routes().filters):
+            if overlaps(each, outward.prefix):
+                expected = f"topics that ingest does not read (it reads {each})"
+                raise refusal(expected, "outward.prefix", f'"{outward.prefix}"')
+        return self

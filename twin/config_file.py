@@ -27,7 +27,10 @@ SECRETS: Mapping[str, Key] = {
     "TWIN_CARE_TOKEN": ("care", "token"),
     "TWIN_NOTIFY_SECRET": ("notify", "secret"),
     "TWIN_MAIL_PASSWORD": ("notify", "mail", "password"),
+    "TWIN_OUTWARD_PASSWORD": ("outward", "broker", "password"),
 }
+#: Tables of servers that there may not be.
+_OPTIONAL = frozenset({"influx", "mail", "broker"})
 _SECRET = re.compile(r"password|token|secret")
 
 
@@ -136,7 +139,7 @@ def _put_secrets(document: dict[str, Any], environment: Mapping[str, str]) -> di
         table: object = document
         for name in tables:
             # A missing server stays missing: its secret alone does not configure it.
-            if isinstance(table, dict) and name not in table and name not in ("influx", "mail"):
+            if isinstance(table, dict) and name not in table and name not in _OPTIONAL:
                 table[name] = {}
             table = table.get(str(name)) if isinstance(table, dict) else None
         if environment.get(variable) and isinstance(table, dict):

@@ -32,6 +32,7 @@ class Paths:
     care: Path
     tail: Path
     notify: Path
+    outward: Path
     signals: Path
 
     @classmethod
@@ -48,5 +49,6 @@ class Paths:
             care=folder / "care" / "latest.bin",
             tail=folder / "ingest",
             notify=folder / "care" / "notify.db",
+            outward=folder / "care" / "outward.db",
             signals=folder / "signals.json",
         )

@@ -59,6 +59,12 @@ def _filter(topic: str) -> str:
     return topic
 
 
+def _prefix(topic: str) -> str:
+    if not re.fullmatch(r"[^/+#$\0][^+#\0]*[^/+#\0]", topic) or "//" in topic:
+        raise refusal("the beginning of a topic, without + # and a slash at its ends")
+    return topic
+
+
 def _share(name: str) -> str:
     if not name or set(name) & set("/+#\0"):
         raise refusal("a name without / + #, like ingest")
@@ -89,6 +95,7 @@ Name = Annotated[str, Field(min_length=1)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Zone = Annotated[str, AfterValidator(_zone)]
 TopicFilter = Annotated[str, AfterValidator(_filter)]
+TopicPrefix = Annotated[str, AfterValidator(_prefix)]
 ShareName = Annotated[str, AfterValidator(_share)]
 DeviceName = Annotated[str, AfterValidator(_gateway)]
 Url = Annotated[str, AfterValidator(_url)]

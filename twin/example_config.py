@@ -17,7 +17,7 @@ _HEAD = """\
 # Configuration of `twin run`. Every key is optional; what stands here, commented out, is the
 # default, or an example where there is none. Relative file names are relative to this file.
 # Secrets may come from the environment: TWIN_MQTT_PASSWORD, TWIN_INFLUX_TOKEN, TWIN_CARE_TOKEN,
-# TWIN_NOTIFY_SECRET, TWIN_MAIL_PASSWORD.
+# TWIN_NOTIFY_SECRET, TWIN_MAIL_PASSWORD, TWIN_OUTWARD_PASSWORD.
 """
 
 

@@ -285,3 +285,35 @@ def test_topics_that_cannot_be_are_refused_by_their_key(
 ) -> None:
     (error, *_) = refused(tmp_path, content)
     assert where in error.partition(": got")[0]
+
+
+def test_what_is_told_outward_must_not_come_back_through_ingest(tmp_path: Path) -> None:
+    told = '[outward]\nenabled = true\nprefix = "{}"\n'
+    assert refused(tmp_path, told.format("twin/v1/out")) == [
+        'config.toml:3: outward.prefix: got "twin/v1/out", '
+        "expected topics that ingest does not read (it reads twin/v1/#)"
+    ]
+    for reads in ("#", "+/+/+/state", "$share/g/twin-out/#", "twin-out/v1/+/alarm/+"):
+        content = f'[mqtt]\nfilters = ["{reads}"]\n' + told.format("twin-out/v1")
+        assert "it reads" in refused(tmp_path, content)[0]
+    for reads in ("twin-out/v2/#", "+/+/state", "twin-out/v1"):
+        accepted(tmp_path, f'[mqtt]\nfilters = ["{reads}"]\n' + told.format("twin-out/v1"))
+    elsewhere = '[outward.broker]\nhost = "his.example"\n'
+    assert accepted(tmp_path, told.format("twin/v1/out") + elsewhere).outward.enabled
+
+
+def test_outward_has_the_devices_broker_or_one_of_its_own(tmp_path: Path) -> None:
+    same = accepted(tmp_path, '[mqtt]\nhost = "ward"\nusername = "twin"\n').outward_settings()
+    assert (same.host, same.username, same.client_id) == ("ward", "twin", "twin-outward")
+    own = accepted(
+        tmp_path,
+        '[outward.broker]\nhost = "his"\nport = 8883\n[outward.broker.tls]\n',
+        TWIN_OUTWARD_PASSWORD="secret",
+    ).outward_settings()
+    assert (own.host, own.port, own.password) == ("his", 8883, "secret")
+    assert own.tls is not None
+
+
+@pytest.mark.parametrize("prefix", ["", "/a", "a/", "a/+/b", "a/#", "$SYS/twin", "a//b"])
+def test_a_prefix_that_is_no_topic_is_refused(tmp_path: Path, prefix: str) -> None:
+    assert "the beginning of a topic" in refused(tmp_path, f'[outward]\nprefix = "{prefix}"\n')[0]

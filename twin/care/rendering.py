@@ -48,7 +48,15 @@ _pages.filters["path"] = lambda text: quote(text, safe="")
 
 #: What is said of the system in a banner (`twin.runtime.watchdogs`), where a page is made.
 FAULTS = frozenset(
-    {"quiet", "worker_behind", "store_behind", "journal_filling", "disk_low", "clock_stepped"}
+    {
+        "quiet",
+        "worker_behind",
+        "store_behind",
+        "journal_filling",
+        "disk_low",
+        "clock_stepped",
+        "outward_behind",
+    }
 )
 
 

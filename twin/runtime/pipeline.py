@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 
@@ -20,6 +20,7 @@ from twin.runtime.calls import call_metrics, notifier_of, purpose_of, receipts_o
 from twin.runtime.clock import Clock
 from twin.runtime.housekeeping import Housekeeping, ReaderFiles
 from twin.runtime.monitor import MonitorServer
+from twin.runtime.outward import Outward, outward_of
 from twin.runtime.parts import ROLES, Parts, make_parts
 from twin.runtime.questions import questions_of
 from twin.runtime.watch import health, metrics
@@ -39,6 +40,7 @@ class Pipeline:
     _feed: Feed | None = None
     _page: PageServer | None = None
     _notifier: Notifier | None = None
+    _outward: Outward | None = None
     _housekeeping: Housekeeping | None = None
     _watchdogs: Watchdogs = field(init=False)
     _opened: ExitStack = field(default_factory=ExitStack)
@@ -57,7 +59,9 @@ class Pipeline:
             self.parts = make_parts(
                 self.config, self.roles, self.clock, self.clock.speed, self._opened
             )
-            self._watchdogs = Watchdogs(self.parts, self.config.paths.journal)
+            self._watchdogs = Watchdogs(
+                self.parts, self.config.paths.journal, outward_behind=self._outward_behind
+            )
             self._start_each()
         except BaseException:
             self._opened.close()
@@ -75,6 +79,7 @@ class Pipeline:
             self._opened.callback(self.parts.retention.stop)
         if "care" in self.roles:
             self._notify()
+            self._outward = outward_of(self.config, self.parts.journal, self._opened)
             self._serve()
         if self.parts.worker is not None:
             self.parts.worker.start()
@@ -105,11 +110,22 @@ class Pipeline:
         yield from metrics(self.parts, self._watchdogs.words)
         if self._notifier is not None:
             yield from call_metrics(self._notifier)
+        if self._outward is not None:
+            yield from self._outward.metrics()
 
     def _health(self) -> Health:
         alive = self._feed is None or self._feed.alive
         alive &= self._notifier is None or self._notifier.alive
-        return health(self.parts, alive, self._watchdogs.words)
+        if self._outward is None:
+            return health(self.parts, alive, self._watchdogs.words)
+        alive &= self._outward.teller.alive
+        said = health(self.parts, alive, self._watchdogs.words)
+        trouble = self._outward.trouble
+        degraded = (*said.degraded, *(("outward",) if trouble else ()))
+        return replace(said, degraded=degraded, parts={**said.parts, "outward": trouble or "ok"})
+
+    def _outward_behind(self) -> int:
+        return 0 if self._outward is None else self._outward.behind
 
     def _serve(self) -> None:
         care, parts = self.config.care, self.parts
@@ -165,11 +181,13 @@ class Pipeline:
             readers["care"] = partial(_saved, self._feed)
         if self._notifier is not None:
             readers["notify"] = partial(_noted, self._notifier)
+        if self._outward is not None:
+            readers["outward"] = partial(_told, self._outward)
         self._housekeeping = Housekeeping(
             self.parts.journal,
             ReaderFiles(self.config.paths.journal / "readers"),
             readers,
-            (*self.config.store.kinds, "care", *(("notify",) if self.config.notify.calls else ())),
+            self._readers(),
             "worker" in self.roles,
             int(self.config.journal.keep_days * DAY),
             self.clock.now,
@@ -177,6 +195,13 @@ class Pipeline:
         )
         self._housekeeping.start()
         self._opened.callback(self._housekeeping.stop)
+
+    def _readers(self) -> tuple[str, ...]:
+        """Every reader of the estimates journal, in whatever process."""
+        config = self.config
+        calls = ("notify",) if config.notify.calls else ()
+        outward = ("outward",) if config.outward.enabled else ()
+        return (*config.store.kinds, "care", *calls, *outward)
 
     def stop(self) -> None:
         """End in the flow's order: what is received is journalled, what is journalled stepped."""
@@ -201,3 +226,7 @@ def _saved(feed: Feed) -> int:
 
 def _noted(notifier: Notifier) -> int:
     return notifier.position
+
+
+def _told(outward: Outward) -> int:
+    return outward.teller.position

@@ -18,7 +18,7 @@ from ingest.journal.protocol import Topic
 from twin.runtime.parts import Parts
 
 Watchdog = Literal["quiet", "worker_behind", "store_behind", "journal_filling", "disk_low",
-                   "clock_stepped"]  # fmt: skip
+                   "clock_stepped", "outward_behind"]  # fmt: skip
 WATCHDOGS: tuple[Watchdog, ...] = get_args(Watchdog)
 
 #: Nothing received for this many expected intervals, and so many seconds at least, is quiet.
@@ -55,17 +55,23 @@ class Receipts:
         return f"connected, and nothing received for {now - self.at:.0f} s"
 
 
+def _nothing() -> int:
+    return 0
+
+
 @dataclass(slots=True)
 class Watchdogs:
     """`look` is called every few seconds by one thread; `words` may be read by any.
 
     folder: on the disk that is watched; monotonic: seconds. words: what is wrong, by watchdog.
+    outward_behind: journal records that other systems were not told yet.
     """
 
     parts: Parts
     folder: Path
     monotonic: Callable[[], float] = time.monotonic
     words: Mapping[Watchdog, str] = field(default_factory=dict)
+    outward_behind: Callable[[], int] = _nothing
     _receipts: Receipts = field(default_factory=Receipts)
     _steps: int = 0
     _stepped_at: float = -STEP_TOLD_S
@@ -81,6 +87,7 @@ class Watchdogs:
             "journal_filling": self._journal(now),
             "disk_low": self._disk(),
             "clock_stepped": self._clock(now),
+            "outward_behind": self._outward(),
         }
         self.words = {name: words for name, words in seen.items() if words}
 
@@ -112,6 +119,10 @@ class Watchdogs:
             for name, records in behind.items()
             if records > BEHIND_RECORDS
         )
+
+    def _outward(self) -> str:
+        behind = self.outward_behind()
+        return f"{behind} journal records not told outward yet" if behind > BEHIND_RECORDS else ""
 
     def _journal(self, now: float) -> str:
         return ", ".join(filter(None, (self._filling(topic, now) for topic in _TOPICS)))

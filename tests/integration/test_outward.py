@@ -1,0 +1,211 @@
+"""State and alarms outward, through a real broker: late subscribers, restarts, kills."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from ingest.instant import MINUTE
+from ingest.journal.sqlite import SqliteJournal
+from tests.support.estimates import T0, batch, observed
+from tests.support.judged import alarm
+from tests.support.servers import MosquittoServer
+from tests.support.subscriber import Subscriber
+from twin.config import Config
+from twin.estimate import Output, encode_output
+from twin.judgement import AlarmEvent, AlarmState, Judgements
+from twin.outward.record import Record
+from twin.runtime.outward import Outward, outward_of
+
+pytestmark = pytest.mark.integration
+
+CLOSED = {"state": AlarmState.CLOSED, "event": AlarmEvent.CLOSED, "outcome": "cleared"}
+ALL = "twin-out/v1/#"
+
+#: A process that tells until it is killed.
+PROGRAM = """
+import sys, time
+from contextlib import ExitStack
+from pathlib import Path
+from ingest.journal.sqlite import SqliteJournal
+from twin.config import Config
+from twin.runtime.outward import outward_of
+folder, port = Path(sys.argv[1]), int(sys.argv[2])
+config = Config.model_validate(
+    {"data_dir": folder, "mqtt": {"port": port}, "outward": {"enabled": True}})
+with ExitStack() as opened:
+    journal = SqliteJournal(folder / "journal", reserve_bytes=1 << 16)
+    outward = outward_of(config, journal, opened)
+    print("begun", flush=True)
+    while True:
+        time.sleep(0.2)
+"""
+
+
+@pytest.fixture
+def broker() -> Iterator[MosquittoServer]:
+    with MosquittoServer() as server:
+        yield server
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[SqliteJournal]:
+    opened = SqliteJournal(tmp_path / "journal", reserve_bytes=1 << 16)
+    yield opened
+    opened.close()
+
+
+def configured(folder: Path, port: int, protocol: str = "5", mode: str = "research") -> Config:
+    return Config.model_validate(
+        {
+            "data_dir": folder,
+            "mqtt": {"port": port, "protocol": protocol},
+            "purpose": {"mode": mode},
+            "outward": {"enabled": True},
+        }
+    )
+
+
+def write(journal: SqliteJournal, *outputs: Output) -> None:
+    journal.append("estimates", [(0, encode_output(each)) for each in outputs])
+
+
+def settle(outward: Outward, seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while outward.behind and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert outward.behind == 0
+
+
+def events(subscriber: Subscriber, id: str) -> list[str]:  # noqa: A002
+    topic = f"twin-out/v1/p1/alarm/{id}"
+    said = [payload for at, payload in subscriber.received if at == topic]
+    return [json.loads(payload)["event"] if payload else "" for payload in said]
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_who_subscribes_late_gets_the_state_and_the_alarms_that_stand(
+    broker: MosquittoServer, journal: SqliteJournal, tmp_path: Path, protocol: str
+) -> None:
+    config = configured(tmp_path, broker.port, protocol)
+    with ExitStack() as opened:
+        outward = outward_of(config, journal, opened)
+        assert outward is not None
+        with Subscriber(broker.port, ALL) as early:
+            write(journal, batch(observed(T0, 72.0)), Judgements((alarm(), alarm("a2"))))
+            write(journal, Judgements((alarm("a2", at=9, **CLOSED),)))
+            early.wait_for(5)
+            settle(outward)
+            assert events(early, "a2") == ["raised", "closed", ""]
+        with Subscriber(broker.port, ALL, "late") as late:
+            late.wait_for(2)
+        topics = sorted(topic for topic, _payload in late.received)
+        assert topics == ["twin-out/v1/p1/alarm/a1", "twin-out/v1/p1/state"]
+        assert {m.name: m.value for m in outward.metrics()}["twin_outward_connected"] == 1
+
+
+def test_a_broker_that_was_away_and_forgot_gets_every_transition_and_what_stands(
+    broker: MosquittoServer, journal: SqliteJournal, tmp_path: Path
+) -> None:
+    with ExitStack() as opened, Subscriber(broker.port, ALL) as subscriber:
+        outward = outward_of(configured(tmp_path, broker.port), journal, opened)
+        assert outward is not None
+        write(journal, batch(observed(T0, 72.0)), Judgements((alarm(),)))
+        subscriber.wait_for(2)
+        settle(outward)
+        broker.kill()  # not saved: nothing is retained any more
+        write(journal, Judgements((alarm(at=30, event=AlarmEvent.ESCALATED, escalation=1),)))
+        time.sleep(1.0)
+        assert outward.behind == 1
+        assert outward.trouble == "broker not connected"
+        broker.start()
+        settle(outward)
+        subscriber.wait_for(3)
+        assert events(subscriber, "a1")[-1] == "escalated"
+        with Subscriber(broker.port, ALL, "late") as late:
+            assert len(late.wait_for(2)) == 2
+
+
+def test_a_killed_process_loses_no_transition(
+    broker: MosquittoServer, journal: SqliteJournal, tmp_path: Path
+) -> None:
+    record = Record(tmp_path / "care" / "outward.db")
+    record.begin(0)  # nothing here is of before it was turned on
+    record.close()
+    alarms = 1_500
+    for n in range(alarms):
+        write(
+            journal,
+            Judgements((alarm(f"a{n}", at=n),)),
+            Judgements((alarm(f"a{n}", at=n + 0.5, **CLOSED),)),
+        )
+    expected = {f"a{n}-{event}" for n in range(alarms) for event in ("raised", "closed")}
+    with Subscriber(broker.port, ALL) as subscriber:
+        for kill in range(4):
+            child = subprocess.Popen(
+                [sys.executable, "-c", PROGRAM, str(tmp_path), str(broker.port)],
+                stdout=subprocess.PIPE,
+            )
+            assert child.stdout is not None
+            child.stdout.readline()
+            subscriber.wait_for(kill * 900 + 450, 30.0)
+            child.kill()
+            child.wait()
+            child.stdout.close()
+            if kill == 0:
+                record = Record(tmp_path / "care" / "outward.db")
+                assert (record.position or 0) < 2 * alarms  # it was in the middle
+                record.close()
+        with ExitStack() as opened:
+            outward = outward_of(configured(tmp_path, broker.port), journal, opened)
+            assert outward is not None
+            settle(outward, 60.0)
+            deadline = time.monotonic() + 20
+            while expected - transitions(subscriber) and time.monotonic() < deadline:
+                time.sleep(0.1)
+    assert expected - transitions(subscriber) == set()
+    with Subscriber(broker.port, ALL, "late") as late:
+        time.sleep(0.5)
+        assert late.received == []  # all are closed: nothing is retained
+
+
+def transitions(subscriber: Subscriber) -> set[str]:
+    """Alarm and event of every transition that came."""
+    bodies = [json.loads(payload) for _topic, payload in list(subscriber.received) if payload]
+    return {f"{body['alarm']}-{body['event']}" for body in bodies if "alarm" in body}
+
+
+def test_in_wellness_no_alarm_leaves(
+    broker: MosquittoServer, journal: SqliteJournal, tmp_path: Path
+) -> None:
+    with ExitStack() as opened, Subscriber(broker.port, ALL) as subscriber:
+        outward = outward_of(configured(tmp_path, broker.port, mode="wellness"), journal, opened)
+        assert outward is not None
+        write(journal, Judgements((alarm(),)), batch(observed(T0 + MINUTE, 72.0)))
+        subscriber.wait_for(1)
+        settle(outward)
+        assert {topic for topic, _payload in subscriber.received} == {"twin-out/v1/p1/state"}
+
+
+def test_a_broker_that_refuses_us_is_said_and_nothing_is_skipped(
+    journal: SqliteJournal, tmp_path: Path
+) -> None:
+    acl = tmp_path / "acl"
+    acl.write_text("topic read #\n", "ascii")
+    acl.chmod(0o600)
+    with MosquittoServer(settings={"acl_file": str(acl)}) as broker, ExitStack() as opened:
+        outward = outward_of(configured(tmp_path, broker.port), journal, opened)
+        assert outward is not None
+        write(journal, Judgements((alarm(),)))
+        deadline = time.monotonic() + 10
+        while not outward.trouble.startswith("refused") and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert outward.trouble == "refused: Not authorized"
+        assert outward.behind == 1

@@ -1,0 +1,151 @@
+"""When the position moves, and what is told again: a scripted broker, a real journal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from ingest.journal.protocol import Entry
+from ingest.journal.sqlite import SqliteJournal
+from ingest.mqtt_publish import Outgoing
+from tests.support.estimates import T0, batch, observed
+from tests.support.judged import alarm
+from twin.estimate import Output, encode_output
+from twin.judgement import AlarmEvent, AlarmState, Judgements
+from twin.outward.record import Record
+from twin.outward.teller import Teller
+
+CLOSED = {"state": AlarmState.CLOSED, "event": AlarmEvent.CLOSED, "outcome": "cleared"}
+
+
+@dataclass(slots=True)
+class Scripted:
+    """A broker that is connected once. away: it acknowledges nothing, and we are stopped."""
+
+    connections: int = 1
+    refused: str = ""
+    away: bool = False
+    got: list[Outgoing] = field(default_factory=list)
+
+    def publish(self, messages: Sequence[Outgoing], stop: Event) -> bool:
+        if self.away:
+            stop.set()
+            return False
+        self.got += messages
+        return True
+
+    def events(self) -> list[str]:
+        """Of alarms, in order; "" where one is removed."""
+        return [
+            json.loads(each.payload)["event"] if each.payload else ""
+            for each in self.got
+            if "/alarm/" in each.topic
+        ]
+
+
+class Line:
+    """A teller without its thread, begun anew as often as a test likes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.now, self.broker = folder, 100.0, Scripted()
+        self.journal = SqliteJournal(folder / "journal", reserve_bytes=1 << 16)
+        self.position = 0
+        self.begin()
+
+    def begin(self, alarms: bool = True) -> None:
+        self.record = Record(self.folder / "outward.db")
+        self.teller = Teller(
+            self.journal, self.record, self.broker, "out", alarms, lambda: self.now
+        )
+
+    def again(self, alarms: bool = True) -> None:
+        """As after kill -9: what is not in the record is forgotten."""
+        self.record.close()
+        self.broker = Scripted()
+        self.begin(alarms)
+
+    def tell(self, *outputs: Output) -> bool:
+        entries = []
+        for output in outputs:
+            self.position += 1
+            entries.append(Entry(0, self.position, encode_output(output)))
+        self.now += 1.0
+        return self.teller.take(entries, self.position)
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Iterator[Line]:
+    line = Line(tmp_path)
+    yield line
+    line.record.close()
+    line.journal.close()
+
+
+def test_the_position_moves_after_the_broker_has_it_and_never_before(line: Line) -> None:
+    line.tell(Judgements((alarm(),)))
+    assert line.teller.position == 1
+    line.broker.away = True
+    assert not line.tell(Judgements((alarm(at=60, **CLOSED),)))
+    assert line.teller.position == 1
+
+
+def test_after_a_kill_what_stands_is_told_again_and_nothing_is_lost(line: Line) -> None:
+    line.tell(Judgements((alarm(),)), batch(observed(T0, 72.0)))
+    line.broker.away = True
+    lost = Judgements((alarm(at=60, **CLOSED),))
+    line.tell(lost)
+
+    line.again()
+    assert line.teller.position == 2
+    line.position = 2
+    line.tell(lost)
+
+    assert line.broker.events() == ["raised", "closed", ""]
+    assert [each.topic for each in line.broker.got if "state" in each.topic] == ["out/p1/state"]
+
+
+def test_a_broker_that_comes_back_is_told_all_that_stands(line: Line) -> None:
+    line.tell(Judgements((alarm(), alarm("a2"))), batch(observed(T0, 72.0)))
+    line.tell(Judgements((alarm("a2", at=5, **CLOSED),)))
+    line.broker.got.clear()
+    line.tell()
+    assert line.broker.got == []
+    line.broker.connections += 1
+    line.tell()
+    assert [each.topic for each in line.broker.got] == ["out/p1/alarm/a1", "out/p1/state"]
+
+
+def test_what_was_past_when_it_was_turned_on_makes_a_present_and_no_transitions(
+    line: Line, tmp_path: Path
+) -> None:
+    records = [Judgements((alarm("old"),)), Judgements((alarm("old", at=5, **CLOSED), alarm()))]
+    line.journal.append("estimates", [(0, encode_output(each)) for each in records])
+    line.record.close()
+    line.folder = tmp_path / "new"
+    line.again()
+    line.tell(*records)
+    assert line.broker.got == []
+    line.tell(Judgements((alarm("a3", at=9),)))
+    assert [each.topic for each in line.broker.got] == ["out/p1/alarm/a1", "out/p1/alarm/a3"]
+
+
+def test_in_wellness_no_alarm_is_told_and_what_stood_is_withdrawn(line: Line) -> None:
+    line.tell(Judgements((alarm(),)))
+    line.again(alarms=False)
+    line.tell(Judgements((alarm(at=60, event=AlarmEvent.ESCALATED), alarm("a2"))))
+    assert line.broker.got == [Outgoing("out/p1/alarm/a1", b"", True)]
+    line.again(alarms=False)
+    line.tell()
+    assert line.broker.got == []
+
+
+def test_a_damaged_record_is_left_out(line: Line) -> None:
+    line.position += 1
+    assert line.teller.take([Entry(0, 1, b"no record")], 1)
+    assert line.broker.got == []
+    assert line.teller.position == 1

@@ -1,0 +1,1 @@
+"""What other systems are told over MQTT: each patient's state, and alarms; ids only, no names."""

@@ -1,0 +1,122 @@
+"""What is said of a patient's state and of an alarm: topics and payloads. Pure.
+
+Ids are the pseudonymous ones. No label, no person's name and nothing that a person wrote leaves:
+who took an alarm, who set its limit and why stay here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from urllib.parse import quote
+
+import msgspec
+import numpy as np
+
+from ingest.catalogue import SIGNALS
+from ingest.instant import format_instant
+from ingest.mqtt_publish import Outgoing
+from twin.estimate import Status, bands, reach_of
+from twin.judgement import Alarm, AlarmState
+
+#: In the patient's place of an alarm that concerns no patient.
+NOBODY = "-"
+_DIGITS = 6
+
+
+class Held(msgspec.Struct, frozen=True, array_like=True):
+    """The newest estimate of one signal, in its unit; trend per minute, stamps ns UTC."""
+
+    as_of: int
+    mean: float
+    std: float
+    scale95: float
+    trend: float
+    status: int
+    model: str
+
+
+def state_message(prefix: str, patient: str, held: Mapping[str, Held]) -> Outgoing:
+    """The retained state. held: by signal, one at least, each in the catalogue."""
+    codes = sorted(held)
+    columns = np.array([(h.mean, h.std, h.scale95) for h in map(held.__getitem__, codes)])
+    mean, std, scale95 = columns.T
+    reach = reach_of(codes, np.arange(len(codes)))
+    made = bands(mean, std, scale95=scale95, reach=reach)
+    ends = zip(codes, made.lo95.tolist(), made.hi95.tolist(), strict=True)
+    newest = max(held.values(), key=lambda each: each.as_of)
+    body = {
+        "patient": patient,
+        "model": newest.model,
+        "as_of": format_instant(newest.as_of),
+        "signals": {code: _signal(code, held[code], low, high) for code, low, high in ends},
+    }
+    return Outgoing(f"{prefix}/{_level(patient)}/state", msgspec.json.encode(body), True)
+
+
+def alarm_topic(prefix: str, alarm: Alarm) -> str:
+    """Where an alarm's transitions are said."""
+    return f"{prefix}/{_level(alarm.patient) or NOBODY}/alarm/{_level(alarm.id)}"
+
+
+def alarm_messages(prefix: str, alarm: Alarm) -> list[Outgoing]:
+    """One transition: retained while the alarm stands; its last one, then nothing is retained."""
+    topic = alarm_topic(prefix, alarm)
+    body = msgspec.json.encode(_transition(alarm))
+    if alarm.state == AlarmState.CLOSED:
+        return [Outgoing(topic, body, False), Outgoing(topic, b"", True)]
+    return [Outgoing(topic, body, True)]
+
+
+def _signal(code: str, held: Held, low: float, high: float) -> dict[str, object]:
+    return {
+        "as_of": format_instant(held.as_of),
+        "mean": _number(held.mean),
+        "std": _number(held.std),
+        "lo95": _number(low),
+        "hi95": _number(high),
+        "trend": _number(held.trend),
+        "unit": SIGNALS[code].unit,
+        "status": Status(held.status).name.lower(),
+    }
+
+
+def _transition(alarm: Alarm) -> dict[str, object]:
+    signal = SIGNALS.get(alarm.signal)
+    return {
+        # The same for the same transition, however often it is sent.
+        "id": f"{alarm.id}-{alarm.event}-{alarm.at}",
+        "alarm": alarm.id,
+        "patient": alarm.patient,
+        "signal": alarm.signal,
+        "kind": alarm.kind,
+        "priority": alarm.priority,
+        "state": alarm.state,
+        "event": alarm.event,
+        "at": format_instant(alarm.at),
+        "since": format_instant(alarm.since),
+        "value": _number(alarm.value),
+        "std": _number(alarm.std),
+        "worst": _number(alarm.worst),
+        "limit": _number(alarm.limit),
+        "unit": "" if signal is None else signal.unit,
+        "side": alarm.side,
+        "probability": _number(alarm.probability),
+        "cause": alarm.cause,
+        "devices": alarm.count,
+        "unverified": alarm.unverified,
+        "paused_until": format_instant(alarm.paused_until) if alarm.paused_until else None,
+        "escalation": alarm.escalation,
+        "outcome": alarm.outcome,
+        "model": alarm.model,
+    }
+
+
+def _number(value: float) -> float | None:
+    """Six digits; none where there is none."""
+    return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
+
+
+def _level(name: str) -> str:
+    """One level of a topic, whatever the id: what MQTT forbids there is written %2B and so on."""
+    return quote(name, safe=":@")

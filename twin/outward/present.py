@@ -1,0 +1,106 @@
+"""What is to be said: a fold of the estimates journal, and whose state is due. Pure.
+
+A state is said at most once in `EVERY_S` seconds for each patient, and only when it changed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.catalogue import SIGNALS
+from ingest.mqtt_publish import Outgoing
+from twin.estimate import EstimateBatch, Kind, Verdict
+from twin.judgement import Alarm, AlarmState
+from twin.outward.messages import Held, alarm_messages, state_message
+
+EVERY_S = 1.0
+
+
+class Present:
+    """Newest estimates by patient and signal, and alarms that stand, as they were last said."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.states: dict[str, dict[str, Held]] = {}
+        #: Alarm id → its retained message.
+        self.standing: dict[str, Outgoing] = {}
+        #: Patients whose state changed since it was last said.
+        self.changed: dict[str, None] = {}
+        self._said_at: dict[str, float] = {}
+
+    def take_estimates(self, batch: EstimateBatch) -> None:
+        """Fold a batch in. Coasting changes a status at most: what is said is the estimate."""
+        rows = batch.rows
+        accepted = (rows["kind"] == Kind.VERDICT) & (rows["verdict"] == Verdict.ACCEPTED)
+        key = rows["patient"].astype(np.int64) * len(batch.signals) + rows["signal"]
+        estimates = accepted | (rows["kind"] == Kind.REVISION)
+        for row in rows[_newest(key, rows["as_of"], estimates)]:
+            self._put(batch, row)
+        aged = accepted | np.isin(rows["kind"], (Kind.STATUS, Kind.COASTING))
+        for row in rows[_newest(key, np.arange(len(rows)), aged)]:
+            self._age(batch, row)
+
+    def take_alarm(self, alarm: Alarm) -> list[Outgoing]:
+        """Fold one transition in; what is to be said of it."""
+        messages = alarm_messages(self.prefix, alarm)
+        if alarm.state == AlarmState.CLOSED:
+            self.standing.pop(alarm.id, None)
+        else:
+            self.standing[alarm.id] = messages[0]
+        return messages
+
+    def take_due(self, now: float) -> list[Outgoing]:
+        """The states that are due. now: seconds of a monotonic clock."""
+        due = [p for p in self.changed if now - self._said_at.get(p, -EVERY_S) >= EVERY_S]
+        for patient in due:
+            del self.changed[patient]
+            self._said_at[patient] = now
+        return [state_message(self.prefix, each, self.states[each]) for each in due]
+
+    def say_all(self) -> list[Outgoing]:
+        """What stands is to be said again: alarms at once, states as they are due."""
+        self.changed = dict.fromkeys(self.states)
+        return list(self.standing.values())
+
+    def _put(self, batch: EstimateBatch, row: Any) -> None:
+        """An older estimate replaces none; a revision of nothing says nothing."""
+        code, patient = batch.signals[row["signal"]], batch.patients[row["patient"]]
+        held = self.states.get(patient, {}).get(code)
+        stamp, status = int(row["as_of"]), int(row["status"])
+        if code not in SIGNALS or (held is not None and stamp < held.as_of):
+            return
+        if row["kind"] == Kind.REVISION:
+            if held is None:
+                return
+            status = held.status
+        mean, std, scale95, trend = (
+            float(row[name]) for name in ("mean", "std", "scale95", "trend")
+        )
+        made = Held(stamp, mean, std, scale95, trend, status, batch.model)
+        if made != held:
+            self.states.setdefault(patient, {})[code] = made
+            self.changed[patient] = None
+
+    def _age(self, batch: EstimateBatch, row: Any) -> None:
+        code, patient = batch.signals[row["signal"]], batch.patients[row["patient"]]
+        held = self.states.get(patient, {}).get(code)
+        status = int(row["status"])
+        if held is not None and status and status != held.status:
+            self.states[patient][code] = Held(
+                held.as_of, held.mean, held.std, held.scale95, held.trend, status, held.model
+            )
+            self.changed[patient] = None
+
+
+def _newest(
+    key: NDArray[np.int64], stamp: NDArray[np.int64], wanted: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Row numbers: of each wanted key the one with the highest stamp, the last of equal ones."""
+    places = np.flatnonzero(wanted)
+    places = places[np.lexsort((places, stamp[places], key[places]))]
+    if not len(places):
+        return places
+    return np.extract(np.append(key[places][1:] != key[places][:-1], True), places)
