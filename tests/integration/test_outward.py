@@ -9,13 +9,15 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
-from ingest.instant import MINUTE
+from ingest.instant import MINUTE, SECOND
 from ingest.journal.sqlite import SqliteJournal
 from tests.support.estimates import T0, batch, observed
 from tests.support.judged import alarm
+from tests.support.publisher import publish_all, reading
 from tests.support.servers import MosquittoServer
 from tests.support.subscriber import Subscriber
 from twin.config import Config
@@ -23,6 +25,7 @@ from twin.estimate import Output, encode_output
 from twin.judgement import AlarmEvent, AlarmState, Judgements
 from twin.outward.record import Record
 from twin.runtime.outward import Outward, outward_of
+from twin.runtime.pipeline import Pipeline
 
 pytestmark = pytest.mark.integration
 
@@ -209,3 +212,31 @@ def test_a_broker_that_refuses_us_is_said_and_nothing_is_skipped(
             time.sleep(0.05)
         assert outward.trouble == "refused: Not authorized"
         assert outward.behind == 1
+
+
+def test_the_whole_line_tells_states_is_counted_and_holds_the_journals_trim(
+    broker: MosquittoServer, tmp_path: Path
+) -> None:
+    tables = {"mqtt": {"port": broker.port}, "devices": {"unknown": "register"}}
+    told = {"outward": {"enabled": True}, "care": {"port": 0}}
+    pipeline = Pipeline(Config.model_validate({"data_dir": tmp_path, **tables, **told}))
+    pipeline.start()
+    try:
+        with Subscriber(broker.port, ALL) as subscriber:
+            now = time.time_ns() // SECOND * SECOND
+            publish_all(broker.port, [reading("watch-1", now, {"heart_rate": 70})])
+            subscriber.wait_for(1, 60.0)
+            ((topic, payload), *_) = subscriber.received
+        with urlopen(f"{pipeline.address}/metrics") as answer:
+            metrics = answer.read().decode()
+        with urlopen(f"{pipeline.address}/healthz") as answer:
+            assert json.load(answer)["parts"]["outward"] == "ok"
+    finally:
+        pipeline.stop()
+    patient = json.loads(payload)["patient"]
+    assert topic == f"twin-out/v1/{patient}/state"
+    assert "watch-1" not in payload.decode()
+    assert 'twin_outward_messages_total{kind="state"}' in metrics
+    assert "twin_outward_behind_records" in metrics
+    assert 'twin_watchdog{watchdog="outward_behind"} 0' in metrics
+    assert int((tmp_path / "journal" / "readers" / "outward").read_text("ascii")) > 0
