@@ -172,8 +172,7 @@ class InfluxTable(_Table):
 
 
 class RetentionTable(_Table):
-    """What the stores keep how long; 0 is for ever. Aggregates are made of everything before it
-    goes."""
+    """What the stores keep how long; 0 is for ever. Aggregates are made before rows go."""
 
     raw_days: Annotated[float, Field(ge=0)] = 0.0
     """Observations."""
@@ -185,12 +184,14 @@ class RetentionTable(_Table):
     """Windows of 1 minute."""
     quarters_days: Annotated[float, Field(ge=0)] = 0.0
     """Windows of 15 minutes."""
+    judgements_days: Annotated[float, Field(ge=0)] = 0.0
+    """Alarms that are over, scores and change indexes."""
     every_minutes: Annotated[float, Field(ge=1, le=1_440)] = 15.0
     """How often windows are made and what is too old is removed."""
 
     @model_validator(mode="after")
     def _not_at_once(self) -> Self:
-        for name in ("raw_days", "derived_days", "logs_days"):
+        for name in ("raw_days", "derived_days", "logs_days", "judgements_days"):
             if 0 < getattr(self, name) < 1:
                 raise refusal("0 or at least 1", name, str(getattr(self, name)))
         return self

@@ -15,15 +15,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace as replace_struct
 
 from ingest.journal.sqlite import SqliteJournal
 from tests.support.estimates import SECOND, Row, aged, batch, forecast, observed, revised
+from tests.support.judged import alarm, score, technical
 from tests.support.servers import InfluxServer, free_port
 from twin.estimate import EstimateBatch, Status, Verdict, encode_output
+from twin.judgement import AlarmEvent, Change, Judgements
 from twin.store.embedded import EmbeddedStore
 from twin.store.influx import LINES_PER_BODY, InfluxSettings, InfluxSink
 from twin.store.influx_reading import InfluxHistory
+from twin.store.influx_tasks import forget
 from twin.store.protocol import StoreUnavailable
+from twin.store.retention import Kept
 from twin.store.writer import StoreWriter
 
 pytestmark = pytest.mark.integration
@@ -105,6 +110,28 @@ def test_forecasts_are_a_measurement_of_their_own_with_their_horizon(
     ]
     assert all(float(row["lo95"]) < float(row["lo50"]) < float(row["mean"]) for row in found)
     assert history.series("p1", "heart_rate", START, NOW).mean.tolist() == [70.0]
+
+
+def test_alarms_scores_and_changes_are_measurements_of_their_own(
+    influx_server: InfluxServer, sink: InfluxSink, settings: InfluxSettings
+) -> None:
+    nan = float("nan")
+    unknown = Change("p1", START, False, nan, nan, nan, 0.0, 12.0, False, ())
+    raised = replace_struct(alarm(), at=START)
+    silent = replace_struct(technical(), at=START, patient="")
+    closed = replace_struct(raised, at=START + SECOND, event=AlarmEvent.CLOSED)
+    marks = replace_struct(score(pulse=2), at=START)
+    said = Judgements((raised, silent, closed), (marks,), changes=(unknown,))
+    for position in (1, 1):
+        assert sink.write_all([said], position).rejected == ()
+    assert (sink.rejected, sink.expired, sink.position) == (0, 0, 1)
+    assert count(influx_server, "alarm", "value") == 3
+    assert count(influx_server, "score", "temperature") == 1
+    assert count(influx_server, "change", "known") == 1
+    kept = Kept(judgements=HOUR - SECOND // 2)
+    report = forget(settings, kept, NOW)
+    assert report.judgements == 4
+    assert count(influx_server, "alarm", "count") == 1
 
 
 def test_every_number_reads_back_exactly(

@@ -7,21 +7,25 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter, Request, Response
 
+from ingest.instant import DAY
 from twin.care.alarm_words import AlarmCell, one_cell
-from twin.care.api.alarms import known_alarms
+from twin.care.api.alarms import states_of
 from twin.care.api.limits import limits_of
 from twin.care.board import OPEN
 from twin.care.burden import GOALS, burden
 from twin.care.cells import unit_of
+from twin.care.kept import EVER, alarms_of, stories_of, story_of
 from twin.care.parts import Parts, PartsOf
 from twin.care.reader import reader_of
 from twin.care.rendering import render
 from twin.care.vitals import VITALS
 from twin.care.words import Words, catalogue
-from twin.judgement import Alarm, AlarmEvent, AlarmKind, AlarmState
+from twin.judgement import Alarm, AlarmEvent, AlarmKind, AlarmsAsked, AlarmState
 
 router = APIRouter(include_in_schema=False)
 _MOST = 300
+#: Alarms of a day: five times the 187 for each bed that the literature has, of a hundred beds.
+_MOST_COUNTED = 100_000
 #: Name → what is listed; the names are also words (alarms.open, …).
 _CHOICES = {
     "open": "/alarms",
@@ -60,19 +64,16 @@ def alarms(
 ) -> Response:
     """Those that are open by urgency; what is over when asked for."""
     reader = reader_of(request, parts.settings)
-    wanted = OPEN if state == "open" else {state}
-    found = [
-        alarm
-        for alarm in known_alarms(parts)
-        if (state == "all" or alarm.state in wanted) and priority in (None, alarm.priority)
-    ]
+    states = states_of(set() if state == "all" else {state})
+    priorities = frozenset() if priority is None else frozenset({priority})
+    found = alarms_of(parts, AlarmsAsked(*EVER, states, priorities, limit=_MOST))
     chosen = {"active": "waiting"}.get(state, state)
     return render(
         request,
         parts,
         reader,
         "alarms.html",
-        rows=[listed(alarm, parts, reader.words) for alarm in found[:_MOST]],
+        rows=[listed(alarm, parts, reader.words) for alarm in found.rows],
         choices=_CHOICES.items(),
         chosen=None if priority else chosen,
     )
@@ -82,7 +83,7 @@ def alarms(
 def alarm(alarm: str, request: Request, parts: PartsOf) -> Response:
     """One alarm: what it is, what can be done, and everything that was done, by whom and when."""
     reader = reader_of(request, parts.settings)
-    story = parts.feed.story(alarm)
+    story = story_of(parts, alarm)
     if not story:
         return render(request, parts, reader, "absent.html", status=404)
     now = story[-1]
@@ -111,7 +112,9 @@ def metrics(request: Request, parts: PartsOf) -> Response:
     """What the last day's alarms cost."""
     reader = reader_of(request, parts.settings)
     words, labels = reader.words, parts.feed.labels
-    cost = burden(parts.feed.stories(), len(labels), parts.feed.now())
+    now = parts.feed.now()
+    stories = stories_of(parts, AlarmsAsked(now - DAY, now + 1, limit=_MOST_COUNTED))
+    cost = burden(stories, len(labels), now)
     rates = {**cost.each_day, "all": sum(cost.each_day.values())}
     figures = [
         (

@@ -19,6 +19,7 @@ from twin.care.api import (
     bodies,
     devices,
     entries,
+    judgements,
     limits,
     operations,
     patients,
@@ -30,11 +31,13 @@ from twin.care.api import (
 from twin.care.api import onboarding as onboarding_api
 from twin.care.feed import Feed
 from twin.care.names import Names
+from twin.care.nothing_kept import NothingKept
 from twin.care.parts import Parts
 from twin.care.questions import NoQuestions, Questions
 from twin.care.settings import CareSettings, Health, Metrics, Receipts, nobody_called
 from twin.care.words import STATIC
 from twin.estimate import History, People, Quarantine
+from twin.judgement import JudgementHistory
 
 
 class _Static(StaticFiles):
@@ -57,6 +60,7 @@ def create_app(
     onboarding: Onboarding | None = None,
     receipts: Receipts = nobody_called,
     asked: Questions | None = None,
+    judged: JudgementHistory | None = None,
 ) -> FastAPI:
     """The page and its API. It starts the feed with itself and stops it at its end.
 
@@ -96,12 +100,14 @@ def create_app(
         onboarding,
         receipts,
         asked or NoQuestions(),
+        judged=judged or NothingKept(),
     )
     app.mount("/static", _Static(directory=STATIC), name="static")
     problem.install(app)
     described = (
         *bodies.BODIES,
         *alarms.BODIES,
+        *judgements.BODIES,
         *entries.BODIES,
         *limits.BODIES,
         *backtest.BODIES,
@@ -117,6 +123,7 @@ def create_app(
         devices,
         onboarding_api,
         alarms,
+        judgements,
         entries,
         limits,
         backtest,

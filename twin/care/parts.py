@@ -13,10 +13,12 @@ from twin.care.access import Access
 from twin.care.commands import Commands
 from twin.care.feed import Feed
 from twin.care.names import Names
+from twin.care.nothing_kept import NothingKept
 from twin.care.questions import NoQuestions, Questions
 from twin.care.settings import CareSettings, Health, Metrics, Receipts, nobody_called
 from twin.care.sparks import Sparks
 from twin.estimate import History, People, Quarantine
+from twin.judgement import JudgementHistory
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Parts:
     receipts: Receipts = nobody_called
     questions: Questions = field(default_factory=NoQuestions)
     sparks: Sparks = field(default_factory=Sparks)
+    judged: JudgementHistory = field(default_factory=NothingKept)
 
 
 def _parts(request: Request) -> Parts:

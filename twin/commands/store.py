@@ -68,7 +68,8 @@ def show_retention(
     if as_json:
         print_json({"reports": [msgspec.to_builtins(each) for each in found]})
         return
-    head = ("at", "windows", "observations", "estimates", "logs", "minutes", "quarters")
+    gone = ("observations", "estimates", "logs", "minutes", "quarters", "judgements")
+    head = ("at", "windows", *gone)
     rows = [[_when(each.at), *(getattr(each, name) for name in head[1:])] for each in found]
     print_columns(head, rows)
 

@@ -22,12 +22,14 @@ from ingest.settings import IngestSettings
 from twin.config import Config
 from twin.estimate import History
 from twin.estimation.models import ModelFile, base_model, parse_model
+from twin.judgement import JudgementHistory
 from twin.runtime.clock import Clock
 from twin.runtime.refilter import RefilterJob
 from twin.runtime.retention import RetentionJob, kept_of, limits_of
 from twin.runtime.shared_store import SharedStore
 from twin.snapshot import SnapshotFolder
 from twin.store.embedded import EmbeddedStore
+from twin.store.judged_reading import JudgedReading
 from twin.store.retention import Kept, Report, Retention
 from twin.store.writer import StoreWriter
 from twin.worker import TwinWorker
@@ -54,6 +56,7 @@ class Parts:
     refilters: dict[str, RefilterJob] = field(default_factory=dict)
     retention: RetentionJob | None = None
     history: History | None = None
+    judged: JudgementHistory | None = None
 
 
 def make_parts(
@@ -95,6 +98,11 @@ def make_parts(
         parts.retention = _retention(config, embedded, influx, clock)
     if "care" in roles:
         parts.history = _history(config, embedded, opened)
+        judged = JudgedReading(
+            paths.influx_record if config.store.kinds[0] == "influx" else paths.store
+        )
+        opened.callback(judged.close)
+        parts.judged = judged
     return parts
 
 
@@ -203,7 +211,7 @@ def _retention(
         from twin.store.influx_tasks import forget
 
         jobs["influx"] = partial(forget, influx_settings(config), kept)
-        recorded = Kept(raw=kept.raw, derived=kept.raw)
+        recorded = Kept(raw=kept.raw, derived=kept.raw, judgements=kept.judgements)
         jobs["influx_record"] = Retention(influx.record, recorded).run
     return RetentionJob(jobs, clock.now, config.store.retention.every_minutes * 60)
 

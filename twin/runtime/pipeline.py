@@ -166,6 +166,7 @@ class Pipeline:
             ),
             receipts_of(self._notifier),
             questions_of(self.config),
+            parts.judged,
         )
         page = PageServer(app, care.host, care.port, certificate=care.certificate, key=care.key)
         page.start()

@@ -27,6 +27,7 @@ def kept_of(table: RetentionTable) -> Kept:
         table.logs_days,
         table.minutes_days,
         table.quarters_days,
+        table.judgements_days,
     )
     return Kept(*(round(each * DAY) for each in days))
 
@@ -100,4 +101,5 @@ def _sum(before: Report, report: Report) -> Report:
         before.logs + report.logs,
         before.minutes + report.minutes,
         before.quarters + report.quarters,
+        before.judgements + report.judgements,
     )

@@ -133,6 +133,7 @@ def _retention(parts: Parts) -> Iterator[Metric]:
             ("logs", total.logs),
             ("minutes", total.minutes),
             ("quarters", total.quarters),
+            ("judgements", total.judgements),
         ):
             labels = {"store": name, "kind": kind}
             yield Metric("twin_store_forgotten_total", labels, count, "Removed by retention.")

@@ -20,11 +20,13 @@ from numpy.typing import NDArray
 from ingest.journal.lock import Ownership
 from twin.anchor import Anchors
 from twin.estimate import EstimateBatch, Series, Written
-from twin.store import strayed, windows
+from twin.judgement import Judgements
+from twin.store import judged, strayed, windows
 from twin.store.blocks import PLAIN_PER_UNIT, Rows, rounded_to, taken
 from twin.store.catalogue import SeriesTable
 from twin.store.forecasts import forecast_rows
 from twin.store.merged import Kept, Merged, kept, merged
+from twin.store.protocol import Storable
 from twin.store.reading import Reading, RecordedRows
 from twin.store.rows import rows_between
 from twin.store.sqlite_file import (
@@ -62,10 +64,10 @@ class EmbeddedStore:
     """Sink and history in one file.
 
     path: the file; its folder must exist. keeps: what it takes of a batch (the record of a store
-    elsewhere keeps observations only). readonly: for questions only, while another process may
-    be writing. Raises StoreDamaged (naming the file), StoreInUse (a second writer), and
-    FileNotFoundError where readonly finds no store. Reading and writing are safe from several
-    threads; an answer never waits for a write.
+    elsewhere keeps observations only); judgements it always takes. readonly: for questions only,
+    while another process may be writing. Raises StoreDamaged (naming the file), StoreInUse (a
+    second writer), and FileNotFoundError where readonly finds no store. Reading and writing are
+    safe from several threads; an answer never waits for a write.
     """
 
     def __init__(
@@ -91,10 +93,8 @@ class EmbeddedStore:
         """Store one batch. Blocks until it is on disk."""
         return self.write_all([batch], None)
 
-    def write_all(
-        self, batches: Sequence[EstimateBatch | Anchors], position: int | None
-    ) -> Written:
-        """Store batches and anchors, in order, and the journal position after them: all or nothing.
+    def write_all(self, batches: Sequence[Storable], position: int | None) -> Written:
+        """Store batches, anchors and judgements and the journal position after them, or nothing.
 
         Raises apsw.Error (disk full, locked) or StoreDamaged; then nothing was written.
         """
@@ -189,6 +189,7 @@ class _Writer:
         with naming_damage(self._path):
             windows.prepare(self._connection)
             strayed.prepare(self._connection)
+            judged.prepare(self._connection)
             self._series = SeriesTable(self._connection)
             self._strayed = Strayed(self._connection, self._series)
             self._marks = Marks(self._connection, self._series.estimates_of)
@@ -197,13 +198,15 @@ class _Writer:
             found = self._connection.execute("SELECT value FROM meta WHERE key = 'position'")
             self._position = int(found.get)
 
-    def write(self, batches: Sequence[EstimateBatch | Anchors], position: int | None) -> Written:
+    def write(self, batches: Sequence[Storable], position: int | None) -> Written:
         whole = merged([each for each in batches if isinstance(each, EstimateBatch)])
         with self._lock, naming_damage(self._path):
             try:
                 with self._transaction():
                     self._insert(whole, kept(whole.rows))
                     self._strayed.take(each for each in batches if isinstance(each, Anchors))
+                    said = [each for each in batches if isinstance(each, Judgements)]
+                    judged.take(self._connection, said)
                     budget = max(_MOVED_AT_ONCE, 2 * len(whole.rows))
                     self._series.hot.settle(self._series.keys, budget)
                     if position is not None:

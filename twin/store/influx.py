@@ -22,11 +22,12 @@ from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.domain.bucket_retention_rules import BucketRetentionRules
 from influxdb_client.rest import ApiException
 
-from twin.anchor import Anchors
 from twin.estimate import EstimateBatch, Written
+from twin.judgement import Judgements
+from twin.store.judged_lines import judged_lines
 from twin.store.line_protocol import Lines, lines, refiltered
 from twin.store.progress_file import ProgressFile
-from twin.store.protocol import StoreUnavailable
+from twin.store.protocol import Storable, StoreUnavailable
 
 #: More lines in a body gain nothing, and one bad point would cost more to find.
 LINES_PER_BODY = 5_000
@@ -175,15 +176,14 @@ class InfluxSink:
         except StoreUnavailable:
             return Written(0, (), range(len(batch.rows)))
 
-    def write_all(
-        self, batches: Sequence[EstimateBatch | Anchors], position: int | None
-    ) -> Written:
+    def write_all(self, batches: Sequence[Storable], position: int | None) -> Written:
         """See `twin.store.protocol.Store`; anchors are not kept here (`recorded_influx.py`). Blocks
         for one request per 5 000 points, or more of them where points are refused. Raises
         StoreUnavailable."""
         estimates = [each for each in batches if isinstance(each, EstimateBatch)]
+        said = [each for each in batches if isinstance(each, Judgements)]
         with self._lock:
-            return self._write(estimates, position)
+            return self._write(estimates, self._send_all(judged_lines(said)), position)
 
     def say_refiltered(self, patient: str, signal: str, first: int, until: int) -> None:
         """Say that the estimates of [first, until] (ns) were written anew, because observations
@@ -193,16 +193,21 @@ class InfluxSink:
             outcome = _Outcome()
             self._send(made, range(len(made.lines)), outcome)
 
-    def _write(self, batches: Sequence[EstimateBatch], position: int | None) -> Written:
+    def _write(
+        self, batches: Sequence[EstimateBatch], judged: _Outcome, position: int | None
+    ) -> Written:
         made = lines(batches, self._settings.fields == "full", self._now())
+        outcome = self._send_all(made)
+        refused = [(line, reason) for _, line, reason in (*outcome.rejected, *judged.rejected)]
+        self._progress.commit(position, refused, outcome.expired + judged.expired)
+        rejected = tuple({row: reason for row, _, reason in outcome.rejected}.items())
+        return Written(made.total - len(rejected), rejected, (), outcome.expired)
+
+    def _send_all(self, made: Lines) -> _Outcome:
         outcome = _Outcome([(row, "", reason) for row, reason in made.rejected])
         for start in range(0, len(made.lines), LINES_PER_BODY):
             self._send(made, range(start, min(start + LINES_PER_BODY, len(made.lines))), outcome)
-        self._progress.commit(
-            position, [(line, reason) for _, line, reason in outcome.rejected], outcome.expired
-        )
-        rejected = tuple({row: reason for row, _, reason in outcome.rejected}.items())
-        return Written(made.total - len(rejected), rejected, (), outcome.expired)
+        return outcome
 
     def replay_rejected(self) -> tuple[int, int]:
         """Offer the rejected points again: (taken, still rejected). Raises StoreUnavailable."""

@@ -30,6 +30,16 @@ _MEASUREMENTS = {
     "observations": ("observation", "conflict"),
     "estimates": ("estimate", "forecast"),
     "logs": ("status",),
+    "judgements": ("alarm", "score", "change"),
+}
+#: A field that every point of the measurement has, to count them by.
+_COUNTED = {
+    "observation": "value",
+    "conflict": "value",
+    "status": "status",
+    "alarm": "count",
+    "score": "score",
+    "change": "known",
 }
 
 
@@ -168,6 +178,7 @@ def forget(settings: InfluxSettings, kept: Kept, now: int) -> Report:
             ("observations", kept.raw),
             ("estimates", kept.derived),
             ("logs", kept.logs),
+            ("judgements", kept.judgements),
         ):
             gone[name] = sum(
                 _delete(client, settings, measurement, now - span)
@@ -185,9 +196,7 @@ def forget(settings: InfluxSettings, kept: Kept, now: int) -> Report:
 
 def _delete(client: InfluxDBClient, settings: InfluxSettings, measurement: str, cut: int) -> int:
     """Points that were there before the cut, and are no more."""
-    field = "value" if measurement in ("observation", "conflict") else (
-        "status" if measurement == "status" else "mean"
-    )  # fmt: skip
+    field = _COUNTED.get(measurement, "mean")
     bucket = json.dumps(settings.bucket)
     counted = answer(
         client,

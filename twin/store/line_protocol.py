@@ -7,6 +7,7 @@ status,patient=,signal= status= <tick>
 refiltered,patient=,signal= until= <first>: the estimates from <first> to `until` (ms, rounded up)
 were written anew, because observations came belated.
 forecast,patient=,signal=,model=,horizon= mean=,std=,lo50=,hi50=,lo90=,hi90=,lo95=,hi95= <as_of>
+alarm, score, change: `judged_lines.py`.
 touched since= <now>: the earliest stamp, in ms, of rows that came so late that the windows of their
 time may be made already; the database's tasks make them anew from there.
 
@@ -73,7 +74,7 @@ def lines(batches: Sequence[EstimateBatch], full: bool = False, now: int | None 
 
 def refiltered(patient: str, signal: str, first: int, until: int) -> Lines:
     """The line that says what was filtered again: [first, until], ns."""
-    prefix = _prefix("refiltered", ("patient", patient), ("signal", signal))
+    prefix = prefix_of("refiltered", ("patient", patient), ("signal", signal))
     made = [] if prefix is None else [f"{prefix} until={-(-until // _MILLISECOND)}.0 {first}"]
     return Lines(made, [0] * len(made), (), len(made))
 
@@ -259,13 +260,14 @@ def _prefixes(
                 tags.append(("horizon", str(int(rows["flags"][i]))))
         elif measurement != "status":
             tags.append(("device", whole.devices[rows["device"][i]]))
-        made[number] = _prefix(measurement, *tags)
+        made[number] = prefix_of(measurement, *tags)
     return list(map(made.__getitem__, series.tolist()))
 
 
 # A second of a ward has one line of each series: made each time, this were half of a line's cost.
 @lru_cache(maxsize=16_384)
-def _prefix(measurement: str, *tags: tuple[str, str]) -> str | None:
+def prefix_of(measurement: str, *tags: tuple[str, str]) -> str | None:
+    """Measurement and tags; None: one of them cannot be written."""
     if not all(text and text.isprintable() and not text.endswith("\\") for _, text in tags):
         return None
     return ",".join([measurement, *(f"{name}={escaped(text)}" for name, text in tags)])

@@ -7,6 +7,10 @@ from typing import Protocol
 
 from twin.anchor import Anchors
 from twin.estimate import EstimateBatch, Written
+from twin.judgement import Judgements
+
+#: What of the estimates journal goes to the stores.
+Storable = EstimateBatch | Anchors | Judgements
 
 
 class StoreUnavailable(Exception):
@@ -28,12 +32,10 @@ class Store(Protocol):
     def position(self) -> int:
         """Everything up to here is durable in the store: the journal may forget it."""
 
-    def write_all(
-        self, batches: Sequence[EstimateBatch | Anchors], position: int | None
-    ) -> Written:
+    def write_all(self, batches: Sequence[Storable], position: int | None) -> Written:
         """Write the batches in order and then remember `position`. Blocks until durable.
 
         Anchors are for a store that keeps the raw record (`twin.store.strayed`). Rows are counted
-        over all batches. Doing it again changes nothing. Raises StoreUnavailable,
+        over all estimate batches. Doing it again changes nothing. Raises StoreUnavailable,
         or what the store's machine raises; then `position` stands where it stood.
         """

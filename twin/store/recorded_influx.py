@@ -1,7 +1,8 @@
-"""InfluxDB, and beside it a file with what refiltering needs: the raw record, exactly, and anchors.
+"""InfluxDB, and beside it a file with what it does not keep exactly: the raw record, anchors, and
+alarms and scores whole (names of people and their words go into no database of others).
 
 By default InfluxDB keeps of an observation its value and a rounded quality: enough for people, not
-for the same estimate bit for bit. The file is an embedded store that keeps observations alone; it
+for the same estimate bit for bit. The file is an embedded store that keeps no estimates; it
 is written after the database took a batch, so what it calls strayed is in the database already.
 """
 
@@ -12,10 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from twin.anchor import Anchors
-from twin.estimate import EstimateBatch, Written
+from twin.estimate import Written
 from twin.store.embedded import EmbeddedStore
 from twin.store.influx import InfluxSink
+from twin.store.protocol import Storable
 from twin.store.sqlite_file import Stored
 
 
@@ -31,9 +32,7 @@ class RecordedInflux:
         """Position in the estimates journal up to which database and record have everything."""
         return self.sink.position
 
-    def write_all(
-        self, batches: Sequence[EstimateBatch | Anchors], position: int | None
-    ) -> Written:
+    def write_all(self, batches: Sequence[Storable], position: int | None) -> Written:
         """See `twin.store.protocol.Store`. Killed in between, both get the batch again."""
         written = self.sink.write_all(batches, None)
         self.record.write_all(batches, position)

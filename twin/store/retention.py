@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 
 from ingest.instant import MINUTE
+from twin.store import judged
 from twin.store.aggregates import (
     LENGTHS,
     NO_LIMIT,
@@ -48,7 +49,8 @@ class Kept:
     """How long what is kept, ns; 0: for ever.
 
     raw: observations and conflicts; derived: estimates and forecasts; logs: status changes;
-    minutes, quarters: the aggregates of 1 and 15 minutes.
+    minutes, quarters: the aggregates of 1 and 15 minutes; judgements: alarms that are over (from
+    their end, each with its whole story), scores and change indexes.
     """
 
     raw: int = 0
@@ -56,6 +58,7 @@ class Kept:
     logs: int = 0
     minutes: int = 0
     quarters: int = 0
+    judgements: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Report:
     logs: int = 0
     minutes: int = 0
     quarters: int = 0
+    judgements: int = 0
 
 
 @dataclass(slots=True)
@@ -95,6 +99,7 @@ class Retention:
             ("quarters", LENGTHS[1], self.kept.quarters),
         ):
             gone[name] = self._forget_windows(length, now, kept)
+        gone["judgements"] = self._forget_judged(now)
         if self.kept.derived:
             cut = (now - self.kept.derived) // QUARTER * QUARTER
             self.store.of_strayed(lambda strayed: strayed.forget(cut))
@@ -144,6 +149,23 @@ class Retention:
             return int(db.changes())
 
         return self.store.upkeep(turn)
+
+    def _forget_judged(self, now: int) -> int:
+        if not self.kept.judgements:
+            return 0
+        cut, gone = now - self.kept.judgements, 0
+        while n := self.store.upkeep(lambda db, _series, _marks: judged.forget_alarms(db, cut)):
+            gone += n
+        for table in judged.POINTS:
+            after: str | None = ""
+            while after is not None:
+                n, after = self.store.upkeep(
+                    lambda db, _series, _marks, t=table, a=after: judged.forget_points(  # type: ignore[misc]
+                        db, cut, t, a
+                    )
+                )
+                gone += n
+        return gone
 
 
 def make_windows(

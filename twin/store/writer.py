@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 
 from ingest.journal.protocol import Entry, Journal, JournalDamaged, Reader
 from ingest.observation import RecordDamaged
-from twin.anchor import Anchors
 from twin.estimate import EstimateBatch, Written, decode_output
-from twin.store.protocol import Store, StoreUnavailable
+from twin.judgement import Judgements
+from twin.store.protocol import Storable, Store, StoreUnavailable
 
 RECORDS_AT_ONCE = 1_000
 ROWS_AT_ONCE = 200_000
@@ -71,7 +71,7 @@ class StoreWriter:
         self._wait = wait or self._stopping.wait
         self._thread: threading.Thread | None = None
         self._reader: Reader | None = None
-        self._pending: tuple[list[EstimateBatch | Anchors], int] | None = None
+        self._pending: tuple[list[Storable], int] | None = None
         self._progress = Progress(position=store.position)
 
     @property
@@ -128,11 +128,11 @@ class StoreWriter:
         self._took(written, position)
         return True
 
-    def _read(self) -> tuple[list[EstimateBatch | Anchors], int] | None:
+    def _read(self) -> tuple[list[Storable], int] | None:
         """The next batches and the position after them; None if there is nothing."""
         if self._reader is None:
             self._reader = self._journal.reader("estimates", self._progress.position)
-        batches: list[EstimateBatch | Anchors] = []
+        batches: list[Storable] = []
         position, records, rows = None, 0, 0
         until = time.monotonic() + self._linger
         while records < RECORDS_AT_ONCE and rows < ROWS_AT_ONCE and not self._stopping.is_set():
@@ -144,16 +144,16 @@ class StoreWriter:
                 batch = self._decoded(entry)
                 if batch is not None:
                     batches.append(batch)
-                    rows += len(batch.rows if isinstance(batch, EstimateBatch) else batch.anchors)
+                    rows += _rows_of(batch)
         return None if position is None else (batches, position)
 
-    def _decoded(self, entry: Entry) -> EstimateBatch | Anchors | None:
+    def _decoded(self, entry: Entry) -> Storable | None:
         try:
             output = decode_output(entry.record)
         except RecordDamaged as damaged:
             self._note_damage(entry.position, damaged.why)
             return None
-        return output if isinstance(output, EstimateBatch | Anchors) else None
+        return output if isinstance(output, Storable) else None
 
     def _note_damage(self, position: int, why: str) -> None:
         now = self._progress
@@ -197,6 +197,14 @@ class StoreWriter:
             now, retries=now.retries + 1, failures=now.failures + 1, trouble=trouble
         )
         self._wait(backoff(now.failures, random.random(), asked))
+
+
+def _rows_of(storable: Storable) -> int:
+    if isinstance(storable, EstimateBatch):
+        return len(storable.rows)
+    if isinstance(storable, Judgements):
+        return len(storable.alarms) + len(storable.scores) + len(storable.changes)
+    return len(storable.anchors)
 
 
 def backoff(failures: int, chance: float, asked: float | None = None) -> float:

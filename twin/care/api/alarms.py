@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Annotated, Literal
 
 import msgspec
@@ -11,12 +11,13 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from ingest.instant import format_instant
 from twin.care.api.asked import Asked, actor_of, body_of, body_schema, command
 from twin.care.api.bodies import answer, answers
+from twin.care.api.signals import WHEN, span_of
 from twin.care.board import OPEN
 from twin.care.judged import AlarmBody, alarm_body
+from twin.care.kept import EVER, alarms_of, story_of
 from twin.care.parts import Parts, PartsOf
 from twin.care.problem import Problem
-from twin.care.rank import by_urgency
-from twin.judgement import Alarm, AlarmState, Priority
+from twin.judgement import AlarmsAsked, AlarmState, Priority
 
 router = APIRouter(prefix="/api/v1/alarms")
 MOST = 1_000
@@ -29,11 +30,13 @@ _PRIORITIES = tuple(priority.value for priority in Priority)
 
 
 class AlarmsBody(msgspec.Struct, frozen=True):
-    """The alarms that were asked for; enabled: whether this installation raises any."""
+    """The alarms that were asked for; enabled: whether this installation raises any. complete
+    false: the store is away, and what was over before may be missing."""
 
     time: str
     enabled: bool
     alarms: Sequence[AlarmBody]
+    complete: bool = True
 
 
 class AlarmStoryBody(msgspec.Struct, frozen=True):
@@ -82,23 +85,27 @@ def alarms(
     state: str | None = Query(None, description="open, or one of an alarm's states, or several"),
     priority: str | None = Query(None, description="one of high, medium, low, none, or several"),
     patient: str | None = Query(None, description="only of this patient"),
+    start: str | None = Query(None, alias="from", description=f"{WHEN}; lasted until then"),
+    end: str | None = Query(None, alias="to", description=f"{WHEN}; raised before"),
     limit: int = Query(200, description=f"at most so many, 1 to {MOST}"),
 ) -> Response:
     """Alarms that were raised: those that are open by urgency, then those that are over."""
     if not 1 <= limit <= MOST:
         raise Problem(422, "limit", name="limit", got=str(limit), expected=f"1 to {MOST}")
-    states, priorities = _of("state", state, _STATES), _of("priority", priority, _PRIORITIES)
-    found = [
-        alarm
-        for alarm in known_alarms(parts)
-        if (not states or alarm.state in states or ("open" in states and alarm.state in OPEN))
-        and (not priorities or alarm.priority in priorities)
-        and patient in (None, alarm.patient)
-    ]
+    since, to = span_of(start, end, EVER)
+    asked = AlarmsAsked(
+        since,
+        to,
+        states_of(_of("state", state, _STATES)),
+        _of("priority", priority, _PRIORITIES),
+        patient or "",
+        limit,
+    )
+    found = alarms_of(parts, asked)
     labels = parts.feed.labels
-    bodies = [alarm_body(alarm, labels.get(alarm.patient, "")) for alarm in found[:limit]]
+    bodies = [alarm_body(alarm, labels.get(alarm.patient, "")) for alarm in found.rows]
     now = format_instant(parts.feed.now())
-    return answer(AlarmsBody(now, parts.feed.alarms_on, bodies))
+    return answer(AlarmsBody(now, parts.feed.alarms_on, bodies, found.complete))
 
 
 @router.get("/{alarm}", responses=answers(AlarmStoryBody))
@@ -165,17 +172,16 @@ def note(
     return _act(request, parts, alarm, asked, "note", reason=asked.text)
 
 
-def known_alarms(parts: Parts) -> list[Alarm]:
-    """The newest row of each: open ones by urgency, then those that are over, newest first."""
-    rows = [story[-1] for story in parts.feed.stories()]
-    opened = sorted((row for row in rows if row.state in OPEN), key=by_urgency)
-    return opened + sorted((r for r in rows if r.state not in OPEN), key=lambda r: -r.at)
+def states_of(asked: Set[str]) -> frozenset[str]:
+    """States of alarms, of words among which may be `open`."""
+    opened = OPEN if "open" in asked else frozenset()
+    return frozenset(str(state) for state in (*(asked - {"open"}), *opened))
 
 
 def _act(
     request: Request, parts: Parts, alarm: str, asked: Asked, kind: str, **body: object
 ) -> Response:
-    story = parts.feed.story(alarm)
+    story = story_of(parts, alarm)
     if not story:
         raise Problem(404, "no such alarm")
     actor = actor_of(request, parts, asked)
@@ -185,7 +191,7 @@ def _act(
 
 
 def _story_of(parts: Parts, alarm: str) -> AlarmStoryBody:
-    story = parts.feed.story(alarm)
+    story = story_of(parts, alarm)
     if not story:
         raise Problem(404, "no such alarm")
     label = parts.feed.labels.get(story[-1].patient, "")

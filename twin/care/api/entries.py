@@ -15,9 +15,10 @@ from ingest.instant import MILLISECOND, format_instant
 from twin.care.api.asked import Asked, actor_of, body_of, body_schema, command
 from twin.care.api.bodies import answer, answers
 from twin.care.api.signals import instant_of
+from twin.care.kept import EVER, stories_of
 from twin.care.parts import Parts, PartsOf
 from twin.care.problem import Problem
-from twin.judgement import AlarmEvent, AlarmKind
+from twin.judgement import AlarmEvent, AlarmKind, AlarmsAsked
 
 router = APIRouter(prefix="/api/v1/patients")
 #: Names that the interface has beside those of the twin.
@@ -95,8 +96,8 @@ def events_of(parts: Parts, patient: str) -> list[EventBody]:
         EventBody(one.at // MILLISECOND, "entry", one.kind, one.value, one.actor)
         for one in parts.feed.entries(patient)
     ]
-    for story in parts.feed.stories():
-        if story[-1].patient == patient and story[-1].kind != AlarmKind.ADVISORY:
+    for story in stories_of(parts, AlarmsAsked(*EVER, patient=patient)):
+        if story[-1].kind != AlarmKind.ADVISORY:
             found += [
                 EventBody(row.at // MILLISECOND, "alarm", row.event.value, row.rule, row.actor)
                 for row in story

@@ -26,7 +26,7 @@ from twin.estimate import Series
 
 router = APIRouter(prefix="/api/v1")
 MOST_POINTS = 10_000
-_WHEN = "ISO-8601 with zone, or epoch milliseconds"
+WHEN = "ISO-8601 with zone, or epoch milliseconds"
 #: Epoch ms that still fit int64 ns (years 1678–2262).
 #: A year less than int64 holds, so that an hour before it is still a time.
 _MOST_MS = (2**63 - 1) // MILLISECOND - 366 * 86_400_000
@@ -41,8 +41,8 @@ def signal_history(
     patient: str,
     code: str,
     parts: PartsOf,
-    start: str | None = Query(None, alias="from", description=f"{_WHEN}; default: to − 1 h"),
-    end: str | None = Query(None, alias="to", description=f"{_WHEN}; default: now"),
+    start: str | None = Query(None, alias="from", description=f"{WHEN}; default: to − 1 h"),
+    end: str | None = Query(None, alias="to", description=f"{WHEN}; default: now"),
     points: int | None = Query(None, description="at most so many buckets; without: raw, in pages"),
     after: str | None = Query(None, description="as `next` of the page before gave it"),
 ) -> Response:
@@ -54,9 +54,7 @@ def signal_history(
     if signal is None or patient not in parts.feed.labels:
         raise Problem(404, "no such signal" if signal is None else "no such patient")
     to = parts.feed.now() if end is None else instant_of("to", end)
-    since = to - HOUR if start is None else instant_of("from", start)
-    if since >= to:
-        raise Problem(422, "an empty interval", name="from", got=str(start), expected="before to")
+    since, _ = span_of(start, end, (to - HOUR, to))
     if after is not None and _CURSOR.fullmatch(after) is None:
         expected = "`next` of the page before"
         raise Problem(422, "not a cursor", name="after", got=after[:32], expected=expected)
@@ -99,7 +97,16 @@ def instant_of(name: str, text: str) -> int:
             return milliseconds * MILLISECOND
         return parse_instant(text.replace(" ", "+"))  # an unescaped + of the zone
     except (ValueError, OverflowError) as error:
-        raise Problem(422, "not a time", name=name, got=text, expected=_WHEN) from error
+        raise Problem(422, "not a time", name=name, got=text, expected=WHEN) from error
+
+
+def span_of(start: str | None, end: str | None, otherwise: tuple[int, int]) -> tuple[int, int]:
+    """[from, to), int64 ns UTC, each as asked or as otherwise. Raises Problem 422."""
+    since = otherwise[0] if start is None else instant_of("from", start)
+    to = otherwise[1] if end is None else instant_of("to", end)
+    if since >= to:
+        raise Problem(422, "an empty interval", name="from", got=str(start), expected="before to")
+    return since, to
 
 
 def gap_ns(signal: Signal) -> int:
