@@ -119,7 +119,9 @@ class Intake:
             signal = max(int(arrived.signal[place]), 0)
             expected = SIGNALS[CODES[signal]].expected_interval_s
             self.table.marks[row[place], INTERVAL] = int(expected * SECOND)
-        stamp = np.ascontiguousarray(arrived.rows["device_stamp"])
+        # Not device_stamp: of a clock that is declared nine hours ahead ingest has taken these off,
+        # and to see the lead again would be to correct it twice.
+        stamp = np.ascontiguousarray(arrived.rows["measured_at"])
         notes = np.empty((len(row), 5), np.int64)
         written = kernel.hear(
             row,

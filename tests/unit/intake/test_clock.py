@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.instant import SECOND
+from ingest.instant import HOUR, SECOND
+from ingest.observation import DeviceId, Observation, PatientId, SignalCode, batch_of
 from tests.support.intake_line import IntakeLine, estimates
 from tests.support.twins import T0
 from twin.estimate import Verdict
@@ -63,6 +64,24 @@ def test_a_clock_ahead_is_corrected_by_the_smallest_lead_seen() -> None:
     assert correction == pytest.approx(smallest, abs=0.1)
     assert leads(line)[0] == 0
     assert leads(line)[-1] == pytest.approx(-correction)
+
+
+def test_a_clock_that_ingest_has_set_right_is_not_corrected_again() -> None:
+    line = IntakeLine()
+    line.tick()
+    for _ in range(200):
+        at = T0 + round(line.now * SECOND)
+        stamp = at + 9 * HOUR  # declared: `clock_offset_s = 32400`
+        line.put("p1", batch_of([
+            Observation(
+                PatientId("p1"), DeviceId("watch"), SignalCode("heart_rate"), 70.0, at,
+                at + SECOND // 5, stamp,
+            )
+        ]))  # fmt: skip
+        line.tick()
+    assert set(leads(line)) == {-9 * HOUR / SECOND}
+    assert line.reports()[-1]["offset"] == pytest.approx(-0.2)
+    assert line.reports()[-1]["correction"] == 0
 
 
 def test_a_lead_of_less_than_two_seconds_is_not_corrected() -> None:
