@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from ingest.instant import MINUTE, SECOND
 from twin.estimate import Status
-from twin.estimation.bank import Bank
+from twin.estimation.bank import TURNS, Bank
+from twin.estimation.kalman import NEVER
 from twin.forecast import HORIZONS
 
 #: A forecast begins at least so much measured time after the one before (ns). Less than a minute,
@@ -30,14 +31,17 @@ def forecast_due(
     before, after (partitions,): journal time passed, ns, before and after the tick; equal where the
     tick does not count.
     """
-    part = bank.partition[: len(bank.patients)]
-    turn = bank.turn[: len(part)].astype(np.int64) * SECOND
-    turned = (before[part] + turn) // MINUTE != (after[part] + turn) // MINUTE
+    # By (partition, second of a minute): what is to be looked up for each patient of a ward.
+    turn = np.arange(TURNS) * SECOND
+    turned = (before[:, None] + turn) // MINUTE != (after[:, None] + turn) // MINUTE
     if not turned.any():
         return np.zeros(0, np.int64)
+    known = len(bank.patients)
+    patients = np.flatnonzero(turned[bank.partition[:known], bank.turn[:known]])
     a = bank.slots.of
-    slots = bank.known()
-    slots = slots[turned[a["patient"][slots]]]
+    slots = bank.slot_of[patients]
+    slots = slots[slots >= 0].astype(np.int64)
+    slots = slots[(a["state_t"][slots] != NEVER) & bank.modelled[a["model"][slots]]]
     at, last = a["state_t"][slots], a["forecast_at"][slots].astype(np.int64) * SECOND
     due = slots[(a["status"][slots] == Status.FRESH) & (at >= last + LEAST_APART)]
     a["forecast_at"][due] = a["state_t"][due] // SECOND

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.catalogue import CODES
-from ingest.instant import SECOND
-from twin.estimate import ESTIMATE_ROW, NO_DEVICE, EstimateBatch, Kind, Status, Verdict
+from twin.estimate import ESTIMATE_ROW, NO_DEVICE, EstimateBatch, Kind, Verdict
 from twin.estimation.bank import Bank, Updated
 from twin.estimation.kalman import (
     E_INTERVAL,
@@ -24,14 +23,12 @@ from twin.estimation.kalman import (
     E_WEIGHT,
 )
 from twin.estimation.names import Names
-from twin.estimation.status import status_of
+from twin.estimation.status import grow_old, status_of
 from twin.forecast import HORIZONS
 from twin.foresight import fill_forecasts
 from twin.intake.arrivals import Arrivals
 
 REASONS = ("", "no_model", "value_not_a_number", "over_rate")
-#: A key without measurement gives a coasting row this often, from late until stale.
-COAST_EVERY = 10 * SECOND
 _FLOATS = tuple(name for name in ESTIMATE_ROW.names or () if ESTIMATE_ROW[name].kind == "f")
 
 
@@ -120,23 +117,16 @@ class RowBuilder:
 
     def age(self, at: int, partitions: NDArray[np.bool_]) -> None:
         """Status and coasting rows of a tick at `at` (ns) for these partitions (mask)."""
-        slots = self.bank.known()
-        if not partitions.all():
-            patient = self.bank.slots.of["patient"][slots]
-            slots = slots[partitions[self.bank.partition[patient]]]
-        if not len(slots):
-            return
-        a = self.bank.slots.of
-        signal = a["model"][slots].astype(np.int64)
-        expected = self.bank.expected_interval(signal, self.bank.mean_interval(slots))
-        now = status_of(at - a["state_t"][slots], expected)
-        changed = now != a["status"][slots]
-        a["status"][slots] = now
-        self._take(self._of_slots(slots[changed], Kind.STATUS, at), None)
-        late = now == Status.LATE
-        due = late & (changed | (at - a["coasted_at"][slots] >= COAST_EVERY))
-        a["coasted_at"][slots[due]] = at
-        self._coast(slots[due], at)
+        a, bank = self.bank.slots.of, self.bank
+        changed, coasting = np.empty((2, bank.slots.count), np.int64)
+        changes, coasts = grow_old(
+            at, bank.slots.count, partitions, bank.partition, a["patient"], a["model"],
+            bank.expected, bank.modelled, a["state_t"], a["ring_at"], a["ring_n"], a["ring_t"],
+            a["status"], a["coasted_at"], changed, coasting,
+        )  # fmt: skip
+        if changes:
+            self._take(self._of_slots(changed[:changes], Kind.STATUS, at), None)
+        self._coast(coasting[:coasts], at)
 
     def _coast(self, slots: NDArray[np.int64], at: int) -> None:
         if not len(slots):
@@ -149,6 +139,8 @@ class RowBuilder:
 
     def forecast(self, slots: NDArray[np.int64], at: int) -> None:
         """Forecast rows of these slots, made at a tick at `at` (ns)."""
+        if not len(slots):
+            return
         rows = self._of_slots(np.repeat(slots, len(HORIZONS)), Kind.FORECAST, at)
         fill_forecasts(self.bank, slots, rows)
         self._take(rows, None)

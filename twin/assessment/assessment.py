@@ -88,7 +88,7 @@ class Assessment:
         saying = Saying()
         judging.judge_vitals(self.known, tick.at, moment, seconds)
         judging.judge_scores(self.known, tick.at, moment, seconds, numbers, saying)
-        judging.judge_quality(self.known, tick.at, moment, numbers)
+        judging.judge_quality(self.known, tick.at, moment)
         judging.judge_equipment(self.known, tick.at, moment)
         judging.look_ahead(self.known, tick.at, moment)
         judging.pass_time(self.known, tick.at, moment, saying)

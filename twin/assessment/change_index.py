@@ -78,13 +78,15 @@ _decoder = msgspec.msgpack.Decoder(_Kept)
 @dataclass(slots=True)
 class ChangeIndex:
     """A part of the twin's state. `of[name]` are its arrays, (capacity, signals), (capacity,);
-    `of["varies"]` (capacity, signals, signals) float32 the covariance of the departures."""
+    `of["varies"]` (capacity, signals, signals) float32 the covariance of the departures.
+    _since (capacity,): from when the hour of `turn` counts for the patient, ns; NEVER: look."""
 
     bank: Bank
     of: dict[str, NDArray[Any]] = field(default_factory=dict)
     signals: tuple[str, ...] = field(init=False)
     _counted: NDArray[np.bool_] = field(init=False)
     _least: NDArray[np.float64] = field(init=False)
+    _since: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
         self.signals = tuple(SIGNALS)
@@ -126,7 +128,9 @@ class ChangeIndex:
         """Once an hour, each patient at a second of its own: the index."""
         self._grow(len(self.bank.patients))
         m = self.of
-        numbers = np.flatnonzero(m["known"])
+        # Outside the hour that began at `since`, before or after: one comparison for a whole ward.
+        outside = (tick.at - self._since).view(np.uint64) >= HOUR
+        numbers = np.flatnonzero(outside & m["known"])
         numbers = numbers[moment.partitions[self.bank.partition[numbers]]]
         fresh = numbers[m["turn"][numbers] == NEVER].tolist()
         m["phase"][fresh] = [crc32(self.bank.patients.text[n].encode()) % 3600 for n in fresh]
@@ -134,6 +138,7 @@ class ChangeIndex:
         m["turn"][fresh] = (tick.at + m["phase"][fresh] * SECOND) // HOUR
         due = turn != m["turn"][numbers]
         m["turn"][numbers[due]] = turn[due]
+        self._since[numbers] = m["turn"][numbers] * HOUR - m["phase"][numbers] * SECOND
         said: dict[int, list[Change]] = {}
         for number in numbers[due].tolist():
             partition = int(self.bank.partition[number])
@@ -215,6 +220,7 @@ class ChangeIndex:
             for _ in array.shape[1:]:  # signals may have got other rows since
                 said = np.moveaxis(said[:, here], 1, -1)
             array[np.ix_(numbers, *(places for _ in array.shape[1:]))] = said
+        self._since[numbers] = NEVER
 
     def forget(self, partition: int) -> None:
         """Drop the partition."""
@@ -223,6 +229,7 @@ class ChangeIndex:
         for name, _, filling in (*_PER_SIGNAL, *_PER_PATIENT):
             self.of[name][numbers] = filling
         self.of["varies"][numbers] = 0
+        self._since[numbers] = NEVER
 
     def _members(self, partition: int) -> NDArray[np.int64]:
         numbers = np.flatnonzero(self.of["known"])
@@ -243,6 +250,9 @@ class ChangeIndex:
             if name in self.of:
                 grown[:capacity] = self.of[name]
             self.of[name] = grown
+        since = np.full(n, NEVER, np.int64)
+        since[:capacity] = self._since[:capacity] if capacity else NEVER
+        self._since = since
 
 
 def _distance(

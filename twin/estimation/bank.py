@@ -213,14 +213,6 @@ class Bank:
         by, at, revised = (np.concatenate([p[i] for p in parts]) for i in range(3))
         return Updated(verdict, as_of, estimates, by, at, revised, anchored)
 
-    def mean_interval(self, slots: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(n,) mean seconds between the stamps in each slot's ring; 0 with fewer than four."""
-        a = self.slots.of
-        n = a["ring_n"][slots].astype(np.int64)
-        oldest = a["ring_t"][a["ring_at"][slots].sum(axis=1)]
-        span = np.where(n >= 4, a["state_t"][slots] - oldest, 0)
-        return np.asarray(span * 1e-9 / np.maximum(n - 1, 1), np.float64)
-
     def expected_interval(
         self, signal: NDArray[np.int64], seen: NDArray[np.float64]
     ) -> NDArray[np.int64]:

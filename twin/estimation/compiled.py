@@ -12,13 +12,16 @@ from platformdirs import user_cache_path
 # _nrt=False: no array is made inside, so none needs to be counted.
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
 _SOURCES = (
-    "compiled.py",
-    "kalman.py",
-    "robust.py",
-    "devices.py",
-    "ring.py",
-    "tracker.py",
-    "models.py",
+    "estimation/compiled.py",
+    "estimation/kalman.py",
+    "estimation/robust.py",
+    "estimation/devices.py",
+    "estimation/ring.py",
+    "estimation/tracker.py",
+    "estimation/models.py",
+    "estimation/status.py",
+    "assessment/kernel.py",
+    "assessment/score_kernel.py",
 )
 
 
@@ -30,7 +33,7 @@ def _keep_apart() -> None:
     """
     digest = blake2b(digest_size=8)
     for name in _SOURCES:
-        digest.update(Path(__file__).with_name(name).read_bytes())
+        digest.update((Path(__file__).parents[1] / name).read_bytes())
     folder = user_cache_path("wearable-twin") / "kernel" / digest.hexdigest()
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,13 @@ from numpy.typing import NDArray
 
 from ingest.instant import MINUTE, SECOND
 from twin.estimate import Status
+from twin.estimation.compiled import compiled
+from twin.estimation.kalman import NEVER
+
+#: A key without measurement gives a coasting row this often (ns), from late until stale.
+COAST_EVERY = 10 * SECOND
+_FRESH, _LATE = int(Status.FRESH), int(Status.LATE)
+_STALE, _NONE = int(Status.STALE), int(Status.NONE)
 
 
 def status_of(age: NDArray[np.int64], expected: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -14,8 +21,64 @@ def status_of(age: NDArray[np.int64], expected: NDArray[np.int64]) -> NDArray[np
 
     fresh ≤ max(10 s, 2 × expected) < late ≤ max(60 s, 5 ×) < stale ≤ max(15 min, 10 ×) < none.
     """
-    status = np.full(age.shape, Status.NONE, np.uint8)
-    status[age <= np.maximum(15 * MINUTE, 10 * expected)] = Status.STALE
-    status[age <= np.maximum(60 * SECOND, 5 * expected)] = Status.LATE
-    status[age <= np.maximum(10 * SECOND, 2 * expected)] = Status.FRESH
+    status = np.empty(age.shape, np.uint8)
+    _all(np.ascontiguousarray(age), np.ascontiguousarray(expected), status)
     return status
+
+
+@compiled
+def _code(age, expected):  # type: ignore[no-untyped-def]
+    """Status of one age and expected interval, ns."""
+    if age <= max(10 * SECOND, 2 * expected):
+        return _FRESH
+    if age <= max(60 * SECOND, 5 * expected):
+        return _LATE
+    if age <= max(15 * MINUTE, 10 * expected):
+        return _STALE
+    return _NONE
+
+
+@compiled
+def _all(age, expected, status):  # type: ignore[no-untyped-def]
+    for n in range(age.shape[0]):
+        status[n] = _code(age[n], expected[n])
+
+
+@compiled
+def interval(k, state_t, ring_at, ring_n, ring_t):  # type: ignore[no-untyped-def]
+    """Mean seconds between the stamps in the ring of slot k; 0 with fewer than four."""
+    members = np.int64(ring_n[k])
+    if members < 4:
+        return 0.0
+    oldest = ring_t[np.int64(ring_at[k, 0]) + np.int64(ring_at[k, 1])]
+    return (state_t[k] - oldest) * 1e-9 / (members - 1)
+
+
+@compiled
+def grow_old(  # type: ignore[no-untyped-def]
+    at, slots, due, partition, patient, signal, expected, modelled, state_t, ring_at, ring_n,
+    ring_t, status, coasted_at, changed, coasting,
+):  # fmt: skip
+    """Status of the first `slots` slots at a tick `at` (ns); returns how many changed and coast.
+
+    Arrays of the slots, but: due (partitions,) which are ticked, partition (patients,), expected
+    (ns) and modelled by signal row. Written: status, coasted_at; the slots whose status changed
+    and those that give a coasting row, in order, into changed and coasting. One pass over a whole
+    ward each second: whoever neither changes nor coasts must cost nanoseconds.
+    """
+    changes, coasts = 0, 0
+    for k in range(slots):
+        if state_t[k] == NEVER or not modelled[signal[k]] or not due[partition[patient[k]]]:
+            continue
+        seen = interval(k, state_t, ring_at, ring_n, ring_t)
+        now = _code(at - state_t[k], max(expected[signal[k]], np.int64(seen * SECOND)))
+        change = now != status[k]
+        if change:
+            status[k] = now
+            changed[changes] = k
+            changes += 1
+        if now == _LATE and (change or at - coasted_at[k] >= COAST_EVERY):
+            coasted_at[k] = at
+            coasting[coasts] = k
+            coasts += 1
+    return changes, coasts

@@ -145,6 +145,21 @@ def test_it_is_the_same_wherever_batches_are_cut_and_over_a_snapshot() -> None:
     assert other.rows == whole.rows
 
 
+def test_a_clock_set_back_counts_as_another_hour_and_comes_once_for_each_patient() -> None:
+    life = Life(("p1", "p2", "p3"))
+    life.measure(T0, {"heart_rate": 65.0})
+    life.tick(T0)
+    for at in range(0, 60, 7):
+        life.tick(T0 + at * MINUTE)
+    life.tick(T0 + HOUR)
+    assert sorted(row.patient for row in life.rows) == ["p1", "p2", "p3"]
+    life.rows.clear()
+    life.tick(T0)
+    assert sorted(row.patient for row in life.rows) == ["p1", "p2", "p3"]
+    life.tick(T0)
+    assert len(life.rows) == 3
+
+
 def test_another_layout_is_refused_and_a_forgotten_partition_knows_nobody() -> None:
     life = Life()
     life.live(5)
