@@ -118,6 +118,8 @@ class _Way:
                 continue
             self.met[place] += 1
             if self.met[place] % fault.every == 0:
+                if fault.kind == "silent" and out:  # once, however many copies there would be
+                    self.behind += 1
                 out = [changed for each in out for changed in self._changed(fault, each, end)]
         if out and message.sequence is not None:
             out = [replace(each, sequence=message.sequence - self.behind) for each in out]
@@ -126,10 +128,7 @@ class _Way:
     def _changed(self, fault: Fault, message: Message, end: int) -> list[Message]:
         delay = round(fault.delay_s * SECOND)
         match fault.kind:
-            case "lost":
-                return []
-            case "silent":
-                self.behind += 1
+            case "lost" | "silent":
                 return []
             case "reboot":
                 if self.met[self.faults.index(fault)] == fault.every:
@@ -229,8 +228,10 @@ class _Count:
         if self.came and number <= max(self.came) and newer:
             self.close(ledger)
             ledger.restarts += 1
-        elif number in self.came:
+        elif self.came and (number in self.came or number < min(self.came)):
+            # Below the first that came: whether it came before the account began nobody knows.
             ledger.redelivered += 1
+            return
         self.came.add(number)
 
     def close(self, ledger: Told) -> None:

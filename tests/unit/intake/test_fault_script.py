@@ -114,6 +114,13 @@ def test_a_burst_after_offline_and_a_silent_device_lose_nothing() -> None:
     assert not any(each.missing for each in found.values())
 
 
+def test_what_a_silent_device_would_have_sent_twice_is_one_number_less() -> None:
+    assert_told(
+        Fault(kind="duplicated", device="watch-01", duration_s=2),
+        Fault(kind="silent", device="watch-01", duration_s=2),
+    )
+
+
 def test_wrong_units_names_and_times_are_refused_and_their_numbers_are_no_gaps() -> None:
     stream = sent(
         Fault(kind="unit", device="watch-01", every=6),
