@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.instant import MINUTE
-from twin.estimate import EstimateBatch, Kind, bands, reach_of
+from twin.estimate import Bands, EstimateBatch, Kind, bands, reach_of
 from twin.store.blocks import taken
 from twin.store.merged import Indexes, Merged, kept, merged
 
@@ -120,14 +120,20 @@ def _conflicts(made: _Lines, whole: Merged, chosen: Indexes, full: bool) -> None
     made.add(chosen, prefixes, _fields(fields, rows["received_at"]))
 
 
-def _estimates(made: _Lines, whole: Merged, chosen: Indexes, full: bool) -> None:
-    chosen, series = _last_versions(whole, made.finite(whole, chosen, "mean", "std"), "as_of")
-    rows = taken(whole.rows, chosen)
+def _said(whole: Merged, rows: NDArray[Any]) -> tuple[NDArray[np.float64], Bands]:
+    """Means and bands of n rows, cut to where each signal can be."""
     scales = [rows[name].astype(np.float64) for name in ("scale50", "scale90", "scale95")]
     reach = reach_of(whole.signals, rows["signal"])
     band = bands(rows["mean"], rows["std"], *scales, reach=reach)
+    return np.clip(rows["mean"], *reach), band
+
+
+def _estimates(made: _Lines, whole: Merged, chosen: Indexes, full: bool) -> None:
+    chosen, series = _last_versions(whole, made.finite(whole, chosen, "mean", "std"), "as_of")
+    rows = taken(whole.rows, chosen)
+    mean, band = _said(whole, rows)
     fields = {
-        "mean": np.clip(rows["mean"], *reach),
+        "mean": mean,
         "std": rows["std"],
         "lo95": band.lo95,
         "hi95": band.hi95,
@@ -154,11 +160,9 @@ def _forecasts(made: _Lines, whole: Merged, chosen: Indexes, full: bool) -> None
     """All bands, as they are calibrated and do not follow from std alone; horizon in seconds."""
     chosen, series = _last_versions(whole, made.finite(whole, chosen, "mean", "std"), "as_of")
     rows = taken(whole.rows, chosen)
-    scales = [rows[name].astype(np.float64) for name in ("scale50", "scale90", "scale95")]
-    reach = reach_of(whole.signals, rows["signal"])
-    band = bands(rows["mean"], rows["std"], *scales, reach=reach)
+    mean, band = _said(whole, rows)
     fields = {
-        "mean": np.clip(rows["mean"], *reach),
+        "mean": mean,
         "std": rows["std"],
         "lo50": band.lo50,
         "hi50": band.hi50,
