@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import LIVE
 from tests.browser.test_alarms import picture
@@ -198,6 +198,29 @@ def test_by_keys_alone_the_worst_is_found_taken_opened_and_noted(
     expect(note).to_contain_text("I. Roux Seen, <b>asleep</b>", timeout=6_000)
     expect(page.locator("#journal [data-kind=alarm]").first).to_be_visible()
     picture(page, "patient-journal")
+
+
+def test_a_note_written_before_its_module_is_here_is_taken_all_the_same(
+    ward: TwinWard, page: Page
+) -> None:
+    """Nurses are quicker than a slow link: keys pressed early are not lost."""
+    page.request.post(f"{ward.page.address}/name", form={"name": "I. Roux"})
+    page.goto(f"{ward.page.address}/p/p1")
+    page.wait_for_function(LIVE)
+    held: list[Route] = []
+    page.route("**/note.js*", lambda route: held.append(route))
+    page.keyboard.press("n")
+    page.keyboard.type("Turned to the left side")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_timeout(200)
+    (request,) = held
+    request.continue_()
+    note = page.locator("#journal [data-kind=note]")
+    expect(note).to_contain_text("I. Roux Turned to the left side", timeout=6_000)
+    expect(page.locator("#note-words")).to_have_value("")
+    page.locator("#note-words").fill("Asleep")
+    page.locator("#note button").click()
+    expect(note.filter(has_text="Asleep")).to_have_count(1, timeout=6_000)
 
 
 def test_limits_tried_on_the_past_are_told_with_a_plot_and_set_nothing(

@@ -83,20 +83,9 @@ export function tell(words) {
   hiding = setTimeout(() => { toast.hidden = true; }, TOAST_MS);
 }
 
-async function askName() {
-  const said = await ask(t("act.name_title"), [["name", null]], t("act.name_save"), t("act.name_hint"));
-  if (said === null) return false;
-  const answer = await fetch("/name", { method: "POST", body: new URLSearchParams(said) });
-  if (!answer.ok) {
-    tell(t("act.failed", { why: (await answer.json()).expected }));
-    return false;
-  }
-  about.name = said.name.trim().replace(/\s+/g, " ");
-  showName();
-  return true;
-}
+const askName = async () => (await import("../ui/name.js")).askName();
 
-function showName() {
+export function showName() {
   name.textContent = about.name || t("who.none");
   if (about.name) name.setAttribute("aria-label", t("who.change", { name: about.name }));
 }

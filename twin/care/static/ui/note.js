@@ -2,19 +2,21 @@
 import { about } from "../app/about.js";
 import { named, post } from "../app/act.js";
 
-/** Called when somebody is in the form first; its button works from then on. written: called when a note was taken. */
-export function install(form, written) {
+let busy = false;
+
+/** A key or a click in the form, also one from before this module was there. written: called when a note was taken. */
+export async function heard(event, form, written) {
+  const button = form.querySelector("button");
+  const pressed = event.type === "click" && button.contains(event.target);
+  const keyed = event.key === "Enter" && (event.ctrlKey || event.metaKey);
+  if (busy || !(pressed || keyed) || !form.reportValidity()) return;
+  busy = true;
   const words = form.elements.value;
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const path = `/api/v1/patients/${encodeURIComponent(about.patient)}/entries`;
-    if (!(await named()) || !(await post(path, { kind: "note", value: words.value }))) return;
+  const path = `/api/v1/patients/${encodeURIComponent(about.patient)}/entries`;
+  if ((await named()) && (await post(path, { kind: "note", value: words.value }))) {
     words.value = "";
     words.blur();
     written();
-  });
-  words.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
-  });
-  form.querySelector("button").disabled = false;
+  }
+  busy = false;
 }

@@ -144,7 +144,7 @@ export function open(store) {
   const judged = fresh("judged", "journal");
   const note = element("note");
   note.hidden = false;
-  note.addEventListener("focusin", async () => (await import("../ui/note.js")).install(note, () => judged("al")), { once: true });
+  for (const kind of ["focusin", "keydown", "click"]) note.addEventListener(kind, async (event) => (await import("../ui/note.js")).heard(event, note, () => judged("al")));
   loadLimits();
 
   /** Limits in force, for the charts; asked again with each new picture. */
