@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.support.processes import ServerProcess, free_port
 from twin.estimate import Output, encode_output
@@ -18,6 +19,17 @@ LIVE = "() => document.getElementById('pill')?.dataset.link === 'live'"
 NOT_LIVE = "() => document.getElementById('pill').dataset.link !== 'live'"
 LOST = "() => document.getElementById('pill').dataset.link === 'lost'"
 TOP = Path(__file__).parents[2]
+PATIENCE_S = 20.0
+# What must come, comes at once on a free machine; a loaded one may take its time.
+expect.set_options(timeout=PATIENCE_S * 1000)
+
+
+def comes(page: Page, ask: Callable[[], object]) -> None:
+    """Wait, the page living on, until what is asked for is true; what is drawn has no locator."""
+    until = time.monotonic() + PATIENCE_S
+    while not ask():
+        assert time.monotonic() < until, "it did not come"
+        page.wait_for_timeout(50)
 
 
 class Ward:

@@ -16,7 +16,7 @@ import httpx2 as httpx
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.browser.conftest import LIVE
+from tests.browser.conftest import LIVE, comes
 from tests.browser.test_alarms import picture
 from tests.support.twin_ward import WELL, TwinWard
 
@@ -69,16 +69,16 @@ def test_an_alarm_from_its_delay_to_its_end_with_two_people_who_want_it(
     ward.run(60, low(82.0))
     row = "[data-id=p1] .alarm"
     for page in (roux, lind):
-        expect(page.locator(row)).to_contain_text("*** SpO₂ 82 < 85", timeout=5_000)
-        expect(page.locator("#rows .row").first).to_have_attribute("data-id", "p1", timeout=8_000)
+        expect(page.locator(row)).to_contain_text("*** SpO₂ 82 < 85")
+        expect(page.locator("#rows .row").first).to_have_attribute("data-id", "p1")
     roux.locator(f"{row} .take").click()
     lind.locator(f"{row} .take").dispatch_event("click")
-    expect(lind.locator(row)).to_contain_text("I. Roux has it", timeout=3_000)
-    expect(roux.locator(row)).to_contain_text("I. Roux has it", timeout=3_000)
-    expect(lind.locator("#toast")).to_contain_text("already taken by I. Roux", timeout=3_000)
+    expect(lind.locator(row)).to_contain_text("I. Roux has it")
+    expect(roux.locator(row)).to_contain_text("I. Roux has it")
+    expect(lind.locator("#toast")).to_contain_text("already taken by I. Roux")
     assert events(ward)[-1][-1] == "acknowledged"
     ward.run(90, {"p1": WELL, "p2": WELL})
-    expect(roux.locator(row)).to_be_hidden(timeout=5_000)
+    expect(roux.locator(row)).to_be_hidden()
     story = events(ward)
     assert [step for step in story[0] if step != "alarmed_again"][:2] == ["pending", "raised"]
     assert all(steps[-1] == "closed" for steps in story), story
@@ -101,7 +101,7 @@ def test_a_name_is_asked_for_at_the_first_act_and_kept(ward: TwinWard, page: Pag
     expect(page.locator("#act")).to_contain_text("Who are you?")
     page.keyboard.type("A. Benali")
     page.keyboard.press("Enter")
-    expect(page.locator("[data-id=p1] .alarm")).to_contain_text("A. Benali has it", timeout=4_000)
+    expect(page.locator("[data-id=p1] .alarm")).to_contain_text("A. Benali has it")
     page.reload()
     expect(page.locator("#name")).to_have_text("A. Benali")
     assert (
@@ -120,10 +120,10 @@ def test_a_pause_needs_a_reason_and_an_end_and_ends_by_itself(ward: TwinWard, pa
     dialog.locator("[name=reason]").select_option("care")
     dialog.locator("[name=minutes]").select_option("2")
     dialog.locator(".do").click()
-    expect(page.locator("[data-id=p1] .alarm")).to_contain_text("paused until", timeout=4_000)
-    expect(page.locator("#strip")).to_be_hidden(timeout=4_000)
+    expect(page.locator("[data-id=p1] .alarm")).to_contain_text("paused until")
+    expect(page.locator("#strip")).to_be_hidden()
     ward.run(130, low(82.0))
-    expect(page.locator("#strip")).to_contain_text("Bed 1", timeout=4_000)
+    expect(page.locator("#strip")).to_contain_text("Bed 1")
     assert "resumed" in events(ward)[-1]
 
 
@@ -159,7 +159,7 @@ def test_people_complete_the_score_and_its_parts_sum_to_it(ward: TwinWard, page:
     page.goto(f"{ward.page.address}/p/p1")
     page.wait_for_function(LIVE)
     total = page.locator(".score .chip [aria-hidden]")
-    expect(total).to_have_text(re.compile(r"^\d+\+$"), timeout=6_000)
+    expect(total).to_have_text(re.compile(r"^\d+\+$"))
     page.locator("#entry summary").click()
     entry = page.locator("#entry")
     entry.locator("[name=consciousness]").select_option("V")
@@ -167,9 +167,9 @@ def test_people_complete_the_score_and_its_parts_sum_to_it(ward: TwinWard, page:
     entry.locator("[name=cuff]").fill("104")
     entry.locator("[name=temperature]").fill("38.4")
     entry.locator("button").first.click()
-    expect(entry.locator("[name=temperature]")).to_have_value("", timeout=8_000)
+    expect(entry.locator("[name=temperature]")).to_have_value("")
     ward.run(5, {"p1": ill, "p2": WELL})
-    expect(total).to_have_text("13", timeout=8_000)
+    expect(total).to_have_text("13")
     points = [int(text) for text in page.locator(".parts b").all_inner_texts()]
     assert points == [2, 2, 2, 1, 2, 3, 1]
     expect(page.locator(".parts")).to_contain_text("I. Roux")
@@ -184,10 +184,10 @@ def test_by_keys_alone_the_worst_is_found_taken_opened_and_noted(
     page.request.post(f"{ward.page.address}/name", form={"name": "I. Roux"})
     page.goto(ward.page.address)
     page.wait_for_function(LIVE)
-    expect(page.locator("#rows .row").first).to_have_attribute("data-id", "p1", timeout=8_000)
+    expect(page.locator("#rows .row").first).to_have_attribute("data-id", "p1")
     for key in ("j", "a"):
         page.keyboard.press(key)
-    expect(page.locator("[data-id=p1] .alarm")).to_contain_text("I. Roux has it", timeout=4_000)
+    expect(page.locator("[data-id=p1] .alarm")).to_contain_text("I. Roux has it")
     page.keyboard.press("Enter")
     page.wait_for_url("**/p/p1*")
     page.wait_for_function(LIVE)
@@ -195,7 +195,7 @@ def test_by_keys_alone_the_worst_is_found_taken_opened_and_noted(
     page.keyboard.type("Seen, <b>asleep</b>")
     page.keyboard.press("Control+Enter")
     note = page.locator("#journal [data-kind=note]")
-    expect(note).to_contain_text("I. Roux Seen, <b>asleep</b>", timeout=6_000)
+    expect(note).to_contain_text("I. Roux Seen, <b>asleep</b>")
     expect(page.locator("#journal [data-kind=alarm]").first).to_be_visible()
     picture(page, "patient-journal")
 
@@ -212,15 +212,14 @@ def test_a_note_written_before_its_module_is_here_is_taken_all_the_same(
     page.keyboard.press("n")
     page.keyboard.type("Turned to the left side")
     page.keyboard.press("Control+Enter")
-    page.wait_for_timeout(200)
-    (request,) = held
-    request.continue_()
+    comes(page, lambda: held)
+    held[0].continue_()
     note = page.locator("#journal [data-kind=note]")
-    expect(note).to_contain_text("I. Roux Turned to the left side", timeout=6_000)
+    expect(note).to_contain_text("I. Roux Turned to the left side")
     expect(page.locator("#note-words")).to_have_value("")
     page.locator("#note-words").fill("Asleep")
     page.locator("#note button").click()
-    expect(note.filter(has_text="Asleep")).to_have_count(1, timeout=6_000)
+    expect(note.filter(has_text="Asleep")).to_have_count(1)
 
 
 def test_limits_tried_on_the_past_are_told_with_a_plot_and_set_nothing(
@@ -235,7 +234,7 @@ def test_limits_tried_on_the_past_are_told_with_a_plot_and_set_nothing(
     expect(said).to_contain_text(re.compile("2 of 2 patients|No estimate"), timeout=25_000)
     page.locator("#limits [name=high]").fill("94")
     page.locator("#try").click()
-    expect(said).to_contain_text("low < high", timeout=10_000)
+    expect(said).to_contain_text("low < high")
     row = page.locator("tr[data-signal=spo2][data-priority=medium]")
     expect(row).to_have_attribute("data-low", "90")
 
@@ -253,11 +252,11 @@ def test_limits_of_a_patient_are_set_by_name_with_a_reason_and_drawn(
     form.locator("[name=high]").fill("95")
     form.locator("[name=reason]").fill("known low values")
     form.locator("button").first.click()
-    expect(page.locator("#toast")).to_contain_text("expected low < high", timeout=4_000)
+    expect(page.locator("#toast")).to_contain_text("expected low < high")
     form.locator("[name=low]").fill("88")
     form.locator("[name=high]").fill("")
     form.locator("button").first.click()
-    expect(page.locator(row)).to_contain_text("I. Roux · known low values", timeout=6_000)
+    expect(page.locator(row)).to_contain_text("I. Roux · known low values")
     expect(page.locator(row)).to_have_attribute("data-low", "88.0")
     answer = page.request.put(
         f"{ward.page.address}/api/v1/patients/p1/limits",

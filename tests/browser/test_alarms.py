@@ -141,7 +141,7 @@ def test_rows_do_not_move_under_a_hand_and_a_button_offers_it(
     page.wait_for_function(f"() => ({ORDER})() === '{EXPECTED}'")
     page.keyboard.press("j")
     changing_ward.judge(Judgements((alarm("high", patient="p1", **CLOSED),)))
-    expect(page.locator("#moved")).to_be_visible(timeout=15_000)
+    expect(page.locator("#moved")).to_be_visible()
     assert page.evaluate(ORDER) == EXPECTED
     page.locator("#moved button").click()
     page.wait_for_function(f"() => ({ORDER})() !== '{EXPECTED}'")

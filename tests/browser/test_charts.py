@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import LIVE, Ward
+from tests.browser.conftest import LIVE, Ward, comes
 from tests.support.ward_program import GAP_MIN
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -80,9 +80,7 @@ def test_the_gap_is_drawn_through_by_nothing_in_a_zoomed_period(
 
 def test_live_values_append_at_the_right_edge(still_ward: Ward, page: Page) -> None:
     open_patient(page, still_ward, "r=15m")
-    page.wait_for_timeout(4_000)
-    blue = page.evaluate(PROBE, "heart_rate")
-    assert any(blue[-8:])
+    comes(page, lambda: any(page.evaluate(PROBE, "heart_rate")[-8:]))
 
 
 def test_history_is_framed_and_leads_back_to_live(still_ward: Ward, page: Page) -> None:

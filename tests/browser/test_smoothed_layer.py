@@ -36,14 +36,10 @@ def test_it_is_asked_for_by_the_keyboard_said_and_taken_away(ward: Ward, page: P
     page.locator("#smooth").focus()
     page.keyboard.press("Space")
     expect(page.locator("#smooth-said")).to_contain_text("Not for Respiratory rate")
-    expect(plain).to_have_attribute(
-        "aria-label", re.compile("Seen from afterwards: 71 to 75 /min"), timeout=15_000
-    )
+    expect(plain).to_have_attribute("aria-label", re.compile("Seen from afterwards: 71 to 75 /min"))
     page.keyboard.press("Space")
     expect(page.locator("#smooth-said")).to_have_text("")
-    expect(plain).not_to_have_attribute(
-        "aria-label", re.compile("Seen from afterwards"), timeout=15_000
-    )
+    expect(plain).not_to_have_attribute("aria-label", re.compile("Seen from afterwards"))
 
 
 def test_without_a_record_it_says_so(ward: Ward, page: Page) -> None:
