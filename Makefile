@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+# Tests that run at the same time: most wait for a server, a browser or a clock.
+JOBS ?= 2
 export PYTHON
 
 .DEFAULT_GOAL := help
@@ -36,7 +38,7 @@ check: lint
 	$(BIN)/pytest -m "not slow" tests/unit $(wildcard tests/golden) $(ARGS)
 
 test: lint servers
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 servers: venv
 	@scripts/test_machine.sh
