@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from twin.commands.failure import WrongInput, failing, wrong_input
-from twin.commands.options import Json, columns, one_of
+from twin.commands.options import Columns, FilePatient, Json, ModelFile, TimeColumn, columns, one_of
 from twin.commands.printing import counted, print_json, say
 from twin.commands.replay import chosen_model, progress_bar
 
@@ -39,23 +39,10 @@ def assess_recording(
         Path | None,
         typer.Option(metavar="FILE", help="Limits: patient,signal,priority,low,high."),
     ] = None,
-    wide: Annotated[
-        str | None,
-        typer.Option(
-            "--columns",
-            metavar="COLUMN=signal,...",
-            help="Read a wide file: HR=heart_rate,SpO2=spo2 (with a unit: G=glucose:mmol/L).",
-        ),
-    ] = None,
-    time_column: Annotated[
-        str | None, typer.Option("--time", metavar="COLUMN", help="Column of the time.")
-    ] = None,
-    model: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Model file; without it, the shipped one.")
-    ] = None,
-    patient: Annotated[
-        str | None, typer.Option(metavar="ID", help="Where the file names none: its own name.")
-    ] = None,
+    wide: Columns = None,
+    time_column: TimeColumn = None,
+    model: ModelFile = None,
+    patient: FilePatient = None,
     as_json: Json = False,
 ) -> None:
     """NEWS2 and alarms of a recording, with a tick for each second of its time.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twin.commands.failure import WrongInput, failing, wrong_input
-from twin.commands.options import Json, columns, durations, one_of
+from twin.commands.options import Columns, Json, TimeColumn, columns, durations, one_of
 from twin.commands.printing import print_columns, print_json, say
 from twin.commands.replay import chosen_model, progress_bar
 
@@ -37,13 +37,8 @@ def fit_constants(
     model: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where to begin; without it, the shipped.")
     ] = None,
-    wide: Annotated[
-        str | None,
-        typer.Option("--columns", metavar="COLUMN=signal,...", help="Read wide files."),
-    ] = None,
-    time_column: Annotated[
-        str | None, typer.Option("--time", metavar="COLUMN", help="Column of the time.")
-    ] = None,
+    wide: Columns = None,
+    time_column: TimeColumn = None,
     trials: Annotated[
         int, typer.Option(min=10, max=10_000, help="So many sets of constants, in each search.")
     ] = 80,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from twin.commands.failure import Failed, WrongInput, failing, wrong_input
-from twin.commands.options import Json, columns
+from twin.commands.options import Columns, Json, TimeColumn, columns
 from twin.commands.printing import print_json, print_line, say
 
 if TYPE_CHECKING:
@@ -62,13 +62,8 @@ def run_devices(
         Path | None,
         typer.Option(metavar="FILE", help="Play this recording (CSV, Parquet), re-stamped, once."),
     ] = None,
-    wide: Annotated[
-        str | None,
-        typer.Option("--columns", metavar="COLUMN=signal,...", help="As for `twin replay`."),
-    ] = None,
-    time_column: Annotated[
-        str | None, typer.Option("--time", metavar="COLUMN", help="As for `twin replay`.")
-    ] = None,
+    wide: Columns = None,
+    time_column: TimeColumn = None,
     record: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write what was acknowledged, in the columns of replay."),

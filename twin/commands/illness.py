@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import typer
 
 from twin.commands.failure import WrongInput, failing, wrong_input
-from twin.commands.options import Json, columns, one_of
+from twin.commands.options import Columns, FilePatient, Json, TimeColumn, columns, one_of
 from twin.commands.printing import print_json, say
 
 if TYPE_CHECKING:
@@ -23,18 +23,9 @@ def judge_nights(
     ],
     out: Annotated[Path, typer.Option(metavar="OUT", help="A row a night: .csv or .parquet.")],
     zone: Annotated[str, typer.Option(metavar="ZONE", help="Time zone of the nights.")] = "UTC",
-    wide: Annotated[
-        str | None,
-        typer.Option(
-            "--columns", metavar="COLUMN=signal,...", help="Read a wide file: HR=heart_rate."
-        ),
-    ] = None,
-    time_column: Annotated[
-        str | None, typer.Option("--time", metavar="COLUMN", help="Column of the time.")
-    ] = None,
-    patient: Annotated[
-        str | None, typer.Option(metavar="ID", help="Where the file names none: its own name.")
-    ] = None,
+    wide: Columns = None,
+    time_column: TimeColumn = None,
+    patient: FilePatient = None,
     as_json: Json = False,
 ) -> None:
     """Illness onset from nights (resting heart rate, respiration, HRV, skin temperature)."""

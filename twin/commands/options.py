@@ -23,6 +23,23 @@ DataDir = Annotated[
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", "-c", metavar="FILE", help="Configuration file.")
 ]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        metavar="COLUMN=signal,...",
+        help="Read a wide file: HR=heart_rate,SpO2=spo2 (with a unit: G=glucose:mmol/L).",
+    ),
+]
+TimeColumn = Annotated[
+    str | None, typer.Option("--time", metavar="COLUMN", help="Column of the time.")
+]
+FilePatient = Annotated[
+    str | None, typer.Option(metavar="ID", help="Where the file names none: its own name.")
+]
+ModelFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Model file; without it, the shipped one.")
+]
 
 _SECONDS = {"": 1.0, "s": 1.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|min|h|d)?")

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from twin.commands.failure import WrongInput, failing, wrong_input
-from twin.commands.options import Json, columns, durations, one_of
+from twin.commands.options import (
+    Columns,
+    FilePatient,
+    Json,
+    ModelFile,
+    TimeColumn,
+    columns,
+    durations,
+    one_of,
+)
 from twin.commands.printing import counted, print_json, say
 
 if TYPE_CHECKING:
@@ -28,17 +37,8 @@ def replay_recording(
     out: Annotated[
         Path, typer.Option("--out", metavar="ESTIMATES", help="File to write: .csv or .parquet.")
     ],
-    wide: Annotated[
-        str | None,
-        typer.Option(
-            "--columns",
-            metavar="COLUMN=signal,...",
-            help="Read a wide file: HR=heart_rate,SpO2=spo2 (with a unit: G=glucose:mmol/L).",
-        ),
-    ] = None,
-    time_column: Annotated[
-        str | None, typer.Option("--time", metavar="COLUMN", help="Column of the time.")
-    ] = None,
+    wide: Columns = None,
+    time_column: TimeColumn = None,
     order: Annotated[
         Order, typer.Option(help="By the time of measurement, or of receipt as live.")
     ] = "measured",
@@ -46,12 +46,8 @@ def replay_recording(
         str | None,
         typer.Option(metavar="60s,15min,...", help="Rows for these times ahead, too."),
     ] = None,
-    model: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Model file; without it, the shipped one.")
-    ] = None,
-    patient: Annotated[
-        str | None, typer.Option(metavar="ID", help="Where the file names none: its own name.")
-    ] = None,
+    model: ModelFile = None,
+    patient: FilePatient = None,
     device: Annotated[
         str | None, typer.Option(metavar="ID", help="Where the file names none: its own name.")
     ] = None,

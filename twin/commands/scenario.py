@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from twin.commands.failure import failing, wrong_input
-from twin.commands.options import ConfigFile, DataDir, columns, instant, one_of
+from twin.commands.options import Columns, ConfigFile, DataDir, TimeColumn, columns, instant, one_of
 from twin.commands.printing import say
 from twin.commands.replay import chosen_model
 
@@ -30,13 +30,8 @@ def ask_scenario(
         Path | None,
         typer.Option(metavar="OBSERVATIONS", help="Branch from a recording, not the live twin."),
     ] = None,
-    wide: Annotated[
-        str | None,
-        typer.Option("--columns", metavar="COLUMN=signal,...", help="Read a wide recording."),
-    ] = None,
-    time_column: Annotated[
-        str | None, typer.Option("--time", metavar="COLUMN", help="Column of the time.")
-    ] = None,
+    wide: Columns = None,
+    time_column: TimeColumn = None,
     at: Annotated[
         str | None, typer.Option("--at", metavar="TIME", help="Branch there in the recording.")
     ] = None,

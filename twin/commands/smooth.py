@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twin.commands.failure import Failed, WrongInput, failing, wrong_input
-from twin.commands.options import ConfigFile, DataDir, columns, instant, one_of
+from twin.commands.options import (
+    Columns,
+    ConfigFile,
+    DataDir,
+    ModelFile,
+    TimeColumn,
+    columns,
+    instant,
+    one_of,
+)
 from twin.commands.printing import say
 from twin.commands.replay import chosen_model
 
@@ -35,16 +44,9 @@ def smooth_history(
     end: Annotated[
         str | None, typer.Option("--to", metavar="TIME", help="Stamps before this; else all.")
     ] = None,
-    wide: Annotated[
-        str | None,
-        typer.Option("--columns", metavar="COLUMN=signal,...", help="Read a wide recording."),
-    ] = None,
-    time_column: Annotated[
-        str | None, typer.Option("--time", metavar="COLUMN", help="Column of the time.")
-    ] = None,
-    model: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Model file; without it, the shipped one.")
-    ] = None,
+    wide: Columns = None,
+    time_column: TimeColumn = None,
+    model: ModelFile = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:

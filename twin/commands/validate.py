@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from twin.commands.failure import Failed, WrongInput, failing, wrong_input
-from twin.commands.options import Json, columns, durations
+from twin.commands.options import Columns, Json, ModelFile, TimeColumn, columns, durations
 from twin.commands.printing import print_columns, print_json, say
 from twin.commands.replay import chosen_model
 
@@ -34,15 +34,8 @@ def validate_model(
     name: Annotated[
         str, typer.Option(metavar="NAME", help="Of the report's files, and its title.")
     ] = "credibility",
-    wide: Annotated[
-        str | None,
-        typer.Option(
-            "--columns", metavar="COLUMN=signal,...", help="Read wide files, as `twin replay`."
-        ),
-    ] = None,
-    time_column: Annotated[
-        str | None, typer.Option("--time", metavar="COLUMN", help="Column of the time.")
-    ] = None,
+    wide: Columns = None,
+    time_column: TimeColumn = None,
     reference: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Reference: a long file with the same patients."),
@@ -59,9 +52,7 @@ def validate_model(
             help="Reference: these columns of the wide files.",
         ),
     ] = None,
-    model: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Model file; without it, the shipped one.")
-    ] = None,
+    model: ModelFile = None,
     compare: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Another model file, on the same readings.")
     ] = None,
