@@ -47,9 +47,14 @@ class SnapshotUnreadable(Exception):
 class _Array(msgspec.Struct, frozen=True, array_like=True):
     kind: str
     shape: tuple[int, ...]
-    content: bytes
+    content: memoryview  # of the file as it was read: nothing is copied before it is put in place
+
+    @classmethod
+    def of(cls, array: NDArray[Any]) -> _Array:
+        return cls(array.dtype.str, array.shape, memoryview(array.tobytes()))
 
     def read(self) -> NDArray[Any]:
+        """Read-only."""
         return np.frombuffer(self.content, np.dtype(self.kind)).reshape(self.shape)
 
 
@@ -104,7 +109,7 @@ class Captured:
 
     def encode(self) -> bytes:
         """The bytes of the file: hash and content."""
-        arrays = {k: _Array(a.dtype.str, a.shape, a.tobytes()) for k, a in self.arrays.items()}
+        arrays = {k: _Array.of(a) for k, a in self.arrays.items()}
         body = _encoder.encode(msgspec.structs.replace(self.snapshot, arrays=arrays))
         return blake2b(body, digest_size=_DIGEST).digest() + body
 
@@ -175,12 +180,13 @@ def restore(state: TwinState, name: str, file: bytes) -> None:
     bank = state.bank
     if snapshot.model != bank.model_file.content:
         bank.adopt(parse_model(snapshot.model, f"snapshot {name}"))
-    numbers = np.array([state.devices.number(device) for device in snapshot.devices], np.int64)
+    numbers = np.array(state.devices.numbers_of(snapshot.devices), np.int64)
     part = arrays
     part["model"] = signals[part["model"]]
     if len(numbers):
         part["ring_device"] = numbers[part["ring_device"]].astype(np.int32)
         for key, column in _NAMED:
+            part[key] = part[key].copy()
             some = part[key][:, column] >= 0
             part[key][some, column] = numbers[part[key][some, column].astype(np.int64)]
     bank.restore(snapshot.patients, bank.slots.put(part))
@@ -199,13 +205,13 @@ def _read(body: bytes, model: str) -> tuple[_Snapshot, dict[str, NDArray[Any]]]:
         old = _before.decode(body)
         if old.layout != snapshot_before.LAYOUT:
             raise
-        arrays = {key: array.read().copy() for key, array in old.arrays.items()}
+        arrays = {key: array.read() for key, array in old.arrays.items()}
         now = _Snapshot(
             LAYOUT, "0.1.0", "", model, old.partition, old.position, old.tick_at, old.elapsed,
             dict.fromkeys(old.commands, ""), {}, old.patients, old.devices, {},
         )  # fmt: skip
         return now, snapshot_before.as_now(arrays)
-    return snapshot, {key: array.read().copy() for key, array in snapshot.arrays.items()}
+    return snapshot, {key: array.read() for key, array in snapshot.arrays.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,6 +125,9 @@ class TwinWorker:
         for given in partitions:
             self._committed[given.partition] = given.position
             self._restore(given)
+            if not kept:  # patients are spread evenly: room for all of them at once
+                room = len(self.state.bank.patients) * len(partitions)
+                self.state.bank.reserve(room + room // 8)
             kept.update(name for name, _ in self._joined().snapshots(given.partition))
         self.snapshots.keep(kept)  # a crash may have left one that no commit names
         self._rotation.begin(self.state)

@@ -77,7 +77,7 @@ class Assessment:
 
     def tick(self, tick: Tick, moment: Moment, heard: Said) -> Said:
         """Judge every patient of the partitions that are due."""
-        self.known.memory.grow(len(self.bank.patients))
+        self.known.memory.grow(self.bank.room)
         passed = self._passed(moment)
         judging.take_reports(self.known, heard)
         numbers = self.members(moment.partitions)
@@ -173,7 +173,7 @@ class Assessment:
         """Drop the partition."""
         mask = np.zeros(len(self.partitions), bool)
         mask[partition] = True
-        self.known.memory.grow(len(self.bank.patients))
+        self.known.memory.grow(self.bank.room)
         numbers = self.members(mask)
         self.known.memory.forget(numbers)
         for number in numbers.tolist():

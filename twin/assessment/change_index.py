@@ -26,6 +26,7 @@ from twin.assessment.change_kernel import DAY_H, HELD, LEARNT_H, NEVER, USUAL_H,
 from twin.assessment.chi_squared import cdf, quantile_ratio
 from twin.estimation.bank import Bank
 from twin.estimation.kalman import E_WEIGHT
+from twin.estimation.slots import filled
 from twin.judgement import Change, Departure, Judgements
 from twin.part import Moment, Said, Seen
 
@@ -69,7 +70,7 @@ class _Kept(msgspec.Struct, frozen=True):
     layout: int
     patients: tuple[str, ...]
     signals: tuple[str, ...]
-    arrays: dict[str, bytes]
+    arrays: dict[str, memoryview]
 
 
 _decoder = msgspec.msgpack.Decoder(_Kept)
@@ -105,7 +106,7 @@ class ChangeIndex:
 
     def observe(self, seen: Seen) -> Said:
         """Gather measurements into blocks."""
-        self._grow(len(self.bank.patients))
+        self._grow(self.bank.room)
         m = self.of
         m["known"][seen.patient] = True
         gather(
@@ -126,7 +127,7 @@ class ChangeIndex:
 
     def tick(self, tick: Tick, moment: Moment, heard: Said) -> Said:
         """Once an hour, each patient at a second of its own: the index."""
-        self._grow(len(self.bank.patients))
+        self._grow(self.bank.room)
         m = self.of
         # Outside the hour that began at `since`, before or after: one comparison for a whole ward.
         outside = (tick.at - self._since).view(np.uint64) >= HOUR
@@ -197,7 +198,7 @@ class ChangeIndex:
         """Everything known of the partition's patients."""
         numbers = self._members(partition)
         names = tuple(self.bank.patients.text[n] for n in numbers.tolist())
-        arrays = {name: array[numbers].tobytes() for name, array in self.of.items()}
+        arrays = {name: memoryview(array[numbers].tobytes()) for name, array in self.of.items()}
         return msgspec.msgpack.encode(_Kept(LAYOUT, names, self.signals, arrays))
 
     def restore(self, partition: int, content: bytes) -> None:
@@ -209,14 +210,18 @@ class ChangeIndex:
         if kept.layout != LAYOUT or kept.arrays.keys() != self.of.keys():
             raise ValueError(f"layout {kept.layout}, this code reads {LAYOUT}")
         self.forget(partition)
-        numbers = np.array([self.bank.number_of(one) for one in kept.patients], np.int64)
-        self._grow(len(self.bank.patients))
+        numbers = np.array(self.bank.numbers_of(kept.patients), np.int64)
+        self._grow(self.bank.room)
         here = [n for n, code in enumerate(kept.signals) if code in self.signals]
         places = np.array([self.signals.index(kept.signals[n]) for n in here], np.int64)
-        for name, content in kept.arrays.items():
+        same = kept.signals == self.signals
+        for name, kept_array in kept.arrays.items():
             array = self.of[name]
             shape = (len(numbers), *(len(kept.signals) for _ in array.shape[1:]))
-            said = np.frombuffer(content, array.dtype).reshape(shape)
+            said = np.frombuffer(kept_array, array.dtype).reshape(shape)
+            if same:
+                array[numbers] = said
+                continue
             for _ in array.shape[1:]:  # signals may have got other rows since
                 said = np.moveaxis(said[:, here], 1, -1)
             array[np.ix_(numbers, *(places for _ in array.shape[1:]))] = said
@@ -224,7 +229,7 @@ class ChangeIndex:
 
     def forget(self, partition: int) -> None:
         """Drop the partition."""
-        self._grow(len(self.bank.patients))
+        self._grow(self.bank.room)
         numbers = self._members(partition)
         for name, _, filling in (*_PER_SIGNAL, *_PER_PATIENT):
             self.of[name][numbers] = filling
@@ -246,7 +251,7 @@ class ChangeIndex:
             ("varies", np.float32, (n, width, width), 0),
         ]
         for name, kind, shape, filling in kinds:
-            grown = np.full(shape, filling, kind)
+            grown = filled(shape, kind, filling)
             if name in self.of:
                 grown[:capacity] = self.of[name]
             self.of[name] = grown

@@ -190,7 +190,7 @@ def take_reports(known: Knowledge, heard: Said) -> None:
     """What the intake says of silent devices."""
     for _, output in heard:
         if isinstance(output, DeviceReports):
-            numbers = [known.bank.number_of(patient) for patient in output.patients]
+            numbers = known.bank.numbers_of(output.patients)
             known.know(np.array(numbers, np.int64))
             known.equipment.take(output, numbers)
 

@@ -58,7 +58,7 @@ class Knowledge:
 
     def know(self, patients: NDArray[np.int64]) -> None:
         """Room for these patients, and the limits that hold for each of them."""
-        self.memory.grow(len(self.bank.patients))
+        self.memory.grow(self.bank.room)
         known, sets = self.memory.of["known"], self.memory.of["set"]
         if known[patients].all() and (sets[patients] >= 0).all():
             return
@@ -70,16 +70,24 @@ class Knowledge:
 
     def resolve(self, number: int) -> None:
         """Which limits hold for a patient: row 0 of the tables, none, while alarms are off."""
-        here = self.partitions[int(self.bank.partition[number])]
+        self.memory.of["set"][number] = self._set_of(number, {})
+
+    def _set_of(self, number: int, plain: dict[tuple[int, int, bool], int]) -> int:
+        """plain: what was found so far for patients for whom nobody set anything, by partition,
+        scale of SpO2 and whether on oxygen; it is added to."""
+        partition = int(self.bank.partition[number])
+        here, patient = self.partitions[partition], self.bank.patients.text[number]
+        if not here.alarms_on:
+            return 0
         entered = self.memory.of["entered"][number]
-        row = 0
-        if here.alarms_on:
-            scale = 2 if entered[E_SCALE] == 2 else 1
-            rules = here.levels.in_force(
-                self.bank.patients.text[number], scale, bool(entered[E_OXYGEN] == 1)
-            )
-            row = self.tables.row_of(rules)
-        self.memory.of["set"][number] = row
+        scale, oxygen = 2 if entered[E_SCALE] == 2 else 1, bool(entered[E_OXYGEN] == 1)
+        key, own = (partition, scale, oxygen), here.levels.differ(patient)
+        if not own and key in plain:
+            return plain[key]
+        row = self.tables.row_of(here.levels.in_force(patient, scale, oxygen))
+        if not own:
+            plain[key] = row
+        return row
 
     def members(self, partitions: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Numbers of the known patients of these partitions (mask)."""
@@ -90,11 +98,12 @@ class Knowledge:
         """Which limits hold for every patient of these partitions, after they changed."""
         mask = np.zeros(len(self.partitions), bool)
         mask[list(partitions)] = True
-        self.memory.grow(len(self.bank.patients))
-        for number in self.members(mask).tolist():
-            self.resolve(number)
-            if number in self.equipment.silent:
-                self.equipment.due.add(number)
+        self.memory.grow(self.bank.room)
+        numbers = self.members(mask)
+        plain: dict[tuple[int, int, bool], int] = {}
+        for number in numbers.tolist():
+            self.memory.of["set"][number] = self._set_of(number, plain)
+        self.equipment.due.update(self.equipment.silent.keys() & set(numbers.tolist()))
 
     def limit(self, number: int, row: int, side: int, reached: int) -> Limit:
         priority = Priority.HIGH if reached == HIGH else Priority.MEDIUM

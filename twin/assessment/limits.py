@@ -118,6 +118,10 @@ class Levels(msgspec.Struct):
         yield self.profiles.get(self.profile_of.get(patient, ""), {})
         yield self.ward
 
+    def differ(self, patient: str) -> bool:
+        """Whether other limits than the ward's were set for the patient."""
+        return patient in self.patients or patient in self.profile_of
+
     def in_force(self, patient: str, scale: int = 1, oxygen: bool = False) -> Rules:
         """(signal, priority) → the rule that holds for the patient."""
         found = dict(DEFAULTS)

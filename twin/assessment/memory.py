@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ingest.catalogue import SIGNALS
 from twin.assessment.kernel import ENTRIES, HELD, NEVER
+from twin.estimation.slots import filled
 
 #: Stands in a shape for the length of the catalogue.
 _S = -1
@@ -72,7 +73,7 @@ class Memory:
             return
         capacity = max(64, patients, 2 * self.capacity)
         for name, kind, shape, filling in (*_ARRAYS, *_PASSING):
-            grown = np.full((capacity, *self._shape(shape)), filling, kind)
+            grown = filled((capacity, *self._shape(shape)), kind, filling)
             if name in self.of:
                 grown[: self.capacity] = self.of[name]
             self.of[name] = grown
@@ -90,13 +91,14 @@ class Memory:
     ) -> None:
         """The inverse of `take`; signals: the rows of those it had. Raises ValueError: another
         layout."""
+        same = np.array_equal(signals, np.arange(self.signals))
         for name, kind, shape, _ in _ARRAYS:
             array = part.get(name)
             each = shape[:1] == (_S,)
             expected = (len(patients), *((len(signals), *shape[1:]) if each else shape))
             if array is None or array.dtype != kind or array.shape != expected:
                 raise ValueError(f"{name} is not {expected} of {np.dtype(kind)}")
-            if each:
+            if each and not same:
                 self.of[name][patients[:, None], signals] = array
             else:
                 self.of[name][patients] = array

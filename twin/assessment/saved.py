@@ -22,7 +22,7 @@ LAYOUT = 1
 class _Array(msgspec.Struct, frozen=True, array_like=True):
     kind: str
     shape: tuple[int, ...]
-    content: bytes
+    content: memoryview
 
     def read(self) -> NDArray[Any]:
         return np.frombuffer(self.content, np.dtype(self.kind)).reshape(self.shape)
@@ -61,7 +61,7 @@ def packed(known: Knowledge, partition: int) -> bytes:
         LAYOUT,
         tuple(known.bank.patients.text[n] for n in place),
         {
-            name: _Array(array.dtype.str, array.shape, array.tobytes())
+            name: _Array(array.dtype.str, array.shape, memoryview(array.tobytes()))
             for name, array in known.memory.take(numbers).items()
         },
         tuple(
@@ -107,8 +107,8 @@ def unpack(known: Knowledge, partition: int, content: bytes) -> None:
         raise ValueError(str(error)) from error
     if kept.layout != LAYOUT:
         raise ValueError(f"layout {kept.layout}, this code reads {LAYOUT}")
-    numbers = np.array([known.bank.number_of(one) for one in kept.patients], np.int64)
-    known.memory.grow(len(known.bank.patients))
+    numbers = np.array(known.bank.numbers_of(kept.patients), np.int64)
+    known.memory.grow(known.bank.room)
     arrays = {name: array.read() for name, array in kept.arrays.items()}
     known.memory.put(numbers, arrays, np.array(rows_of(kept.signals), np.int64))
     here, alarms = known.partitions[partition], known.open

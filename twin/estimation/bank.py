@@ -139,16 +139,32 @@ class Bank:
 
     def number_of(self, patient: str) -> int:
         """The patient's number; a new one is allotted on first sight."""
-        number = self.patients.number(patient)
-        if number >= len(self.slot_of):
-            size = max(64, 2 * len(self.slot_of))
+        return self.numbers_of([patient])[0]
+
+    def numbers_of(self, patients: Sequence[str]) -> list[int]:
+        """Their numbers; new ones are allotted on first sight, in order."""
+        before = len(self.patients)
+        numbers = self.patients.numbers_of(patients)
+        size = len(self.patients)
+        if size > before:
+            self.reserve(size)
+            new = self.patients.text[before:]
+            self.partition[before:size] = [partition_of(one, self.partitions) for one in new]
+            self.turn[before:size] = [crc32(one.encode()) % TURNS for one in new]
+        return numbers
+
+    @property
+    def room(self) -> int:
+        """So many patients fit in before anything of the twin grows."""
+        return len(self.slot_of)
+
+    def reserve(self, patients: int) -> None:
+        """Room for so many patients."""
+        if patients > len(self.slot_of):
+            size = max(64, patients, 2 * len(self.slot_of))
             self.slot_of = _grown(self.slot_of, size)
             self.partition = _grown(self.partition, size)
             self.turn = _grown(self.turn, size)
-        if self.partition[number] < 0:
-            self.partition[number] = partition_of(patient, self.partitions)
-            self.turn[number] = crc32(patient.encode()) % TURNS
-        return number
 
     def find(self, patient: NDArray[np.int64], signal: NDArray[np.int64]) -> NDArray[np.int64]:
         """(n,) slots of patient numbers and signal rows; −1 where the model file has no model."""
@@ -283,10 +299,9 @@ class Bank:
 
     def restore(self, patients: Sequence[str], slots: NDArray[np.int64]) -> None:
         """Own these slots (as `Slots.put` made them); `patients` names each slot's patient."""
-        for slot, patient in zip(slots, patients, strict=True):
-            number = self.number_of(patient)
-            self.slots.of["patient"][slot] = number
-            self.slot_of[number, self.slots.of["model"][slot]] = slot
+        numbers = np.array(self.numbers_of(patients), np.int64)
+        self.slots.of["patient"][slots] = numbers
+        self.slot_of[numbers, self.slots.of["model"][slots]] = slots
 
     def forget(self, partition: int) -> None:
         """Drop every state of a partition (it now belongs to another worker)."""

@@ -132,7 +132,7 @@ def evidence(recording: Recording, signal: str, horizons: Sequence[float]) -> Ev
 def forecasts(given: Evidence, model: ModelFile) -> tuple[Numbers, Numbers]:
     """Mean and std (horizons, n) after each row of the evidence, by this model."""
     bank, kept = Bank(model), given.recording
-    patient = np.array([bank.number_of(p) for p in kept.patient], np.int64)
+    patient = np.array(bank.numbers_of(kept.patient), np.int64)
     names = {name: n for n, name in enumerate(dict.fromkeys(kept.device))}
     signal = np.full(len(kept), ROWS[given.signal], np.int64)
     states = np.empty((len(kept), FOLLOWED))

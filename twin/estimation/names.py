@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,13 @@ class Names:
             found = self.numbers[name] = len(self.text)
             self.text.append(name)
         return found
+
+    def numbers_of(self, names: Sequence[str]) -> list[int]:
+        """The numbers of these names; new ones get the next ones, in order."""
+        found = list(map(self.numbers.get, names))
+        if None in found:
+            return [self.number(name) for name in names]
+        return cast(list[int], found)
 
     def table(self, numbers: NDArray[np.int64]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
         """(distinct names in order of number, index of each element into them)."""

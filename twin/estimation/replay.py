@@ -153,8 +153,8 @@ class _Columns:
         devices = Names()
         self.recording, self.bank = recording, bank
         self.taken: list[NDArray[np.int64]] = []
-        self.patient = np.array([bank.number_of(p) for p in recording.patient], np.int64)
-        self.device = np.array([devices.number(d) for d in recording.device], np.int32)
+        self.patient = np.array(bank.numbers_of(recording.patient), np.int64)
+        self.device = np.array(devices.numbers_of(recording.device), np.int32)
         self.signal = np.array([SIGNAL_ROW[code] for code in recording.signal], np.int64)
 
     def rows(

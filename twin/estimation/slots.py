@@ -46,6 +46,11 @@ _RING_ARRAYS: tuple[tuple[str, Any], ...] = (
 )
 
 
+def filled(shape: int | tuple[int, ...], kind: Any, filling: float) -> NDArray[Any]:
+    """An array filled with a number. Zeros take no memory and no time before they are touched."""
+    return np.full(shape, filling, kind) if filling else np.zeros(shape, kind)
+
+
 class Slots:
     """`of[name]` are the arrays, (capacity, width) or (capacity,); `count` slots are handed out."""
 
@@ -70,9 +75,19 @@ class Slots:
         if self.ring_count > len(self.of["ring_t"]):
             self._grow_rings(max(self.ring_count, 2 * len(self.of["ring_t"]), 4096))
 
+    def _open_rings(self, slots: NDArray[np.int64]) -> None:
+        """Give each of these slots a ring of its `ring_size`, one after another."""
+        ends = self.ring_count + np.cumsum(self.of["ring_size"][slots], dtype=np.int64)
+        if not len(ends):
+            return
+        self.of["ring_at"][slots, 0] = ends - self.of["ring_size"][slots]
+        self.ring_count = int(ends[-1])
+        if self.ring_count > len(self.of["ring_t"]):
+            self._grow_rings(max(self.ring_count, 2 * len(self.of["ring_t"]), 4096))
+
     def _grow_slots(self, capacity: int) -> None:
         for name, kind, width, filling in _SLOT_ARRAYS:
-            grown = np.full((capacity, width) if width else capacity, filling, kind)
+            grown = filled((capacity, width) if width else capacity, kind, filling)
             old = self.of.get(name)
             if old is not None:
                 grown[: len(old)] = old
@@ -110,8 +125,7 @@ class Slots:
         for name, *_ in _SLOT_ARRAYS:
             if name in part:
                 self.of[name][slots] = part[name]
-        for slot in slots:
-            self.open_ring(int(slot), int(self.of["ring_size"][slot]))
+        self._open_rings(slots)
         self.of["ring_at"][slots, 1] = 0  # `take` packed the oldest first
         index = self.ring_index(slots)
         for name, _ in _RING_ARRAYS:

@@ -48,8 +48,8 @@ def arrivals(batches: Sequence[ObservationBatch], bank: Bank, devices: Names) ->
         starts[n] = len(patients), len(device_numbers), len(signals)
         sizes[n] = len(batch.patients), len(batch.devices), len(batch.signals)
         counts[n] = len(batch.rows) // OBSERVATION_ROW.itemsize
-        patients.extend(map(bank.number_of, batch.patients))
-        device_numbers.extend(map(devices.number, batch.devices))
+        patients += bank.numbers_of(batch.patients)
+        device_numbers += devices.numbers_of(batch.devices)
         signals.extend(SIGNAL_ROW.get(code, -1) for code in batch.signals)
     rows = np.frombuffer(b"".join(batch.rows for batch in batches), OBSERVATION_ROW)
     index = np.stack([rows["patient"], rows["device"], rows["signal"]], axis=1).astype(np.int64)

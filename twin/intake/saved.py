@@ -79,11 +79,9 @@ def unpacked(intake: Intake, partition: int, content: bytes) -> None:
         "marks": _array(saved.marks, "<i8", MARK_COLUMNS),
         "clock": _array(saved.clock, "<f8", CLOCK_COLUMNS),
     }
-    pairs = [
-        (intake.bank.number_of(patient), intake.devices.number(device))
-        for patient, device in zip(saved.patients, saved.devices, strict=True)
-    ]
-    rows = intake.table.put(pairs, partition, part)
+    patients = np.array(intake.bank.numbers_of(saved.patients), np.int64)
+    devices = np.array(intake.devices.numbers_of(saved.devices), np.int64)
+    rows = intake.table.put(patients, devices, partition, part)
     metered = rows[part["marks"][:, METER] > 0].tolist()
     taken = np.frombuffer(saved.meters, "<i8").reshape(len(metered), 3, len(signals))
     for row, of in zip(metered, taken, strict=True):

@@ -6,7 +6,7 @@ row for each, so no state couples two patients, and each row is of its patient's
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -68,10 +68,7 @@ class DeviceTable:
 
         partition: of each patient number.
         """
-        if len(self.devices) > len(self._first):
-            grown = np.full(max(64, 2 * len(self.devices)), -1, np.int64)
-            grown[: len(self._first)] = self._first
-            self._first = grown
+        self._know(len(self.devices) - 1)
         found = np.empty(len(patient), np.int64)
         born: list[int] = []
         if find(patient, device, self._first, self.marks, found):
@@ -113,18 +110,29 @@ class DeviceTable:
         return {"marks": self.marks[rows], "clock": self.clock[rows]}
 
     def put(
-        self, pairs: Sequence[tuple[int, int]], partition: int, part: Mapping[str, NDArray[Any]]
+        self,
+        patient: NDArray[np.int64],
+        device: NDArray[np.int64],
+        partition: int,
+        part: Mapping[str, NDArray[Any]],
     ) -> NDArray[np.int64]:
-        """The inverse of `take` into new rows of these (patient, device) numbers; their numbers."""
-        rows = np.empty(len(part["marks"]), np.int64)
-        for place, (patient, device) in enumerate(pairs):
-            row = self.add(patient, device, partition)
-            following = self.marks[row, NEXT]
-            self.marks[row], self.clock[row] = part["marks"][place], part["clock"][place]
-            self.marks[row, [PATIENT, DEVICE, NEXT, PARTITION]] = (
-                patient, device, following, partition
-            )  # fmt: skip
-            rows[place] = row
+        """The inverse of `take` into new rows of these numbers (n,); their numbers, (n,)."""
+        rows = np.arange(self.count, self.count + len(patient))
+        self.count += len(patient)
+        if self.count > len(self.marks):
+            self._grow(max(64, 2 * self.count))
+        self._know(int(device.max(initial=-1)))
+        self.marks[rows], self.clock[rows] = part["marks"], part["clock"]
+        self.marks[rows, PATIENT], self.marks[rows, DEVICE] = patient, device
+        self.marks[rows, PARTITION] = partition
+        # A device's newest row comes first in its chain, as `add` has it.
+        order = np.argsort(device, kind="stable")
+        of, sorted_rows = device[order], rows[order]
+        again = of[1:] == of[:-1]
+        following = self._first[of]
+        following[1:][again] = sorted_rows[:-1][again]
+        self.marks[sorted_rows, NEXT] = following
+        self._first[of] = sorted_rows  # of several rows the last
         return rows
 
     def add(self, patient: int, device: int, partition: int) -> int:
@@ -133,10 +141,7 @@ class DeviceTable:
         self.count += 1
         if self.count > len(self.marks):
             self._grow(max(64, 2 * self.count))
-        if device >= len(self._first):
-            grown = np.full(2 * (device + 1), -1, np.int64)
-            grown[: len(self._first)] = self._first
-            self._first = grown
+        self._know(device)
         marks, clock = self.marks[row], self.clock[row]
         marks[:] = 0
         marks[list(_UNSAID)] = -1
@@ -149,6 +154,13 @@ class DeviceTable:
         clock[BATTERY_LEFT] = np.nan
         self._first[device] = row
         return row
+
+    def _know(self, device: int) -> None:
+        """Room for the rows of a device of this number."""
+        if device >= len(self._first):
+            grown = np.full(max(64, 2 * (device + 1)), -1, np.int64)
+            grown[: len(self._first)] = self._first
+            self._first = grown
 
     def _grow(self, size: int) -> None:
         marks, clock = np.zeros((size, MARK_COLUMNS), np.int64), np.zeros((size, CLOCK_COLUMNS))
