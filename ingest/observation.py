@@ -95,6 +95,9 @@ class ObservationBatch(msgspec.Struct, frozen=True, array_like=True):
     offsets: bytes
     rows: bytes
 
+    def __len__(self) -> int:
+        return len(self.rows) // OBSERVATION_ROW.itemsize
+
     def table(self) -> NDArray[Any]:
         """The rows, (n,) of dtype OBSERVATION_ROW, read-only. Raises RecordDamaged."""
         if len(self.rows) % OBSERVATION_ROW.itemsize:
@@ -105,6 +108,25 @@ class ObservationBatch(msgspec.Struct, frozen=True, array_like=True):
             if len(rows) and rows[column].max() >= len(table):
                 raise RecordDamaged(f"a row names a {column} outside its table")
         return rows
+
+
+def all_whole(batches: Sequence[ObservationBatch]) -> bool:
+    """Whether `table` of none of these would raise."""
+    size = OBSERVATION_ROW.itemsize
+    if any(len(batch.rows) % size for batch in batches):
+        return False
+    if not batches:
+        return True
+    rows = np.frombuffer(b"".join(batch.rows for batch in batches), OBSERVATION_ROW)
+    of = np.repeat(np.arange(len(batches)), [len(batch) for batch in batches])
+    for column, sizes in (
+        ("patient", [len(batch.patients) for batch in batches]),
+        ("device", [len(batch.devices) for batch in batches]),
+        ("signal", [len(batch.signals) for batch in batches]),
+    ):
+        if (rows[column] >= np.array(sizes, np.int64)[of]).any():
+            return False
+    return True
 
 
 class Tick(msgspec.Struct, frozen=True, array_like=True):

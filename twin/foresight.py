@@ -37,7 +37,8 @@ def forecast_due(
     if not turned.any():
         return np.zeros(0, np.int64)
     known = len(bank.patients)
-    patients = np.flatnonzero(turned[bank.partition[:known], bank.turn[:known]])
+    patients = np.flatnonzero(turned.any(axis=0)[bank.turn[:known]])
+    patients = patients[turned[bank.partition[patients], bank.turn[patients]]]
     a = bank.slots.of
     slots = bank.slot_of[patients]
     slots = slots[slots >= 0].astype(np.int64)

@@ -137,7 +137,7 @@ class Alarm(msgspec.Struct, frozen=True, array_like=True):
         return self.state.value
 
 
-class Component(msgspec.Struct, frozen=True, array_like=True):
+class Component(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One of the seven parameters of a score.
 
     parameter: one of `PARAMETERS`. points: 0–3, −1 where it is missing or too old. value: what was
@@ -166,7 +166,7 @@ PARAMETERS = (
 )
 
 
-class Chances(msgspec.Struct, frozen=True, array_like=True):
+class Chances(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The score as a probability: expected score, P(≥ 5), P(≥ 7), P(any parameter 3).
 
     Of what is known: a parameter of which nothing is known counts 0, a vital that was not measured
@@ -179,7 +179,7 @@ class Chances(msgspec.Struct, frozen=True, array_like=True):
     p_any3: float
 
 
-class Score(msgspec.Struct, frozen=True, array_like=True):
+class Score(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """NEWS2 of one patient at one moment. Written when it changes, and once a minute.
 
     score: sum of the points that are known, 0–20; a lower bound where not `complete` ("5+").

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -172,25 +172,31 @@ class RowBuilder:
         if not len(rows):
             return
         patient = rows["patient"].astype(np.int64)
+        # By partition, patient, event: one number, of which one sort is made.
+        events = np.concatenate(self._events)
+        patients, most = len(self.bank.patients), int(events.max()) + 1
+        key = (self.bank.partition[patient].astype(np.int64) * patients + patient) * most + events
+        order = np.argsort(key, kind="stable")
+        rows, patient = rows[order], patient[order]
         partition = self.bank.partition[patient]
-        order = np.lexsort((np.concatenate(self._events), patient, partition))
-        rows, patient, partition = rows[order], patient[order], partition[order]
         cuts = (np.flatnonzero(np.diff(partition)) + 1).tolist()
         edges = list(pairwise([0, *cuts, len(rows)]))
         # All partitions at once: a live step has a few rows in each of many.
         first = np.concatenate([[True], patient[1:] != patient[:-1]])
         place = np.cumsum(first)
         begins = place[[begin for begin, _ in edges]]
-        rows["patient"] = place - np.repeat(begins, [end - begin for begin, end in edges])
-        devices = self._devices(rows, edges)
-        for (begin, end), table in zip(edges, devices, strict=True):
-            known = patient[begin:end][first[begin:end]].tolist()
+        sizes = [end - begin for begin, end in edges]
+        rows["patient"] = place - np.repeat(begins, sizes)
+        devices = self._devices(rows, np.repeat(np.arange(len(edges)), sizes), len(edges))
+        names = list(map(self.bank.patients.text.__getitem__, patient[first].tolist()))
+        known = [*(begins - 1).tolist(), len(names)]
+        for n, (begin, end) in enumerate(edges):
             yield (
                 int(partition[begin]),
                 EstimateBatch(
                     self.bank.model_file.version,
-                    tuple(map(self.bank.patients.text.__getitem__, known)),
-                    table,
+                    tuple(names[known[n] : known[n + 1]]),
+                    devices[n],
                     tuple(CODES),
                     REASONS,
                     rows[begin:end],
@@ -198,18 +204,20 @@ class RowBuilder:
             )
 
     def _devices(
-        self, rows: NDArray[Any], edges: Sequence[tuple[int, int]]
+        self, rows: NDArray[Any], part: NDArray[np.int64], parts: int
     ) -> list[tuple[str, ...]]:
-        """For each part of the rows its devices in order of number; rows then index into them."""
-        given = rows["device"].tolist()
-        tables, index = [], []
-        for begin, end in edges:
-            known = sorted({*given[begin:end]} - {NO_DEVICE})
-            places = {n: place for place, n in enumerate(known)} | {NO_DEVICE: NO_DEVICE}
-            index += [places[n] for n in given[begin:end]]
-            tables.append(tuple(map(self.devices.text.__getitem__, known)))
-        rows["device"] = index
-        return tables
+        """For each part of the rows its devices in order of number; rows then index into them.
+
+        part (n,): which part of so many a row is of, ascending.
+        """
+        said = np.flatnonzero(rows["device"] != NO_DEVICE)
+        count = max(len(self.devices), 1)
+        keys = part[said] * count + rows["device"][said]
+        distinct, index = np.unique(keys, return_inverse=True)
+        ends = np.searchsorted(distinct, np.arange(parts + 1) * count)
+        rows["device"][said] = index - ends[part[said]]
+        names = list(map(self.devices.text.__getitem__, (distinct % count).tolist()))
+        return [tuple(names[begin:end]) for begin, end in pairwise(ends.tolist())]
 
 
 def _fill(rows: NDArray[Any], estimates: NDArray[np.float64]) -> None:

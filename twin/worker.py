@@ -28,6 +28,7 @@ from ingest.observation import (
     Command,
     ObservationBatch,
     RecordDamaged,
+    all_whole,
     decode_record,
     encode_record,
 )
@@ -215,7 +216,7 @@ class TwinWorker:
             log.warning("stopped without snapshots: %s", error)
 
     def _take(self, entries: Sequence[Entry]) -> None:
-        placed = [one for entry in entries if (one := self._decode(entry)) is not None]
+        placed = self._whole([one for entry in entries if (one := self._decode(entry))])
         outputs = self._fresh_outputs(placed)
         end = entries[-1].position
         np.maximum(self.state.position, end, out=self.state.position)  # also where nothing came
@@ -247,13 +248,32 @@ class TwinWorker:
     def _decode(self, entry: Entry) -> Placed | None:
         try:
             record = decode_record(entry.record)
-            if isinstance(record, ObservationBatch):
-                self.counts.observations += len(record.table())
         except RecordDamaged as error:
-            self.counts.damaged += 1
-            log.error("record at position %d is damaged: %s", entry.position, error.why)
+            self._count_damaged(entry.position, error)
             return None
         return Placed(entry.partition, entry.position, record)
+
+    def _whole(self, placed: Sequence[Placed]) -> Sequence[Placed]:
+        """Without those whose rows are damaged; counts the observations. Looked at together: of a
+        large ward a record has a few rows, and a look at each would cost more than decoding it."""
+        batches = [p.record for p in placed if isinstance(p.record, ObservationBatch)]
+        if all_whole(batches):
+            self.counts.observations += sum(map(len, batches))
+            return placed
+        kept = []
+        for one in placed:
+            try:
+                if isinstance(one.record, ObservationBatch):
+                    self.counts.observations += len(one.record.table())
+            except RecordDamaged as error:
+                self._count_damaged(one.position, error)
+            else:
+                kept.append(one)
+        return kept
+
+    def _count_damaged(self, position: int, error: RecordDamaged) -> None:
+        self.counts.damaged += 1
+        log.error("record at position %d is damaged: %s", position, error.why)
 
     def _fresh_outputs(self, placed: Sequence[Placed]) -> Mapping[int, Sequence[Output]]:
         """Step the records; outputs of what was already committed are thrown away."""

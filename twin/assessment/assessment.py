@@ -24,6 +24,7 @@ from twin.assessment.knowledge import Knowledge, PartitionMemory
 from twin.assessment.people import ACTS, Act, act_on
 from twin.estimation.bank import Bank
 from twin.estimation.kalman import E_INTERVAL, E_WEIGHT
+from twin.estimation.models import ModelFile
 from twin.judgement import Alarm, Judgements, Score
 from twin.part import Moment, Said, Seen
 
@@ -37,9 +38,13 @@ class Assessment:
 
     bank: Bank
     known: Knowledge = field(init=False)
+    #: The last tick (ns) of each partition, and the model that was in force then.
+    _at: NDArray[np.int64] = field(init=False)
+    _model: ModelFile | None = None
 
     def __post_init__(self) -> None:
         self.known = Knowledge(self.bank)
+        self._at = np.full(self.bank.partitions, kernel.NEVER, np.int64)
 
     @property
     def name(self) -> str:
@@ -67,7 +72,7 @@ class Assessment:
             seen.quality, seen.updated.verdict, seen.updated.estimates[:, E_WEIGHT],
             seen.updated.estimates[:, E_INTERVAL], m["set"], tables.low, tables.high,
             m["charted"], m["charted_at"], m["seen_at"], m["seen_interval"], m["worth"],
-            m["beyond"],
+            m["beyond"], m["restless"], m["rests_until"],
         )  # fmt: skip
         return ()
 
@@ -76,23 +81,30 @@ class Assessment:
         return ()
 
     def tick(self, tick: Tick, moment: Moment, heard: Said) -> Said:
-        """Judge every patient of the partitions that are due."""
+        """Judge the patients of the partitions that are due; who rests (see the kernel) is not
+        looked at, for it would change nothing."""
         self.known.memory.grow(self.bank.room)
         passed = self._passed(moment)
         judging.take_reports(self.known, heard)
-        numbers = self.members(moment.partitions)
-        if not len(numbers):
-            return ()
-        seconds = np.zeros(self.known.memory.capacity)
-        seconds[numbers] = passed[self.bank.partition[numbers]]
+        self._wake(tick.at, moment)
         saying = Saying()
-        judging.judge_vitals(self.known, tick.at, moment, seconds)
-        judging.judge_scores(self.known, tick.at, moment, seconds, numbers, saying)
-        judging.judge_quality(self.known, tick.at, moment)
+        bad = judging.judge_vitals(self.known, tick.at, moment, passed)
+        judging.judge_scores(self.known, tick.at, moment, passed, saying)
+        judging.judge_quality(self.known, tick.at, moment, bad)
         judging.judge_equipment(self.known, tick.at, moment)
         judging.look_ahead(self.known, tick.at, moment)
         judging.pass_time(self.known, tick.at, moment, saying)
         return self._said(saying)
+
+    def _wake(self, at: int, moment: Moment) -> None:
+        """Nobody rests any more where the clock went back, and after another model came."""
+        back = moment.partitions & (at < self._at)
+        if back.any():
+            self.known.stir(self.members(back))
+        self._at[moment.partitions] = at
+        if self._model is not self.bank.model_file:
+            self.known.stir(self.members(np.ones(len(back), np.bool_)))
+            self._model = self.bank.model_file
 
     def _passed(self, moment: Moment) -> NDArray[np.float64]:
         """(partitions,) seconds of journal time since the last tick; 0 over a gap."""

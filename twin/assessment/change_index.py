@@ -154,6 +154,10 @@ class ChangeIndex:
         m = self.of
         recent = (m["departed_at"][number] != NEVER) & (at - m["departed_at"][number] <= DAY)
         learns = np.flatnonzero(recent & (m["hours"][number] >= LEARNT_H))
+        if not len(learns):  # of most of a new ward: nothing to be said of them costs little
+            nothing, unusual = math.nan, bool(m["unusual"][number])
+            patient = self.bank.patients.text[number]
+            return Change(patient, at, False, nothing, nothing, nothing, 0.0, 0.0, unusual, ())
         learnt = np.minimum(m["varied_h"][number, learns] / SAMPLE_H, MOST_SAMPLES)
         rows = learns[learnt >= LEAST_SAMPLES]
         samples = learnt[learnt >= LEAST_SAMPLES]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.catalogue import CODES, SIGNALS
+from ingest.catalogue import CODES, ROWS, SIGNALS
 from ingest.instant import MINUTE, SECOND
 from twin.assessment import kernel, score_kernel, scoring
 from twin.assessment.alarm import Now
@@ -31,6 +31,8 @@ from twin.assessment.rules import (
     score_condition_of,
 )
 from twin.device_report import DeviceReports
+from twin.estimation.bank import TURNS
+from twin.estimation.kalman import NEVER as NO_STATE
 from twin.forecast import LOOK_AHEAD_S
 from twin.judgement import LimitSet, Pause, Score, Switched
 from twin.part import Moment, Said
@@ -51,27 +53,30 @@ class Saying:
     switched: dict[int, list[Switched]] = field(default_factory=lambda: defaultdict(list))
 
 
-def judge_vitals(known: Knowledge, at: int, moment: Moment, seconds: NDArray[np.float64]) -> None:
-    """Conditions of all vitals, and what follows for alarms; seconds (patients,) have passed."""
+def judge_vitals(
+    known: Knowledge, at: int, moment: Moment, passed: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Conditions of the vitals that do not rest, and what follows for alarms; the patients (n,)
+    with a signal of bad quality. passed (partitions,): seconds of journal time."""
     m, a = known.memory.of, known.bank.slots.of
-    slots = known.bank.known()
-    slots = slots[m["known"][a["patient"][slots]]]
-    slots = slots[moment.partitions[known.bank.partition[a["patient"][slots]]]]
+    keys, slots = _restless(known, moment)
     patient = a["patient"][slots].astype(np.int64)
     signal = a["model"][slots].astype(np.int64)
     ahead = np.maximum(at - a["state_t"][slots], 0) * 1e-9
     mean, std = known.bank.ahead(slots, ahead)
     m["mean"][patient, signal], m["std"][patient, signal] = mean, std
+    m["seconds"][patient] = passed[known.bank.partition[patient]]
     spot = np.array([one.spot for one in SIGNALS.values()])
     changes = np.empty((2 * len(slots), 4), np.int64)
     marks = np.empty((2 * len(slots), 3), np.int64)
     t = known.tables
     changed, marked = kernel.judge(
-        patient, signal, mean, std, at, seconds, known.bank.expected, spot, m["set"], t.low,
-        t.high, t.delay, t.hysteresis, m["seen_at"], m["seen_interval"], m["worth"],
+        patient, signal, mean, std, at, m["seconds"], known.bank.expected, spot, m["set"],
+        t.low, t.high, t.delay, t.hysteresis, m["seen_at"], m["seen_interval"], m["worth"],
         m["bad_for"], m["beyond"], m["progress"], m["clear_for"], m["level"], m["unverified"],
-        changes, marks,
+        m["restless"], changes, marks,
     )  # fmt: skip
+    m["rests_until"][patient[changes[:changed, 0]]] = kernel.NEVER  # its score may count it
     for i, side, _was, reached in changes[:changed].tolist():
         _change(known, int(patient[i]), int(signal[i]), side, reached, at, moment)
     for i, side, unverified in marks[:marked].tolist():
@@ -80,6 +85,29 @@ def judge_vitals(known: Knowledge, at: int, moment: Moment, seconds: NDArray[np.
         now = _now(known, number, row, side, at, moment)
         partition = int(known.bank.partition[number])
         known.rules.doubt(number, partition, rule, now, bool(unverified))
+    keys = keys[m["bad_for"].reshape(-1)[keys] != 0.0]
+    m["restless"].reshape(-1)[keys] = True
+    return np.unique(keys // known.memory.signals)
+
+
+def _restless(known: Knowledge, moment: Moment) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Keys (patient · signals + signal) that are to be judged, and the slots of those that can be.
+
+    Those of open alarms are among them: what an alarm says of itself is of the newest tick.
+    """
+    m, bank, signals = known.memory.of, known.bank, known.memory.signals
+    flags = m["restless"].reshape(-1)
+    for place in known.open.places():
+        if place.standing.row.signal in ROWS:
+            flags[place.number * signals + ROWS[place.standing.row.signal]] = True
+    keys = np.flatnonzero(flags)
+    patient = keys // signals
+    keys = keys[m["known"][patient] & moment.partitions[bank.partition[patient]]]
+    flags[keys] = False
+    slots = bank.slot_of[keys // signals, keys % signals].astype(np.int64)
+    slots = np.sort(slots[slots >= 0])
+    a = bank.slots.of
+    return keys, slots[(a["state_t"][slots] != NO_STATE) & bank.modelled[a["model"][slots]]]
 
 
 def _change(
@@ -114,21 +142,22 @@ def _now(
 
 
 def judge_scores(
-    known: Knowledge,
-    at: int,
-    moment: Moment,
-    seconds: NDArray[np.float64],
-    numbers: NDArray[np.int64],
-    saying: Saying,
+    known: Knowledge, at: int, moment: Moment, passed: NDArray[np.float64], saying: Saying
 ) -> None:
-    """Sub-scores, the score's alarm, and the rows of scores that are to be told."""
-    m = known.memory.of
-    scoring.move_on(known.memory, numbers, at, seconds)
-    _judge_score_alarms(known, at, moment, seconds, numbers)
-    chosen = np.empty(len(numbers), np.int64)
+    """Sub-scores, the score's alarm, and the rows of scores that are to be told. passed
+    (partitions,): seconds of journal time."""
+    m, bank, count = known.memory.of, known.bank, len(known.bank.patients)
+    chosen = np.empty(count, np.int64)
+    looked = score_kernel.to_look_at(
+        count, at, moment.partitions, bank.partition, m["known"], m["rests_until"], chosen
+    )
+    numbers = chosen[:looked].copy()
+    m["seconds"][numbers] = passed[bank.partition[numbers]]
+    scoring.move_on(known.memory, numbers, at)
+    _judge_score_alarms(known, at, moment, numbers)
     told = score_kernel.to_tell(
-        numbers, known.bank.partition, moment.elapsed, m["held"], m["shown"], m["told_at"],
-        m["turn"], chosen,
+        count, numbers, moment.partitions, bank.partition, m["known"], moment.elapsed,
+        moment.elapsed // SECOND % TURNS, bank.turn, m["held"], m["shown"], m["told_at"], chosen,
     )  # fmt: skip
     chosen = chosen[:told]
     for number, row in zip(chosen.tolist(), scores_of(known, chosen, at), strict=True):
@@ -139,7 +168,6 @@ def _judge_score_alarms(
     known: Knowledge,
     at: int,
     moment: Moment,
-    seconds: NDArray[np.float64],
     numbers: NDArray[np.int64],
 ) -> None:
     m = known.memory.of
@@ -147,8 +175,8 @@ def _judge_score_alarms(
     watched = numbers[on[known.bank.partition[numbers]]]
     changes = np.empty((len(watched), 3), np.int64)
     changed = score_kernel.score_condition(
-        watched, seconds, m["held"], m["level"], m["worth"], VITAL_ROW, m["due_medium"],
-        m["due_high"], m["score_clear"], m["score_level"], m["total"], changes,
+        watched, m["seconds"], m["held"], m["level"], m["worth"], VITAL_ROW, m["due_medium"],
+        m["due_high"], m["score_clear"], m["score_level"], m["total"], m["rests_until"], changes,
     )  # fmt: skip
     for n, _was, reached in changes[:changed].tolist():
         number = int(watched[n])
@@ -166,14 +194,12 @@ def _score_now(known: Knowledge, number: int, at: int, moment: Moment) -> Now:
     return Now(at, elapsed, total, math.nan, math.nan, known.bank.model_file.version)
 
 
-def judge_quality(known: Knowledge, at: int, moment: Moment) -> None:
-    """One technical alarm for each patient with a signal of bad quality for too long."""
+def judge_quality(known: Knowledge, at: int, moment: Moment, here: NDArray[np.int64]) -> None:
+    """One technical alarm for each patient with a signal of bad quality for too long. here (n,):
+    the patients who have one now."""
     bad = known.memory.of["bad_for"]
-    # Of a ward few are bad: as one flat array that is found many times faster than by patient.
-    here = np.unique(np.flatnonzero(bad) // bad.shape[1])
-    here = here[known.memory.of["known"][here]].tolist()
     there = [n for n, rule in known.open.current if rule == SIGNAL_QUALITY]
-    for number in sorted({*here, *there}):
+    for number in sorted({*here.tolist(), *there}):
         partition = int(known.bank.partition[number])
         if not moment.partitions[partition]:
             continue
@@ -213,9 +239,7 @@ def look_ahead(known: Knowledge, at: int, moment: Moment) -> None:
     if not due.any():
         return
     m, a = known.memory.of, known.bank.slots.of
-    slots = known.bank.known()
-    slots = slots[due[known.bank.partition[a["patient"][slots]]]]
-    slots = slots[m["known"][a["patient"][slots]]]
+    slots = _limited(known, due)
     patient, signal = a["patient"][slots].astype(np.int64), a["model"][slots].astype(np.int64)
     ahead = known.bank.forecast(slots, float(LOOK_AHEAD_S), at)
     sets = m["set"][patient]
@@ -232,6 +256,21 @@ def look_ahead(known: Knowledge, at: int, moment: Moment) -> None:
                     float(ahead.mean[i]), float(ahead.std[i]), float(chance[i]),
                     known.bank.model_file.version),
             )  # fmt: skip
+
+
+def _limited(known: Knowledge, due: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Slots, in order, of the patients of the due partitions (mask) who have limits, or an
+    advisory that was raised while they had."""
+    bank, a = known.bank, known.bank.slots.of
+    count = len(bank.patients)
+    some = known.memory.of["set"][:count] > 0
+    some[[number for number, rule in known.open.current if rule.endswith("/forecast")]] = True
+    patients = np.flatnonzero(some & known.memory.of["known"][:count] & due[bank.partition[:count]])
+    slots = bank.slot_of[patients].astype(np.int64)
+    slots = np.sort(slots[slots >= 0])
+    return np.asarray(
+        slots[(a["state_t"][slots] != NO_STATE) & bank.modelled[a["model"][slots]]], np.int64
+    )
 
 
 def _advised(

@@ -12,7 +12,7 @@ import math
 
 from twin.estimation.compiled import compiled
 
-NEVER = -(2**63)
+NEVER, LATEST = -(2**63), 2**63 - 1
 SECOND = 1_000_000_000
 #: What the newest measurement of a key is worth.
 NOTHING, GOOD, BAD, NOT_LIVE = 0, 1, 2, 3
@@ -55,12 +55,13 @@ H_CONSCIOUSNESS, H_OXYGEN, HELD = 5, 6, 7
 @compiled
 def chart(  # type: ignore[no-untyped-def]
     patient, signal, stamp, received, value, quality, verdict, weight, interval, tables, low, high,
-    charted, charted_at, seen_at, seen_interval, worth, beyond,
+    charted, charted_at, seen_at, seen_interval, worth, beyond, restless, rests_until,
 ):  # fmt: skip
     """Take n observations in, in journal order.
 
     patient, signal (n,) rows of the tables; low, high (limit sets, signals, 2) medium and high
-    limits; tables (patients,) each one's set. All others (patients, signals), beyond (…, 2 sides).
+    limits; tables (patients,) each one's set. All others (patients, signals), beyond (…, 2 sides);
+    restless and rests_until (patients,) say that the next tick has to look (see `judge`, `score`).
     """
     for i in range(patient.shape[0]):
         if verdict[i] != 1:
@@ -68,6 +69,8 @@ def chart(  # type: ignore[no-untyped-def]
         p, s = patient[i], signal[i]
         if stamp[i] < seen_at[p, s]:
             continue
+        restless[p, s] = True
+        rests_until[p] = NEVER
         gap = stamp[i] - seen_at[p, s]
         seen_at[p, s] = stamp[i]
         seen_interval[p, s] = interval[i]
@@ -102,12 +105,14 @@ def chart(  # type: ignore[no-untyped-def]
 def judge(  # type: ignore[no-untyped-def]
     patient, signal, mean, std, at, seconds, expected, spot, tables, low, high, delay, hysteresis,
     seen_at, seen_interval, worth, bad_for, beyond, progress, clear_for, level, unverified,
-    changes, marks,
+    restless, changes, marks,
 ):  # fmt: skip
     """Move the conditions of n keys on to a tick; returns (changes, marks) written.
 
     mean, std (n,): the estimates at the tick `at` (ns); seconds (patients,): journal time that
     passed. changes rows: (key, side, level before, level now); marks: (key, side, unverified now).
+    restless (patients, signals): whether the key must be judged at the next tick although nothing
+    comes. Where it need not, judging it again, at a later time, would change nothing at all.
     """
     changed, marked = 0, 0
     for i in range(patient.shape[0]):
@@ -121,6 +126,7 @@ def judge(  # type: ignore[no-untyped-def]
         recent = fresh and (spot[s] or age <= max(10 * SECOND, 2 * usual))
         bad_for[p, s] = bad_for[p, s] + d if worth[p, s] == BAD and fresh else 0.0
         trusted = recent and worth[p, s] == GOOD
+        rests = worth[p, s] != BAD and bad_for[p, s] == 0.0
         for side in range(2):
             was = level[p, s, side]
             now = was
@@ -177,6 +183,10 @@ def judge(  # type: ignore[no-untyped-def]
                 unverified[p, s, side] = doubt
                 marks[marked, 0], marks[marked, 1], marks[marked, 2] = i, side, doubt
                 marked += 1
+            still = progress[p, s, side, 0] == 0.0 and progress[p, s, side, 1] == 0.0
+            still = outer != outer or (still and beyond[p, s, side] == 0)
+            rests = rests and still and now == QUIET and not unverified[p, s, side]
+        restless[p, s] = not rests
     return changed, marked
 
 
@@ -227,10 +237,12 @@ def valid(entered, entered_at, until, p, kind, at):  # type: ignore[no-untyped-d
 @compiled
 def score(  # type: ignore[no-untyped-def]
     patients, at, seconds, vital_row, per_unit, uppers, bands, charted, charted_at, seen_interval,
-    entered, entered_at, until, held, rising, falling, context, source, scored,
+    entered, entered_at, until, held, rising, falling, context, source, scored, rests_until,
 ):  # fmt: skip
     """Move the sub-scores of these patients on to a tick.
 
+    rests_until (patients,): the last tick (ns) at which scoring a patient again, if nothing comes,
+    changes nothing; NEVER: the next one may.
     held (patients, HELD): points, −1 = missing; rising, falling (patients, 5): for how long (s) the
     charted value says more, less than what is held; scored, source (patients, 5): the value that
     was scored, in reporting units, and whether it is a person's (1).
@@ -238,6 +250,10 @@ def score(  # type: ignore[no-untyped-def]
     for n in range(patients.shape[0]):
         p = patients[n]
         d = seconds[p]
+        rests = LATEST
+        for kind in range(ENTRIES):
+            if valid(entered, entered_at, until, p, kind, at):
+                rests = min(rests, until[p, kind])
         scale, oxygen = 1, False
         if valid(entered, entered_at, until, p, E_SCALE, at):
             scale = int(entered[p, E_SCALE])
@@ -259,6 +275,8 @@ def score(  # type: ignore[no-untyped-def]
             longest = SPOT_VALID if v == 2 or v == 4 else VITAL_VALID
             longest = max(longest, min(int(3.0 * seen_interval[p, s] * SECOND), SPOT_VALID))
             here = since != NEVER and at - since <= longest
+            if here:
+                rests = min(rests, since + longest)
             told = (v == 2 or v == 4) and valid(entered, entered_at, until, p, kind, at)
             if told and (not here or entered_at[p, kind] >= since):
                 value, here, by_hand = entered[p, kind], True, True
@@ -285,6 +303,9 @@ def score(  # type: ignore[no-untyped-def]
                 rising[p, v] = falling[p, v] = 0.0
             source[p, v] = 1 if by_hand else 0
             scored[p, v] = math.floor(units + 0.5)
+            if says > held[p, v] or least < held[p, v]:
+                rests = NEVER
+        rests_until[p] = rests
 
 
 @compiled

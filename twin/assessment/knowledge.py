@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ingest.catalogue import CODES
 from twin.assessment import scoring
 from twin.assessment.equipment import Equipment
-from twin.assessment.kernel import E_OXYGEN, E_SCALE, HIGH
+from twin.assessment.kernel import E_OXYGEN, E_SCALE, HIGH, NEVER
 from twin.assessment.limits import Levels, LimitTables
 from twin.assessment.memory import Memory
 from twin.assessment.rules import (
@@ -71,6 +71,12 @@ class Knowledge:
     def resolve(self, number: int) -> None:
         """Which limits hold for a patient: row 0 of the tables, none, while alarms are off."""
         self.memory.of["set"][number] = self._set_of(number, {})
+        self.stir(number)
+
+    def stir(self, numbers: int | NDArray[np.int64]) -> None:
+        """Look at these patients at the next tick: something changed that no observation told."""
+        self.memory.of["restless"][numbers] = True
+        self.memory.of["rests_until"][numbers] = NEVER
 
     def _set_of(self, number: int, plain: dict[tuple[int, int, bool], int]) -> int:
         """plain: what was found so far for patients for whom nobody set anything, by partition,
@@ -103,6 +109,7 @@ class Knowledge:
         plain: dict[tuple[int, int, bool], int] = {}
         for number in numbers.tolist():
             self.memory.of["set"][number] = self._set_of(number, plain)
+        self.stir(numbers)
         self.equipment.due.update(self.equipment.silent.keys() & set(numbers.tolist()))
 
     def limit(self, number: int, row: int, side: int, reached: int) -> Limit:

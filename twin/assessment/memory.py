@@ -55,6 +55,9 @@ _PASSING: tuple[tuple[str, Any, tuple[int, ...], float], ...] = (
     ("std", np.float64, (_S,), np.nan),
     ("total", np.int64, (), 0),
     ("set", np.int64, (), -1),  # row of the limit tables, −1: to be resolved
+    ("seconds", np.float64, (), 0),  # journal time since the tick before, of who is looked at
+    ("restless", np.bool_, (_S,), 0),  # to be judged at the next tick
+    ("rests_until", np.int64, (), NEVER),  # the last tick (ns) at which scoring changes nothing
 )
 
 

@@ -22,6 +22,7 @@ from twin.part import Moment, Said
 def rest(known: Knowledge, number: int, rule: str) -> None:
     """A person closed it: if its condition still holds, the whole delay begins anew."""
     m = known.memory.of
+    known.stir(number)
     if rule == NEWS2_RULE:
         m["score_level"][number] = 0
         m["due_medium"][number] = m["due_high"][number] = 0.0
@@ -51,6 +52,7 @@ def enter(known: Knowledge, command: Command, number: int, partition: int) -> tu
     m["entered_at"][number, entry.column] = entry.at
     m["entered_until"][number, entry.column] = entry.until
     known.actors[number, entry.column] = command.actor
+    known.stir(number)
     if entry.column in (E_SCALE, E_OXYGEN):
         known.resolve(number)
     return "", _written(partition, entered(command, entry))

@@ -6,8 +6,8 @@ a ward, whether anything of it changed or not, so each costs nanoseconds.
 
 from __future__ import annotations
 
-from ingest.instant import MINUTE, SECOND
-from twin.assessment.kernel import HELD, HIGH, MEDIUM, NOT_LIVE, PENDING, PENDING_FROM, QUIET
+from ingest.instant import MINUTE
+from twin.assessment.kernel import HELD, HIGH, MEDIUM, NEVER, NOT_LIVE, PENDING, PENDING_FROM, QUIET
 from twin.estimation.compiled import compiled
 
 #: A score is told again about so often (journal time, ns) although nothing changed, each patient's
@@ -16,31 +16,55 @@ TELL_EVERY = MINUTE
 
 
 @compiled
-def to_tell(patients, partition, elapsed, held, shown, told_at, turn, chosen):  # type: ignore[no-untyped-def]
-    """Which of these patients' scores are to be told; returns how many, writes them into chosen.
+def to_look_at(count, at, due, partition, known, rests_until, chosen):  # type: ignore[no-untyped-def]
+    """Which of the first `count` patients do not rest at a tick `at` (ns); returns how many,
+    writes them into chosen in order. due (partitions,); the others by patient."""
+    looked = 0
+    for p in range(count):
+        if at > rests_until[p] and known[p] and due[partition[p]]:
+            chosen[looked] = p
+            looked += 1
+    return looked
 
-    A score that changed since it was shown, or is known and has its turn. elapsed (partitions,):
-    journal time, ns; partition, held and shown (…, HELD), told_at, turn: by patient. Written:
-    shown and told_at of the chosen.
+
+@compiled
+def to_tell(  # type: ignore[no-untyped-def]
+    count, looked, due, partition, known, elapsed, second, turn, held, shown, told_at, chosen,
+):  # fmt: skip
+    """Which of the first `count` patients' scores are to be told; returns how many, writes them
+    into chosen in order.
+
+    A score that changed since it was shown (of those looked at, in order), or is known and has its
+    turn. due, elapsed (journal time, ns) and second (of its minute) by partition; the others by
+    patient: turn, the second of a minute; held and shown (…, HELD). Written: shown and told_at.
     """
-    count = 0
-    for n in range(patients.shape[0]):
-        p = patients[n]
-        now = elapsed[partition[p]]
-        changed, known = False, False
-        for v in range(HELD):
-            changed = changed or held[p, v] != shown[p, v]
-            known = known or held[p, v] >= 0
-        since = now - max(told_at[p], 0)
-        turned = (now // SECOND + turn[p]) % (TELL_EVERY // SECOND) == 0
-        due = (turned and since >= TELL_EVERY // 2) or since >= 3 * TELL_EVERY // 2
-        if changed or (due and known):
+    told, place = 0, 0
+    for p in range(count):
+        changed = False
+        if place < looked.shape[0] and looked[place] == p:
+            place += 1
             for v in range(HELD):
-                shown[p, v] = held[p, v]
-            told_at[p] = now
-            chosen[count] = p
-            count += 1
-    return count
+                changed = changed or held[p, v] != shown[p, v]
+        part = partition[p]
+        now = elapsed[part]
+        since = now - max(told_at[p], 0)
+        if not changed:
+            if since < TELL_EVERY // 2 or not known[p] or not due[part]:
+                continue
+            at = second[part] + turn[p]
+            if at != 0 and at != 60 and since < 3 * TELL_EVERY // 2:
+                continue
+            have = False
+            for v in range(HELD):
+                have = have or held[p, v] >= 0
+            if not have:
+                continue
+        for v in range(HELD):
+            shown[p, v] = held[p, v]
+        told_at[p] = now
+        chosen[told] = p
+        told += 1
+    return told
 
 
 @compiled
@@ -62,6 +86,7 @@ def score_condition(  # type: ignore[no-untyped-def]
     clear_for,
     level,
     total,
+    rests_until,
     changes,
 ):
     """Alarm condition of the score; returns how many changes (place, level before, level now).
@@ -69,7 +94,8 @@ def score_condition(  # type: ignore[no-untyped-def]
     What was received long after it was measured calls nobody. A single 3 counts only where no alarm
     of that vital (beside (patients, signals, sides)) is there already: one cause, one alarm. 5 min
     of ≥ 7 (high), of ≥ 5 or a single 3 (medium); clears a point below for 10 min. total (patients,)
-    gets the sum of the known points.
+    gets the sum of the known points; of whom anything moves on by time alone, rests_until
+    (patients,) says that the next tick has to look.
     """
     changed = 0
     for n in range(patients.shape[0]):
@@ -98,6 +124,8 @@ def score_condition(  # type: ignore[no-untyped-def]
             now = reached
         else:
             now = PENDING if max(due_high[p], due_medium[p]) >= 300.0 * PENDING_FROM else QUIET
+        if known >= 5 or three or now != QUIET:
+            rests_until[p] = NEVER
         if now != was:
             level[p] = now
             clear_for[p] = 0.0

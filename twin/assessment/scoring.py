@@ -59,15 +59,14 @@ class Known:
     have: NDArray[np.bool_]
 
 
-def move_on(
-    memory: Memory, patients: NDArray[np.int64], at: int, seconds: NDArray[np.float64]
-) -> None:
-    """Hold the sub-scores of these patients (n,) at a tick; seconds (capacity,) have passed."""
+def move_on(memory: Memory, patients: NDArray[np.int64], at: int) -> None:
+    """Hold the sub-scores of these patients (n,) at a tick; their `seconds` have passed."""
     m = memory.of
     score(
-        patients, at, seconds, VITAL_ROW, PER_UNIT, UPPER, POINTS, m["charted"], m["charted_at"],
-        m["seen_interval"], m["entered"], m["entered_at"], m["entered_until"], m["held"],
-        m["rising"], m["falling"], m["context"], m["source"], m["scored"],
+        patients, at, m["seconds"], VITAL_ROW, PER_UNIT, UPPER, POINTS, m["charted"],
+        m["charted_at"], m["seen_interval"], m["entered"], m["entered_at"], m["entered_until"],
+        m["held"], m["rising"], m["falling"], m["context"], m["source"], m["scored"],
+        m["rests_until"],
     )  # fmt: skip
 
 
@@ -132,6 +131,8 @@ def _parameter(
             by_hand = np.where(points >= 0, m["source"][patients, place] == 1, entered_at > at)
             at, value = np.where(by_hand, entered_at, at), np.where(by_hand, entry, value)
     missing = Component(name, -1, float("nan"), 0)
+    if (at == NEVER).all():
+        return [missing] * len(patients)
     columns = (x.tolist() for x in (patients, points, value.astype(np.float64), at, by_hand))
     return [
         missing

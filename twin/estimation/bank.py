@@ -35,6 +35,8 @@ REVISION_ROOM = 4096
 FOLLOWED = STATE + BANDS * HORIZONS
 #: Seconds over which what is done once a minute is spread.
 TURNS = 60
+#: So many horizons' factors on the bands are remembered: a tick asks for a handful.
+_SCALES_KEPT = 16
 _Z = np.array([Z50, Z90, Z95])
 SIGNAL_ROW = ROWS
 
@@ -105,6 +107,7 @@ class Bank:
     expected: NDArray[np.int64] = field(init=False)
     modelled: NDArray[np.bool_] = field(init=False)
     _free: dict[int, list[int]] = field(default_factory=dict)
+    _scales: dict[float, NDArray[np.float64]] = field(default_factory=dict)
     _cache: NDArray[np.float64] = field(init=False)
     _cache_dt: NDArray[np.int64] = field(init=False)
 
@@ -126,6 +129,7 @@ class Bank:
             if ROWS.get(code, self.signals) >= self.signals:
                 raise ModelError(f"signal.{code}", code, "a signal that was declared at the start")
         self.model_file = model_file
+        self._scales.clear()
         self.params = np.zeros((self.signals, PARAMETERS))
         self.expected = np.ones(self.signals, np.int64)
         self.modelled = np.zeros(self.signals, bool)
@@ -276,9 +280,13 @@ class Bank:
 
         th (n, 6): widths of the persons' bands, as in columns STATE… of a followed state.
         """
-        table = np.ones((self.signals, BANDS))
-        for code, model in self.model_file.signals.items():
-            table[SIGNAL_ROW[code]] = model.scales(seconds)
+        table = self._scales.get(seconds)
+        if table is None:
+            table = np.ones((self.signals, BANDS))
+            for code, model in self.model_file.signals.items():
+                table[SIGNAL_ROW[code]] = model.scales(seconds)
+            if len(self._scales) < _SCALES_KEPT:
+                self._scales[seconds] = table
         # Each band has a width of its own: none may be inside a smaller one.
         half = np.maximum.accumulate(_Z * table[signal] * widths(th, seconds), axis=1)
         return np.asarray(half / _Z, np.float64)

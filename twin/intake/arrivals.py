@@ -38,18 +38,18 @@ class Arrivals:
 
 def arrivals(batches: Sequence[ObservationBatch], bank: Bank, devices: Names) -> Arrivals:
     """The batches' rows one after another. Raises RecordDamaged if a row's index is outside."""
-    patients: list[int] = []
-    device_numbers: list[int] = []
+    patients: list[str] = []
+    device_names: list[str] = []
     signals: list[int] = []
     starts = np.empty((len(batches), 3), np.int64)
     sizes = np.empty((len(batches), 3), np.int64)
     counts = np.empty(len(batches), np.int64)
     for n, batch in enumerate(batches):
-        starts[n] = len(patients), len(device_numbers), len(signals)
+        starts[n] = len(patients), len(device_names), len(signals)
         sizes[n] = len(batch.patients), len(batch.devices), len(batch.signals)
-        counts[n] = len(batch.rows) // OBSERVATION_ROW.itemsize
-        patients += bank.numbers_of(batch.patients)
-        device_numbers += devices.numbers_of(batch.devices)
+        counts[n] = len(batch)
+        patients += batch.patients
+        device_names += batch.devices
         signals.extend(SIGNAL_ROW.get(code, -1) for code in batch.signals)
     rows = np.frombuffer(b"".join(batch.rows for batch in batches), OBSERVATION_ROW)
     index = np.stack([rows["patient"], rows["device"], rows["signal"]], axis=1).astype(np.int64)
@@ -57,8 +57,8 @@ def arrivals(batches: Sequence[ObservationBatch], bank: Bank, devices: Names) ->
         raise RecordDamaged("a row names a patient, device or signal outside its table")
     index += np.repeat(starts, counts, axis=0)
     return Arrivals(
-        np.array(patients, np.int64)[index[:, 0]],
-        np.array(device_numbers, np.int64)[index[:, 1]],
+        np.array(bank.numbers_of(patients), np.int64)[index[:, 0]],
+        np.array(devices.numbers_of(device_names), np.int64)[index[:, 1]],
         np.array(signals, np.int64)[index[:, 2]],
         rows,
     )

@@ -132,6 +132,7 @@ class Intake:
             elapsed,
             self.table.marks,
             self.table.clock,
+            self.table.look,
             notes,
         )
         if written:
@@ -202,6 +203,7 @@ class Intake:
         if row < 0:
             row = self.table.add(who, what, int(self.bank.partition[who]))
             self.table.marks[row, HEARD] = moment.elapsed[self.table.marks[row, PARTITION]]
+        self.table.look[row] = NEVER
         return row
 
     # --- ticks ------------------------------------------------------------------------------------

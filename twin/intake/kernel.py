@@ -79,10 +79,11 @@ def find(patient, device, first, marks, found):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def hear(row, stamp, received, number, boot, elapsed, marks, clock, notes):  # type: ignore[no-untyped-def]
+def hear(row, stamp, received, number, boot, elapsed, marks, clock, look, notes):  # type: ignore[no-untyped-def]
     """Take note of n observations in journal order; returns how many notes were written.
 
-    row, stamp, received (ns), number (−1: none), boot (n,); elapsed (partitions,) journal time.
+    row, stamp, received (ns), number (−1: none), boot (n,); elapsed (partitions,) journal time;
+    look (rows,) as `watch` has it: the next tick looks at who was heard.
     notes (≥ n, 5) int64: what, row, first and last number, boot mark — of each message whose
     number is not one higher than the highest (`identity.py` acts on them, in order).
     """
@@ -111,6 +112,7 @@ def hear(row, stamp, received, number, boot, elapsed, marks, clock, notes):  # t
         marks[k, NEWEST] = max(marks[k, NEWEST], stamp[i])
         marks[k, RECEIVED] = max(marks[k, RECEIVED], received[i])
         marks[k, HEARD] = elapsed[marks[k, PARTITION]]
+        look[k] = -(2**63)
         marks[k, CLOCK_FAULT] = 0
     return written
 
@@ -210,15 +212,34 @@ def cause_of(k, silent, at, connected, gateway_off, marks, clock):  # type: igno
 
 
 @compiled
-def watch(due, elapsed, respite, at, connected, off, marks, clock, chosen):  # type: ignore[no-untyped-def]
+def rests_until(k, before, cause, marks):  # type: ignore[no-untyped-def]
+    """Journal time (ns) at which row k may fall silent, or its account is due; the least number of
+    all where it is not at rest."""
+    if before != NONE or cause != NONE or marks[k, CONTACT] == 0 or marks[k, ONLINE] == 0:
+        return -(2**63)
+    expected = marks[k, DECLARED] if marks[k, DECLARED] > 0 else marks[k, INTERVAL]
+    late = marks[k, HEARD] + max(LEAST_LATE, INTERVALS * expected) + marks[k, DELAY]
+    if marks[k, HEARD] > marks[k, REPORTED]:
+        return min(late, marks[k, REPORTED] + ACCOUNT_EVERY)
+    return late
+
+
+@compiled
+def watch(  # type: ignore[no-untyped-def]
+    due, elapsed, latest, respite, at, connected, off, marks, clock, look, chosen
+):
     """On a tick: judge the silence of each row of the due partitions; write into chosen which are
     to be reported, and return how many.
 
-    due (mask), elapsed, respite (partitions,); at (ns UTC); off (0,) or (rows,): whether its
-    gateway is offline; chosen (≥ rows,).
+    due (mask), elapsed, respite (partitions,), latest elapsed of those due; at (ns UTC); off (0,)
+    or (rows,): whether its gateway is offline; chosen (≥ rows,). look (rows,): the journal time
+    before which a row need not be judged if nothing of it changes: one number of each instead of
+    a row of marks, for all of a ward each second.
     """
     written = 0
     for k in range(chosen.shape[0]):
+        if look[k] > latest and marks[k, CHANGED] == 0 and off.shape[0] == 0:
+            continue
         partition = marks[k, PARTITION]
         if partition < 0 or not due[partition]:
             continue
@@ -226,6 +247,7 @@ def watch(due, elapsed, respite, at, connected, off, marks, clock, chosen):  # t
         gateway_off = off.shape[0] > 0 and off[k]
         before = marks[k, SILENCE]
         cause = cause_of(k, now - marks[k, HEARD], at, connected, gateway_off, marks, clock)
+        look[k] = rests_until(k, before, cause, marks)
         if before == NONE and cause != BODY_OFF and now < respite[partition]:
             cause = NONE
         if cause != before:

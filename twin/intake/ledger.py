@@ -54,11 +54,8 @@ def reports(
     """(partition, reports) of these rows at a tick, by partition, patient and device name."""
     if not len(rows):
         return
-    marks = table.marks[rows].tolist()
-    keys = [
-        (each[PARTITION], patients.text[each[PATIENT]], table.devices.text[each[DEVICE]])
-        for each in marks
-    ]
+    named = table.marks[rows[:, None], [PARTITION, PATIENT, DEVICE]].tolist()
+    keys = [(p, patients.text[who], table.devices.text[what]) for p, who, what in named]
     order = sorted(range(len(keys)), key=keys.__getitem__)
     keys = [keys[n] for n in order]
     cuts = [n for n in range(1, len(keys)) if keys[n][0] != keys[n - 1][0]]

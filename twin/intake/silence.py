@@ -39,12 +39,14 @@ def judge(
     written = watch(
         moment.partitions,
         moment.elapsed,
+        int(moment.elapsed[moment.partitions].max()),
         respite,
         tick.at,
         tick.broker_connected,
         off,
         table.marks,
         table.clock,
+        table.look,
         chosen,
     )
     return chosen[:written]

@@ -45,7 +45,9 @@ _UNSAID = (NEXT, HIGHEST, PREVIOUS_HIGHEST, MESSAGE_NUMBER, CONTACT, ONLINE)
 class DeviceTable:
     """`marks` (rows, MARK_COLUMNS) int64 and `clock` (rows, CLOCK_COLUMNS) float64; see kernel.py.
 
-    count rows are in use. devices: the twin's numbers of device names, shared with the bank.
+    look (rows,): as `kernel.watch` has it; who changes a row's marks elsewhere than there and in
+    `kernel.hear` sets it to NEVER, or says so in CHANGED. count rows are in use. devices: the
+    twin's numbers of device names, shared with the bank.
     """
 
     def __init__(self, devices: Names) -> None:
@@ -53,6 +55,7 @@ class DeviceTable:
         self.count = 0
         self.marks = np.zeros((0, MARK_COLUMNS), np.int64)
         self.clock = np.zeros((0, CLOCK_COLUMNS))
+        self.look = np.zeros(0, np.int64)
         self._first = np.full(0, -1, np.int64)
 
     def __len__(self) -> int:
@@ -166,7 +169,9 @@ class DeviceTable:
         marks, clock = np.zeros((size, MARK_COLUMNS), np.int64), np.zeros((size, CLOCK_COLUMNS))
         marks[:, PARTITION] = -1
         marks[: len(self.marks)], clock[: len(self.clock)] = self.marks, self.clock
-        self.marks, self.clock = marks, clock
+        look = np.full(size, NEVER, np.int64)
+        look[: len(self.look)] = self.look
+        self.marks, self.clock, self.look = marks, clock, look
 
     def _unchain(self, row: int) -> None:
         device = int(self.marks[row, DEVICE])

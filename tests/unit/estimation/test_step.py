@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ingest.instant import MINUTE, SECOND
 from ingest.journal.protocol import ALL_PARTITIONS, partition_of
-from ingest.observation import Command, ObservationBatch, RecordDamaged, Tick, batch_of
+from ingest.observation import Command, ObservationBatch, RecordDamaged, Tick, all_whole, batch_of
 from tests.support.twin_journals import (
     PARTITIONS,
     batches,
@@ -259,6 +259,8 @@ def test_a_row_that_names_something_outside_its_batchs_table_is_damage(table: st
     bad = msgspec.structs.replace(good, **{table: ()})
     with pytest.raises(RecordDamaged, match="outside its table"):
         step(new_state(1), placed([(0, bad), (0, good)]))
+    assert all_whole([good, good])
+    assert not all_whole([good, bad, good])
     with pytest.raises(RecordDamaged, match=f"a row names a {table[:-1]} outside its table"):
         bad.table()
 

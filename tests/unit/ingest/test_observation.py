@@ -23,6 +23,7 @@ from ingest.observation import (
     RecordDamaged,
     SignalCode,
     Tick,
+    all_whole,
     batch_of,
     decode_record,
     encode_record,
@@ -155,3 +156,6 @@ def test_cut_rows_are_damage() -> None:
     )
     with pytest.raises(RecordDamaged, match="rows are cut"):
         cut.table()
+    assert all_whole([])
+    assert all_whole([batch])
+    assert not all_whole([batch, cut])
