@@ -1,6 +1,6 @@
 """The line under load: real mosquitto with the shipped configuration, real `twin run`, QoS 1.
 
-    python -m bench.line [--messages 100000] [--connections 200] [--only flood,steady,…]
+    twin bench line [--messages 100000] [--patients 200] [--seconds 15] [--only flood,steady,…]
 
 A cheap generator (bench/_load.py) publishes, each message is committed before its PUBACK, and what
 was acknowledged to the generator is then looked for in the journal: `lost` must be 0. Rates are of
@@ -311,7 +311,11 @@ def summed(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=100_000)
-    parser.add_argument("--connections", type=int, default=200)
+    parser.add_argument(
+        "--patients", "--connections", dest="connections", type=int, default=200,
+        help="each with a device of its own, on a connection of its own",
+    )  # fmt: skip
+    parser.add_argument("--seconds", type=int, default=15, help="of the steady load")
     parser.add_argument("--in-flight", type=int, default=20)
     parser.add_argument("--only", default=",".join(LOADS))
     chosen = parser.parse_args()
@@ -319,7 +323,7 @@ def main() -> None:
     found: dict[str, dict[str, object]] = {}
     for name in chosen.only.split(","):
         load = LOADS[name]
-        messages = chosen.messages if load.rate is None else int(load.rate * 15)
+        messages = chosen.messages if load.rate is None else int(load.rate * chosen.seconds)
         found[name] = run(load, int(messages * load.share), chosen.connections, chosen.in_flight)
         sys.stderr.write(f"{name}: {json.dumps(found[name])}\n")
     if {"flood", "flood_stock"} <= found.keys():

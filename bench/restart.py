@@ -1,6 +1,6 @@
 """A worker's restart, and what an observation costs, by the number of patients.
 
-    python -m bench.restart [--patients 100 100000] [--observations 1000000]
+    twin bench restart [--patients 100 100000] [--observations 1000000 | --seconds 200]
 
 For each number of patients: a worker hears every patient once and is stopped (snapshots of all
 partitions); then so many observations come into the journal while nobody works, 5 000 a second of
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -146,16 +147,20 @@ def measured(patients: int, observations: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--patients", type=int, nargs="*", default=[100, 100_000])
-    parser.add_argument("--observations", type=int, default=1_000_000)
+    backlog = parser.add_mutually_exclusive_group()
+    backlog.add_argument("--observations", type=int, default=1_000_000)
+    backlog.add_argument("--seconds", type=int, help="of journal time that nobody stepped")
     parser.add_argument("--work-off", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--at", type=float, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.work_off:
         print(json.dumps(work_off(asked.work_off, asked.at)))
         return
-    sizes = [measured(patients, asked.observations) for patients in asked.patients]
-    flat = sizes[-1]["cpu_us"] / sizes[0]["cpu_us"]
-    print(json.dumps({"sizes": sizes, "flat": round(flat, 2)}, indent=1))
+    observations = asked.observations if asked.seconds is None else asked.seconds * RATE
+    load = os.getloadavg()[0]
+    sizes = [measured(patients, observations) for patients in asked.patients]
+    flat = round(sizes[-1]["cpu_us"] / sizes[0]["cpu_us"], 2)
+    print(json.dumps({"sizes": sizes, "flat": flat, "load_before": load}, indent=1))
 
 
 if __name__ == "__main__":

@@ -79,8 +79,10 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("restore", restore_folder, "A data folder of a backup"),
     ("bench", run_benches, "Throughput and latency on this machine"),
 )
+#: A bench has options of its own, which are not known here.
+_PASSED_ON = {"bench": {"ignore_unknown_options": True}}
 for _name, _command, _summary in _COMMANDS:
-    app.command(_name, short_help=_summary)(_command)
+    app.command(_name, short_help=_summary, context_settings=_PASSED_ON.get(_name))(_command)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(alarms.app, name="alarms")
 app.add_typer(patients.app, name="patients")

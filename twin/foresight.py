@@ -26,7 +26,8 @@ LEAST_APART = MINUTE // 2
 def forecast_due(
     bank: Bank, before: NDArray[np.int64], after: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Slots to be forecast at a tick, by patient and signal; they count as forecast from then on.
+    """Slots to be forecast at a tick, by partition, patient and signal; they count as forecast
+    from then on.
 
     before, after (partitions,): journal time passed, ns, before and after the tick; equal where the
     tick does not count.
@@ -46,7 +47,9 @@ def forecast_due(
     at, last = a["state_t"][slots], a["forecast_at"][slots].astype(np.int64) * SECOND
     due = slots[(a["status"][slots] == Status.FRESH) & (at >= last + LEAST_APART)]
     a["forecast_at"][due] = a["state_t"][due] // SECOND
-    return np.asarray(due[np.lexsort((a["model"][due], a["patient"][due]))], np.int64)
+    patient = a["patient"][due]
+    order = np.lexsort((a["model"][due], patient, bank.partition[patient]))
+    return np.asarray(due[order], np.int64)
 
 
 def fill_forecasts(bank: Bank, slots: NDArray[np.int64], rows: NDArray[Any]) -> None:

@@ -29,18 +29,26 @@ from twin.foresight import fill_forecasts
 from twin.intake.arrivals import Arrivals
 
 REASONS = ("", "no_model", "value_not_a_number", "over_rate")
-_FLOATS = tuple(name for name in ESTIMATE_ROW.names or () if ESTIMATE_ROW[name].kind == "f")
+
+
+def _empty_row() -> NDArray[Any]:
+    row = np.zeros(1, ESTIMATE_ROW)
+    row["device"] = NO_DEVICE
+    for name in ESTIMATE_ROW.names or ():
+        if ESTIMATE_ROW[name].kind == "f":
+            row[name] = np.nan
+    for name in ("scale50", "scale90", "scale95"):
+        row[name] = 1.0
+    return row
+
+
+_EMPTY = _empty_row()
 
 
 def empty_rows(n: int, kind: Kind) -> NDArray[Any]:
     """n rows with no value anywhere."""
-    rows = np.zeros(n, ESTIMATE_ROW)
+    rows = np.repeat(_EMPTY, n)
     rows["kind"] = kind
-    rows["device"] = NO_DEVICE
-    for name in _FLOATS:
-        rows[name] = np.nan
-    for name in ("scale50", "scale90", "scale95"):
-        rows[name] = 1.0
     return rows
 
 
@@ -176,8 +184,9 @@ class RowBuilder:
         events = np.concatenate(self._events)
         patients, most = len(self.bank.patients), int(events.max()) + 1
         key = (self.bank.partition[patient].astype(np.int64) * patients + patient) * most + events
-        order = np.argsort(key, kind="stable")
-        rows, patient = rows[order], patient[order]
+        if (key[1:] < key[:-1]).any():
+            order = np.argsort(key, kind="stable")
+            rows, patient = rows[order], patient[order]
         partition = self.bank.partition[patient]
         cuts = (np.flatnonzero(np.diff(partition)) + 1).tolist()
         edges = list(pairwise([0, *cuts, len(rows)]))

@@ -65,7 +65,10 @@ _PER_PATIENT: tuple[tuple[str, Any, float], ...] = (
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """One partition: arrays by name as bytes, (patients, …) in the order of `patients`."""
+    """One partition: arrays by name as bytes, (patients, …) in the order of `patients`.
+
+    signals: those the arrays hold: all that were seen.
+    """
 
     layout: int
     patients: tuple[str, ...]
@@ -202,8 +205,13 @@ class ChangeIndex:
         """Everything known of the partition's patients."""
         numbers = self._members(partition)
         names = tuple(self.bank.patients.text[n] for n in numbers.tolist())
-        arrays = {name: memoryview(array[numbers].tobytes()) for name, array in self.of.items()}
-        return msgspec.msgpack.encode(_Kept(LAYOUT, names, self.signals, arrays))
+        seen = np.flatnonzero((self.of["block"][numbers] != NEVER).any(axis=0))
+        arrays = {
+            name: memoryview(array[np.ix_(numbers, *(seen for _ in array.shape[1:]))].tobytes())
+            for name, array in self.of.items()
+        }
+        signals = tuple(self.signals[row] for row in seen.tolist())
+        return msgspec.msgpack.encode(_Kept(LAYOUT, names, signals, arrays))
 
     def restore(self, partition: int, content: bytes) -> None:
         """Raises ValueError: another layout."""

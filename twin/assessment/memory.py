@@ -82,9 +82,19 @@ class Memory:
             self.of[name] = grown
         self.capacity = capacity
 
-    def take(self, patients: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """Copies of everything known of these patients, by name."""
-        return {name: self.of[name][patients] for name, *_ in _ARRAYS}
+    def seen(self, patients: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rows of the signals of which there is anything to be known of these patients."""
+        return np.flatnonzero((self.of["seen_at"][patients] != NEVER).any(axis=0))
+
+    def take(
+        self, patients: NDArray[np.int64], signals: NDArray[np.int64]
+    ) -> dict[str, NDArray[Any]]:
+        """Copies of what is known of these patients and signals (rows), by name."""
+        each = np.ix_(patients, signals)
+        return {
+            name: self.of[name][each if shape[:1] == (_S,) else patients]
+            for name, _, shape, _ in _ARRAYS
+        }
 
     def put(
         self,

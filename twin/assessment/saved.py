@@ -29,7 +29,10 @@ class _Array(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """Everything of one partition; `of` is the place of a patient in `patients`."""
+    """Everything of one partition; `of` is the place of a patient in `patients`.
+
+    signals: those the arrays hold, which are those that were seen: of most patients few are.
+    """
 
     layout: int
     patients: tuple[str, ...]
@@ -57,12 +60,13 @@ def packed(known: Knowledge, partition: int) -> bytes:
     numbers = known.members(mask)
     place = {number: n for n, number in enumerate(numbers.tolist())}
     here, alarms = known.partitions[partition], known.open
+    signals = known.memory.seen(numbers)
     kept = _Kept(
         LAYOUT,
         tuple(known.bank.patients.text[n] for n in place),
         {
             name: _Array(array.dtype.str, array.shape, memoryview(array.tobytes()))
-            for name, array in known.memory.take(numbers).items()
+            for name, array in known.memory.take(numbers, signals).items()
         },
         tuple(
             (place[one.number], one.standing, one.standing.row.state != AlarmState.LATCHED)
@@ -91,7 +95,7 @@ def packed(known: Knowledge, partition: int) -> bytes:
         here.alarms_on,
         here.mode,
         here.elapsed,
-        tuple(CODES),
+        tuple(CODES[row] for row in signals.tolist()),
     )
     return _encoder.encode(kept)
 

@@ -7,7 +7,9 @@ instead of vanishing. A person's cuff or thermometer counts as its own value wit
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,15 +84,12 @@ def rows_of(
     held = memory.of["held"][patients].astype(np.int64)
     total, least, most = np.maximum(held, 0).sum(axis=1), held.min(axis=1), held.max(axis=1)
     scale = np.maximum(memory.of["context"][patients] // 2, 1)
-    columns = (x.tolist() for x in (patients, total, least >= 0, most == 3, scale, now, later))
+    names = map(bank.patients.text.__getitem__, patients.tolist())
+    columns = (x.tolist() for x in (total, least >= 0, most == 3, scale))
+    chances_of = (map(Chances, *each.T.tolist()) for each in (now, later))
     parts = _components(memory, patients, held, actors)
-    rows = []
-    for number, points, complete, three, scaled, first, second, made in zip(
-        *columns, parts, strict=True
-    ):
-        name, chances_of = bank.patients.text[number], (Chances(*first), Chances(*second))
-        rows.append(Score(name, at, points, complete, three, scaled, *chances_of, made, version))
-    return rows
+    # By column: of a large ward each tick tells thousands.
+    return list(map(Score, names, repeat(at), *columns, *chances_of, parts, repeat(version)))
 
 
 #: (number of the patient, column of the entry) → who made the newest one.
@@ -99,13 +98,13 @@ Actors = dict[tuple[int, int], str]
 
 def _components(
     memory: Memory, patients: NDArray[np.int64], held: NDArray[np.int64], actors: Actors
-) -> list[tuple[Component, ...]]:
+) -> Iterator[tuple[Component, ...]]:
     """The seven parameters of each of these patients (n,); held: (n, 7) points."""
     columns = [
         _parameter(memory, patients, name, place, held[:, place], actors)
         for name, place in zip(PARAMETERS, HELD_OF, strict=True)
     ]
-    return list(zip(*columns, strict=True))
+    return zip(*columns, strict=True)
 
 
 def _parameter(

@@ -22,6 +22,7 @@ from twin.care.commands import Commands, Outcomes
 from twin.care.forecasts import Bodies, bodies_of
 from twin.care.frames import Frame, Framer, alarms_event
 from twin.care.hub import Hub
+from twin.care.joined import joined
 from twin.care.latest import Latest
 from twin.care.ledger import Account, Totals
 from twin.care.limits import LimitsInForce, limits_in_force
@@ -81,6 +82,7 @@ class Feed:
         self._lock = threading.Lock()
         self._points: dict[str, Points] = {}
         self._answered: list[Outcome] = []
+        self._batches: list[EstimateBatch] = []  # read, not folded yet
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -280,6 +282,7 @@ class Feed:
         with self._lock:
             for entry in entries:
                 self._fold(entry)
+            self._fold_batches()
             self._latest.position = position
             answered, self._answered = self._answered, []
         for outcome in answered:  # after the fold: who waited for it sees what it did
@@ -298,11 +301,17 @@ class Feed:
             self._latest.board.fold(output, entry.position)
             self._latest.notebook.fold(output.entries)
         elif isinstance(output, DeviceReports | SystemEvent):
+            self._fold_batches()  # a report tells of what came before it
             self._latest.told.fold(output)
         elif isinstance(output, EstimateBatch):
-            self._latest.fold(output)
+            self._batches.append(output)
             for patient in self.hub.watched.intersection(output.patients):
                 self._points.setdefault(patient, Points()).take(output, patient)
+
+    def _fold_batches(self) -> None:
+        for batch in joined(self._batches):
+            self._latest.fold(batch)
+        self._batches.clear()
 
     def _tell(self, at: float) -> None:
         """Do what is due at `at`, seconds of the monotonic clock."""

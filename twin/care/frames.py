@@ -35,8 +35,20 @@ from twin.judgement import Alarm
 #: What the numbers of a cell are; time is in ms after the frame's own time.
 COLUMNS = ("key", "mean", "half95", "arrow", "approximate", "status", "as_of")
 RETRY = b"retry: 2000\n\n"
-Cell = tuple[int, float, float, int, int, int, int]
 Key = tuple[int, str, str]
+
+
+class Cell(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """`COLUMNS` of one key. Thousands are made at once: as tuples they would each time set off a
+    search of everything for garbage."""
+
+    key: int
+    mean: float
+    half95: float
+    arrow: int
+    approximate: int
+    status: int
+    as_of: int
 
 
 class Hello(msgspec.Struct, frozen=True):
@@ -290,4 +302,4 @@ def _cells(rows: NDArray[Any], places: NDArray[np.int64], time: int) -> list[Cel
         cells.status,
         (cells.as_of - time) // MILLISECOND,
     )
-    return list(zip(*(column.tolist() for column in columns), strict=True))
+    return list(map(Cell, *(column.tolist() for column in columns)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +21,10 @@ from twin.commands.printing import print_json, print_line, say
 def run_benches(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="Which; without any, all of them."),
+        typer.Argument(
+            metavar="[NAME]... [OPTIONS OF THE BENCH]",
+            help="Which; without any, all of them. What follows one name is for that bench.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -28,7 +33,8 @@ def run_benches(
     present = benches_in(checkout / "bench")
     if not present:
         raise Failed("the benches are not installed: run `make bench` in a checkout")
-    unknown = [name for name in names or () if name not in present]
+    names, options = asked(names or ())
+    unknown = [name for name in names if name not in present]
     if unknown:
         raise WrongInput(f"{unknown[0]}: expected one of {', '.join(present)}")
     found: dict[str, object] = {}
@@ -36,7 +42,7 @@ def run_benches(
     for name in names or present:
         say(f"bench {name}")
         done = subprocess.run(
-            [sys.executable, "-m", f"bench.{name}"],
+            [sys.executable, "-m", f"bench.{name}", *options],
             cwd=checkout,
             stdout=subprocess.PIPE if as_json else None,
             text=True,
@@ -52,6 +58,17 @@ def run_benches(
         print_json(found)
     if failed:
         raise Failed(f"failed: {', '.join(failed)}")
+
+
+def asked(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """(Names, options of the bench) that were typed. Raises WrongInput: options of several."""
+    names = list(takewhile(lambda word: not word.startswith("-"), words))
+    options = list(words[len(names) :])
+    if options and len(names) != 1:
+        raise WrongInput(f"{options[0]}: expected the name of one bench before it")
+    if options:  # `restart --patients 1 2`: nothing that follows an option is a name
+        say(f"with {' '.join(options)}")
+    return names, options
 
 
 def benches_in(folder: Path) -> list[str]:

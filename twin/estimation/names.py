@@ -34,7 +34,12 @@ class Names:
         """The numbers of these names; new ones get the next ones, in order."""
         found = list(map(self.numbers.get, names))
         if None in found:
-            return [self.number(name) for name in names]
+            new = list(dict.fromkeys(name for name in names if name not in self.numbers))
+            self.numbers.update(
+                zip(new, range(len(self.text), len(self.text) + len(new)), strict=True)
+            )
+            self.text += new
+            found = list(map(self.numbers.get, names))
         return cast(list[int], found)
 
     def table(self, numbers: NDArray[np.int64]) -> tuple[tuple[str, ...], NDArray[np.int64]]:

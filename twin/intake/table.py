@@ -167,7 +167,6 @@ class DeviceTable:
 
     def _grow(self, size: int) -> None:
         marks, clock = np.zeros((size, MARK_COLUMNS), np.int64), np.zeros((size, CLOCK_COLUMNS))
-        marks[:, PARTITION] = -1
         marks[: len(self.marks)], clock[: len(self.clock)] = self.marks, self.clock
         look = np.full(size, NEVER, np.int64)
         look[: len(self.look)] = self.look
