@@ -332,6 +332,15 @@ class Config(_Table):
         return connection_of(self.outward.broker or self.mqtt, self.outward.client_id)
 
     @model_validator(mode="after")
+    def _nobody_called(self) -> Self:
+        """In wellness mode clinical alarms cannot be configured: there is nothing to call for."""
+        if self.purpose.mode == "wellness" and self.notify.calls:
+            given = "webhooks" if self.notify.webhooks else "mail"
+            expected = "nobody to call: purpose.mode is wellness, which has no clinical alarms"
+            raise refusal(expected, f"notify.{given}", "calls for alarms")
+        return self
+
+    @model_validator(mode="after")
     def _no_loop(self) -> Self:
         """What we publish on the devices' broker must not come back as a device's message."""
         outward, mqtt = self.outward, self.mqtt

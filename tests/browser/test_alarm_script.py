@@ -16,9 +16,11 @@ import httpx2 as httpx
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from ingest.instant import HOUR
 from tests.browser.conftest import LIVE, comes
 from tests.browser.test_alarms import picture
 from tests.support.twin_ward import WELL, TwinWard
+from twin.care.purpose import Purpose
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
@@ -282,5 +284,39 @@ def test_in_wellness_mode_there_is_no_alarm_and_no_limit_can_be_set(
             data={"signal": "spo2", "priority": "medium", "low": 88, "actor": "I. Roux"},
         )
         assert answer.status == 409
+        page.goto(f"{ward.page.address}/limits")
+        page.wait_for_function(LIVE)
+        assert "no clinical alarms" in page.inner_text(".intro")
+        assert page.locator("form#limits, #trial, .change").count() == 0
+    finally:
+        ward.stop()
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "nobody is watching. In an emergency call 15 / 112"), ("fr", "appelez le 15 / 112")],
+)
+def test_outside_the_hours_an_open_page_says_that_nobody_watches_and_whom_to_call(
+    tmp_path: Path, page: Page, language: str, said: str
+) -> None:
+    """T0 is a Wednesday, 08:00: the service ends two minutes later and begins again on Thursday."""
+    hours = Purpose("remote_monitoring", "Dr A", frozenset({2, 3}), 7 * 60, 8 * 60 + 2)
+    ward = TwinWard(tmp_path, {"p1": "Bed 1"}, "remote_monitoring", hours)
+    try:
+        ward.run(30, {"p1": WELL})
+        pages = [page, page.context.new_page()]
+        for each, path in zip(pages, ("/", "/p/p1"), strict=True):
+            each.goto(f"{ward.page.address}{path}?lang={language}")
+            each.wait_for_function(LIVE)
+            expect(each.locator("#uncovered")).to_be_hidden()
+        assert "07:00–08:02" in page.inner_text("footer")
+        ward.run(120, {"p1": WELL})
+        for each in pages:
+            expect(each.locator("#uncovered")).to_be_visible(timeout=15_000)
+            expect(each.locator("#uncovered")).to_contain_text(said)
+        assert ask(ward, "/api/v1/purpose")["covered"] is False
+        ward.at += 23 * HOUR
+        ward.run(5, {"p1": WELL})
+        expect(page.locator("#uncovered")).to_be_hidden(timeout=15_000)
     finally:
         ward.stop()

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from ingest.instant import SECOND
 from ingest.journal.protocol import ALL_PARTITIONS, partition_of
@@ -41,7 +42,13 @@ PARTITIONS = 2
 class TwinWard:
     """`run` lets seconds pass; `page.address` serves what the twin says of them."""
 
-    def __init__(self, folder: Path, labels: Mapping[str, str], mode: str = "research") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        labels: Mapping[str, str],
+        mode: str = "research",
+        purpose: Purpose | None = None,
+    ) -> None:
         self.at = T0
         self.folder = folder
         self._beats = 0
@@ -49,8 +56,15 @@ class TwinWard:
         snapshots = SnapshotFolder(folder / "snapshots")
         self.worker = TwinWorker(self.journal, snapshots, lambda: self.at, mode=mode)
         self.people = MemoryPeople(dict(labels))
-        self.feed = Feed(self.journal, self.people, lambda: self.at, pulses={"ingest": self._beat})
-        settings = CareSettings(simulated=True, token=None, purpose=Purpose("research"))
+        purpose = purpose or Purpose("research")
+        self.feed = Feed(
+            self.journal,
+            self.people,
+            lambda: self.at,
+            pulses={"ingest": self._beat},
+            covered=lambda at: purpose.covered(at, ZoneInfo("UTC")),
+        )
+        settings = CareSettings(simulated=True, token=None, purpose=purpose)
         self.page = PageServer(
             create_app(settings, self.feed, MemoryHistory(), self.people, MemoryQuarantine())
         )

@@ -60,6 +60,11 @@ def test_speed_reaches_ingest() -> None:
             "config.toml:1: mqtt.keepalife_s: got a key that does not exist, expected keepalive_s",
         ),
         (
+            '[purpose]\nmode = "wellness"\n[notify]\nwebhooks = ["http://127.0.0.1:1/x"]\n',
+            "config.toml:4: notify.webhooks: got calls for alarms, expected nobody to call: "
+            "purpose.mode is wellness, which has no clinical alarms",
+        ),
+        (
             "[mqqt]\n",
             "config.toml:1: mqqt: got a key that does not exist, expected mqtt",
         ),

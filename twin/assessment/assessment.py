@@ -20,7 +20,7 @@ from ingest.observation import Command, DeviceStates, Tick
 from twin.assessment import judging, kernel, orders, saved
 from twin.assessment.alarm import Now
 from twin.assessment.judging import Saying, scores_of
-from twin.assessment.knowledge import Knowledge, PartitionMemory
+from twin.assessment.knowledge import NO_ALARMS, WELLNESS, Knowledge, PartitionMemory
 from twin.assessment.people import ACTS, Act, act_on
 from twin.estimation.bank import Bank
 from twin.estimation.kalman import E_INTERVAL, E_WEIGHT
@@ -131,6 +131,8 @@ class Assessment:
         partition = partition_of(command.patient, len(self.partitions))
         if not moment.partitions[partition]:
             return "", ()
+        if command.kind == "pause" and self.partitions[partition].mode == WELLNESS:
+            return NO_ALARMS, ()
         if command.kind == "limits":
             return orders.set_limits(self.known, command, moment)
         number = self.bank.number_of(command.patient)

@@ -26,6 +26,8 @@ from twin.judgement import Priority
 
 WELLNESS = "wellness"
 MODES = (WELLNESS, "remote_monitoring", "research")
+#: Why a command that configures alarms is refused in wellness mode.
+NO_ALARMS = "in wellness mode there are no clinical alarms"
 
 
 @dataclass(slots=True)

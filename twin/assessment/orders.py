@@ -9,7 +9,7 @@ from ingest.observation import Command
 from twin.assessment.entries import NOTE, VALIDATED, entered, read_entry, read_note
 from twin.assessment.judging import scores_of
 from twin.assessment.kernel import E_OXYGEN, E_SCALE, QUIET
-from twin.assessment.knowledge import MODES, WELLNESS, Knowledge
+from twin.assessment.knowledge import MODES, NO_ALARMS, WELLNESS, Knowledge
 from twin.assessment.limits import conflict, limit_set, read_change
 from twin.assessment.rules import (
     NEWS2_RULE,
@@ -83,6 +83,8 @@ def set_limits(known: Knowledge, command: Command, moment: Moment) -> tuple[str,
     if isinstance(change, str):
         return change, ()
     due = np.flatnonzero(moment.partitions).tolist()
+    if any(known.partitions[p].mode == WELLNESS for p in due):
+        return NO_ALARMS, ()
     if change.rule is not None:
         rule = change.rule
         for p in due:
@@ -105,7 +107,7 @@ def switch(known: Knowledge, command: Command, moment: Moment) -> tuple[str, Sai
     if mode not in MODES:
         return f"expected mode: one of {', '.join(MODES)}, got {mode!r}", ()
     if alarms and mode == WELLNESS:
-        return "expected alarms: false; in wellness mode there are no clinical alarms", ()
+        return f"expected alarms: false; {NO_ALARMS}", ()
     due = np.flatnonzero(moment.partitions).tolist()
     for p in due:
         known.partitions[p].alarms_on, known.partitions[p].mode = alarms, str(mode)

@@ -23,6 +23,7 @@ from twin.care.api import (
     limits,
     operations,
     patients,
+    purpose,
     questions,
     signals,
     sparks,
@@ -111,6 +112,7 @@ def create_app(
         *entries.BODIES,
         *limits.BODIES,
         *backtest.BODIES,
+        *purpose.BODIES,
         *questions.BODIES,
         *sparks.BODIES,
         *onboarding_api.BODIES,
@@ -118,6 +120,7 @@ def create_app(
     bodies.describe(app, described)
     for part in (
         operations,
+        purpose,
         patients,
         signals,
         devices,

@@ -51,7 +51,8 @@ class Feed:
     pulses: part → a number that grows while that part lives ("ingest": the end of the observations
     journal, "worker": a count of its commits); the first that stands still for 5 s is named in
     every frame. Without any, the estimates themselves are ingest's pulse.
-    saved: file of the fold, or None to begin at the oldest kept record at every start.
+    saved: file of the fold, or None to begin at the oldest kept record at every start. covered:
+    whether somebody watches at an int64 ns UTC, which every heartbeat says.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Feed:
         *,
         saved: Path | None = None,
         pulses: Mapping[str, Callable[[], int]] | None = None,
+        covered: Callable[[int], bool] = lambda _at: True,
     ) -> None:
         self.hub = Hub()
         self.now = now
@@ -73,6 +75,7 @@ class Feed:
         self._saved = saved
         self._beats = dict(pulses or {})
         self._pulses = Pulses()
+        self._covered = covered
         self._latest = Latest() if saved is None else load_fold(saved)
         self._labels: Mapping[str, str] = self._all_labels()
         self._named = len(self._latest.patients)
@@ -330,7 +333,10 @@ class Feed:
             self._due["frame"] = at + (FRAME_S if changed < LARGE else LARGE_FRAME_S)
             self._hand_over(frames, at)
         if self._is_due("heartbeat", at, HEARTBEAT_S):
-            beat = self._framer.heartbeat(self.now(), self._state, self.alarms_on)
+            now = self.now()
+            beat = self._framer.heartbeat(
+                now, self._state, self.alarms_on, unwatched=not self._covered(now)
+            )
             self._hand_over([beat], at)
         if self._is_due("save", at, SAVE_S):
             self._save()

@@ -67,7 +67,8 @@ class Picture(msgspec.Struct, frozen=True, omit_defaults=True):
     (one patient's stream only): code → rows, see `Points`; reload: they were too many, ask the API.
     forecasts (likewise): code → the newest by horizon, where they changed.
     standings: patient → place in the ward, where it changed; score: of one patient's stream;
-    alarms: of a `snap`, all that are not over, everybody's; alarms_on: of `hb`, the twin's word.
+    alarms: of a `snap`, all that are not over, everybody's; alarms_on: of `hb`, the twin's word;
+    unwatched: of `hb`, it is outside the hours in which somebody watches.
     """
 
     time: int
@@ -83,6 +84,7 @@ class Picture(msgspec.Struct, frozen=True, omit_defaults=True):
     score: ScoreBody | None = None
     alarms: Sequence[AlarmBody] = ()
     alarms_on: bool = False
+    unwatched: bool = False
 
 
 class AlarmsTold(msgspec.Struct, frozen=True):
@@ -245,9 +247,11 @@ class Framer:
         )
         return Frame(patient, self.number, event("d", picture))
 
-    def heartbeat(self, time: int, state: str, alarms_on: bool = False) -> Frame:
+    def heartbeat(
+        self, time: int, state: str, alarms_on: bool = False, unwatched: bool = False
+    ) -> Frame:
         """To everybody, so that silence means a lost link."""
-        picture = Picture(time // MILLISECOND, state, alarms_on=alarms_on)
+        picture = Picture(time // MILLISECOND, state, alarms_on=alarms_on, unwatched=unwatched)
         return Frame(None, self.number, event("hb", picture))
 
 

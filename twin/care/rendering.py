@@ -21,6 +21,7 @@ from twin.care.api.alarms import OUTCOMES, PAUSE_MINUTES, PAUSE_REASONS
 from twin.care.api.signals import gap_ns
 from twin.care.cells import unit_of
 from twin.care.parts import Parts
+from twin.care.purpose_words import hours_words, uncovered_words
 from twin.care.rank import by_urgency, is_unanswered
 from twin.care.reader import THEMES, Reader, remember
 from twin.care.reading import Reading
@@ -94,6 +95,8 @@ def render(
         symbols=SYMBOLS,
         strip=_strip(alarms, parts, now, reader.words),
         covered=settings.purpose.covered(now, ZoneInfo(settings.zone)),
+        uncovered=uncovered_words(settings.purpose, reader.words),
+        watching=hours_words(settings.purpose, reader.words),
         **names,
     )
     response = HTMLResponse(html, status)

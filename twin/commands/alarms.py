@@ -48,6 +48,8 @@ def backtest_limits(
     if html is not None:
         one_of(html, (".html",), "--html")
     used = config_at(config, data_dir)
+    if used.purpose.mode == "wellness":
+        raise Failed("purpose.mode is wellness: there are no clinical alarms to try limits of")
     recording = _recorded(used, patient, days)
     with wrong_input(RecordingError, OSError):
         told = [] if limits is None else _told(limits, recording, patient)

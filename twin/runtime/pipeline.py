@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
+from zoneinfo import ZoneInfo
 
 from ingest.instant import DAY
 from ingest.onboarding import Onboarding
@@ -138,6 +139,7 @@ class Pipeline:
             speed=self.clock.speed,
             purpose=purpose_of(self.config),
         )
+        zone = ZoneInfo(care.zone)
         feed = Feed(
             parts.journal,
             parts.registry,
@@ -147,6 +149,7 @@ class Pipeline:
                 "ingest": lambda: parts.journal.end("observations"),
                 "worker": lambda: sum(parts.journal.committed().values()),
             },
+            covered=lambda at: settings.purpose.covered(at, zone),
         )
         if parts.history is None:
             raise RuntimeError("the role care has no history")

@@ -354,3 +354,28 @@ def test_a_value_that_is_nothing_is_no_worst_value() -> None:
     row = ward.newest(RULE)
     assert row.worst == row.worst != nan
     assert row.worst >= row.value
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "patient"),
+    [
+        ("limits", {"signal": "spo2", "priority": "medium", "low": 88.0, "reason": "known"}, "p1"),
+        ("limits", {"signal": "spo2", "priority": "medium", "low": 88.0}, None),
+        ("limits", {"profile": "copd"}, "p1"),
+        ("limits", {"signal": "spo2", "priority": "high", "remove": True}, None),
+        ("pause", {"signal": "spo2", "minutes": 5, "reason": "care"}, "p1"),
+        ("alarm_settings", {"alarms": True, "mode": "wellness"}, None),
+    ],
+)
+def test_in_wellness_no_command_configures_an_alarm(
+    kind: str, body: dict[str, object], patient: str | None
+) -> None:
+    ward = settled()
+    assert ward.give("alarm_settings", {"alarms": False, "mode": "wellness"}, None).done
+    outcome = ward.give(kind, body, patient)
+    assert not outcome.done
+    assert "in wellness mode there are no clinical alarms" in outcome.reason
+    assert ward.run(60, FAST) == []
+    assert ward.give("alarm_settings", {"alarms": True, "mode": "research"}, None).done
+    ward.run(90, {"spo2": 89.0})
+    assert ward.newest("spo2/low").limit == 90.0  # nothing of it was kept

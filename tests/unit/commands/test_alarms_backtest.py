@@ -67,3 +67,11 @@ def test_days_beyond_the_record_and_unknown_patients_are_said(folder: Path) -> N
     assert twin("alarms", "backtest", "--data-dir", folder, "--days", 0).code == 2
     ending = twin("alarms", "backtest", "--data-dir", folder, "--html", folder / "b.txt")
     assert (ending.code, "--html" in ending.err) == (2, True)
+
+
+def test_in_wellness_there_are_no_limits_to_try(folder: Path) -> None:
+    config = folder / "wellness.toml"
+    config.write_text(f'data_dir = "{folder}"\n[purpose]\nmode = "wellness"\n', "utf-8")
+    ended = twin("alarms", "backtest", "--config", config)
+    assert ended.code == 1
+    assert "there are no clinical alarms" in ended.err

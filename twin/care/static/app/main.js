@@ -48,6 +48,7 @@ function told(name, body) {
   if (name === "hello" && body.build !== about.build) frame.offerReload();
   // The notice that nobody is called stands in the page: it must be true.
   if (name === "hb" && Boolean(body.alarms_on) !== about.alarms_on && !document.querySelector("dialog[open]")) location.reload();
+  if (name === "hb") document.getElementById("uncovered").hidden = !body.unwatched;
   store.take(name, body);
   alarms.take(name, body);
   if (name !== "hello") frame.heard(body.time, body.state);

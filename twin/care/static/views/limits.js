@@ -11,6 +11,8 @@ export function open() {
   const path = about.patient ? `/api/v1/patients/${encodeURIComponent(about.patient)}/limits` : "/api/v1/limits";
   const renew = fresh("fresh");
   const trial = document.getElementById("trial");
+  const keys = { Escape: () => location.assign(about.patient ? `/p/${encodeURIComponent(about.patient)}` : "/") };
+  if (form === null) return { told() {}, drawn() {}, keys }; // no alarms, hence no limits to set
   form.hidden = false;
   trial.hidden = false;
   document.getElementById("fresh").addEventListener("click", (event) => {
@@ -52,5 +54,5 @@ export function open() {
     if (await post(path, { ...more, ...said() }, "PUT")) renew("al");
   }
 
-  return { told: renew, drawn() {}, keys: { Escape: () => location.assign(about.patient ? `/p/${encodeURIComponent(about.patient)}` : "/") } };
+  return { told: renew, drawn() {}, keys };
 }
