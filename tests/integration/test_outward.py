@@ -15,6 +15,9 @@ import pytest
 
 from ingest.instant import MINUTE, SECOND
 from ingest.journal.sqlite import SqliteJournal
+from ingest.registry import Registry
+from ingest.registry_devices import withdraw
+from ingest.settings import DeviceSettings
 from tests.support.estimates import T0, batch, observed
 from tests.support.judged import alarm
 from tests.support.publisher import publish_all, reading
@@ -240,3 +243,55 @@ def test_the_whole_line_tells_states_is_counted_and_holds_the_journals_trim(
     assert "twin_outward_behind_records" in metrics
     assert 'twin_watchdog{watchdog="outward_behind"} 0' in metrics
     assert int((tmp_path / "journal" / "readers" / "outward").read_text("ascii")) > 0
+
+
+def test_a_withdrawn_consent_clears_what_the_broker_retains_of_the_patient_alone(
+    broker: MosquittoServer, journal: SqliteJournal, tmp_path: Path
+) -> None:
+    registry = Registry(tmp_path / "registry", DeviceSettings(), time.time_ns)
+    for patient in ("p1", "p2"):
+        registry.add_patient(patient=patient)
+    with ExitStack() as opened, Subscriber(broker.port, ALL) as subscriber:
+        opened.callback(registry.close)
+        outward = outward_of(configured(tmp_path, broker.port), journal, opened, registry)
+        assert outward is not None
+        write(journal, batch(observed(T0, 72.0)), batch(observed(T0, 80.0, patient="p2")))
+        write(journal, Judgements((alarm(), alarm("b1", patient="p2"))))
+        subscriber.wait_for(4)
+        settle(outward)
+        mine = {"twin-out/v1/p1/state", "twin-out/v1/p1/alarm/a1"}
+        others = {"twin-out/v1/p2/state", "twin-out/v1/p2/alarm/b1"}
+        assert retained(broker, mine | others) == mine | others
+        # Another process, as `twin patients withdraw` is one.
+        other = Registry(tmp_path / "registry", DeviceSettings(), time.time_ns)
+        withdraw(other, "p1")
+        other.close()
+        subscriber.wait_for(6, 30.0)
+        assert retained(broker, others) == others
+        write(journal, batch(observed(T0 + MINUTE, 75.0)), Judgements((alarm("a9"),)))
+        write(journal, batch(observed(T0 + MINUTE, 90.0, patient="p2")))
+        subscriber.wait_for(7, 30.0)
+        settle(outward)
+        mine_said = [payload for topic, payload in subscriber.received if "/p1/" in topic]
+        assert mine_said[mine_said.index(b"") :] == [b"", b""]
+    broker.kill()
+    broker.start()  # what it retained was in memory; a new start of ours says p2 alone
+    with ExitStack() as opened:
+        registry = Registry(tmp_path / "registry", DeviceSettings(), time.time_ns)
+        opened.callback(registry.close)
+        outward = outward_of(configured(tmp_path, broker.port), journal, opened, registry)
+        assert outward is not None
+        settle(outward)
+        assert retained(broker, others) == others
+
+
+def retained(broker: MosquittoServer, expected: set[str], seconds: float = 20.0) -> set[str]:
+    """Topics of which the broker retains something, as a new subscriber gets them; asked again
+    until they are what is expected, or the time is up."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with Subscriber(broker.port, ALL, f"late-{time.monotonic_ns()}") as late:
+            late.wait_for(len(expected), 5.0)
+            topics = {topic for topic, payload in late.received if payload}
+        if topics == expected or time.monotonic() > deadline:
+            return topics

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 import numpy as np
@@ -52,6 +52,16 @@ def state_message(prefix: str, patient: str, held: Mapping[str, Held]) -> Outgoi
         "signals": {code: _signal(code, held[code], low, high) for code, low, high in ends},
     }
     return Outgoing(f"{prefix}/{_level(patient)}/state", msgspec.json.encode(body), True)
+
+
+def no_state(prefix: str, patient: str) -> Outgoing:
+    """Takes the retained state away."""
+    return Outgoing(f"{prefix}/{_level(patient)}/state", b"", True)
+
+
+def patient_of(prefix: str, topic: str) -> str:
+    """Whom a topic of ours is about."""
+    return unquote(topic.removeprefix(f"{prefix}/").partition("/")[0])
 
 
 def alarm_topic(prefix: str, alarm: Alarm) -> str:
@@ -108,6 +118,7 @@ def _transition(alarm: Alarm) -> dict[str, object]:
         "paused_until": format_instant(alarm.paused_until) if alarm.paused_until else None,
         "escalation": alarm.escalation,
         "outcome": alarm.outcome,
+        "joined": alarm.joined,
         "model": alarm.model,
     }
 

@@ -1,10 +1,12 @@
 """What is to be said: a fold of the estimates journal, and whose state is due. Pure.
 
-A state is said at most once in `EVERY_S` seconds for each patient, and only when it changed.
+A state is said at most once in `EVERY_S` seconds for each patient, and only when it changed. Of
+whom nothing may be kept any more nothing is said, and what was retained is taken away.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,16 +16,29 @@ from ingest.catalogue import SIGNALS
 from ingest.mqtt_publish import Outgoing
 from twin.estimate import EstimateBatch, Kind, Verdict
 from twin.judgement import Alarm, AlarmState
-from twin.outward.messages import Held, alarm_messages, state_message
+from twin.outward.messages import Held, alarm_messages, no_state, patient_of, state_message
 
 EVERY_S = 1.0
+#: Signals of a patient of whom all may be said.
+ALL: frozenset[str] = frozenset()
+#: Patient → the signals that may be said (empty: all); None: nothing, as consent was withdrawn.
+Allowed = Callable[[str], frozenset[str] | None]
+
+
+def all_allowed(_patient: str) -> frozenset[str] | None:
+    """Where nobody withdraws anything."""
+    return ALL
 
 
 class Present:
     """Newest estimates by patient and signal, and alarms that stand, as they were last said."""
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, allowed: Allowed = all_allowed) -> None:
         self.prefix = prefix
+        self._allowed = allowed
+        self._may: dict[str, frozenset[str] | None] = {}
+        #: Patients whose state is no more, and who must be forgotten.
+        self.gone: set[str] = set()
         self.states: dict[str, dict[str, Held]] = {}
         #: Alarm id → its retained message.
         self.standing: dict[str, Outgoing] = {}
@@ -46,6 +61,9 @@ class Present:
     def take_alarm(self, alarm: Alarm) -> list[Outgoing]:
         """Fold one transition in; what is to be said of it."""
         messages = alarm_messages(self.prefix, alarm)
+        if alarm.patient and self._may_say(alarm.patient) is None:
+            self.standing.pop(alarm.id, None)
+            return []
         if alarm.state == AlarmState.CLOSED:
             self.standing.pop(alarm.id, None)
         else:
@@ -65,12 +83,47 @@ class Present:
         self.changed = dict.fromkeys(self.states)
         return list(self.standing.values())
 
+    def take_withdrawn(self) -> list[Outgoing]:
+        """Ask anew what may be said of whom; what takes the rest away."""
+        self._may.clear()
+        alarmed = {patient_of(self.prefix, each.topic) for each in self.standing.values()}
+        known = self.states.keys() | alarmed
+        return [each for patient in sorted(known) for each in self._withdraw(patient)]
+
+    def _withdraw(self, patient: str) -> list[Outgoing]:
+        may, held = self._may_say(patient), self.states.get(patient, {})
+        if may is not None:
+            kept = {code: one for code, one in held.items() if not may or code in may}
+            if len(kept) < len(held):
+                self.states[patient] = kept
+                self.changed[patient] = None
+            if kept or not held:
+                return []
+        self.states.pop(patient, None)
+        self.changed.pop(patient, None)
+        self.gone.add(patient)
+        messages = [no_state(self.prefix, patient)]
+        if may is None:
+            for id, said in list(self.standing.items()):  # noqa: A001
+                if patient_of(self.prefix, said.topic) == patient:
+                    messages.append(Outgoing(said.topic, b"", True))
+                    del self.standing[id]
+        return messages
+
+    def _may_say(self, patient: str) -> frozenset[str] | None:
+        if patient not in self._may:
+            self._may[patient] = self._allowed(patient)
+        return self._may[patient]
+
     def _put(self, batch: EstimateBatch, row: Any) -> None:
         """An older estimate replaces none; a revision of nothing says nothing."""
         code, patient = batch.signals[row["signal"]], batch.patients[row["patient"]]
         held = self.states.get(patient, {}).get(code)
         stamp, status = int(row["as_of"]), int(row["status"])
         if code not in SIGNALS or (held is not None and stamp < held.as_of):
+            return
+        may = self._may_say(patient)
+        if may is None or (may and code not in may):
             return
         if row["kind"] == Kind.REVISION:
             if held is None:

@@ -62,12 +62,15 @@ class Record:
         position: int,
         states: Iterable[tuple[str, Mapping[str, Held]]],
         alarms: Mapping[str, Outgoing | None],
+        gone: Iterable[str] = (),
     ) -> None:
         """All up to `position` is said. alarms: those that changed, None where one stands no more.
+        gone: patients of whom nothing stands any more.
 
         Durable when it returns.
         """
         with self._connection as connection:
+            connection.executemany("DELETE FROM states WHERE patient = ?", ((g,) for g in gone))
             connection.executemany(
                 "INSERT OR REPLACE INTO states VALUES(?, ?)",
                 ((patient, msgspec.msgpack.encode(held)) for patient, held in states),

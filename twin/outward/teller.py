@@ -21,10 +21,12 @@ from ingest.mqtt_publish import Outgoing
 from ingest.observation import RecordDamaged
 from twin.estimate import EstimateBatch, Output, decode_output
 from twin.judgement import Judgements
-from twin.outward.present import Present
+from twin.outward.present import Allowed, Present, all_allowed
 from twin.outward.record import Record
 
 NOTE_EVERY_S = 1.0
+#: How often it is asked whose consent was withdrawn.
+ASK_EVERY_S = 2.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 _READ, _WAIT_S = 500, 0.2
 _log = logging.getLogger(__name__)
@@ -44,7 +46,8 @@ class Broker(Protocol):
 
 @dataclass(slots=True)
 class Teller:
-    """`start`, then `stop`. alarms: whether alarms are told too; monotonic: seconds.
+    """`start`, then `stop`. alarms: whether alarms are told too; monotonic: seconds; allowed: what
+    may be said of whom, asked every 2 s.
 
     What stands is told again after every connection: a broker may have lost what it retained.
     """
@@ -55,6 +58,7 @@ class Teller:
     prefix: str
     alarms: bool = True
     monotonic: Callable[[], float] = time.monotonic
+    allowed: Allowed = all_allowed
     #: States and transitions that the broker acknowledged, and batches that it refused.
     states: int = 0
     transitions: int = 0
@@ -66,6 +70,7 @@ class Teller:
     _withdrawn: list[Outgoing] = field(default_factory=list)
     _told_on: int = 0  # connection on which all that stands was told
     _noted_at: float = 0.0
+    _asked_at: float = -ASK_EVERY_S
     _stopping: Event = field(default_factory=Event)
     _thread: Thread | None = None
 
@@ -75,7 +80,7 @@ class Teller:
         if not self.record.begun:
             self.record.begin(self.journal.end("estimates"))
         self._read_to = self.position
-        self.present = Present(self.prefix)
+        self.present = Present(self.prefix, self.allowed)
         self.present.states = self.record.states()
         standing = self.record.standing()
         if self.alarms:
@@ -112,7 +117,7 @@ class Teller:
         """
         current = self._read_to >= self.record.silent_until
         connection = self.broker.connections
-        messages, self._withdrawn = self._withdrawn, []
+        messages, self._withdrawn = [*self._withdrawn, *self._no_more()], []
         if current and connection != self._told_on:
             messages += self.present.say_all()
         for entry in entries:
@@ -129,6 +134,17 @@ class Teller:
             self._told_on = connection
         self._note()
         return True
+
+    def _no_more(self) -> list[Outgoing]:
+        """What takes away all that is retained of those who withdrew their consent."""
+        now = self.monotonic()
+        if now - self._asked_at < ASK_EVERY_S:
+            return []
+        self._asked_at = now
+        before = set(self.present.standing)
+        messages = self.present.take_withdrawn()
+        self._alarms_unnoted |= dict.fromkeys(before - set(self.present.standing))
+        return messages
 
     def _folded(self, entry: Entry) -> list[Outgoing]:
         output = _output(entry)
@@ -157,7 +173,8 @@ class Teller:
     def _note(self, *, at_once: bool = False) -> None:
         """The position with what is known there; on a full disk later, when there is room."""
         now = self.monotonic()
-        if self._read_to == self.position and not self._alarms_unnoted:
+        gone = self.present.gone
+        if self._read_to == self.position and not self._alarms_unnoted and not gone:
             return
         if now - self._noted_at < NOTE_EVERY_S and not at_once:
             return
@@ -165,12 +182,13 @@ class Teller:
         known = [(each, states[each]) for each in self._unnoted if each in states]
         self._noted_at = now
         try:
-            self.record.note(self._read_to, known, self._alarms_unnoted)
+            self.record.note(self._read_to, known, self._alarms_unnoted, gone)
         except apsw.Error as error:
             _log.error("the position outward cannot be noted: %s", type(error).__name__)
             return
         self._unnoted.clear()
         self._alarms_unnoted.clear()
+        gone.clear()
 
     def _read_on(self) -> None:
         reader = self.journal.reader("estimates", self._read_to)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from ingest.journal.protocol import Journal
 from ingest.mqtt_publish import Publisher
+from ingest.registry import Registry
 from twin.care.settings import Metric
 from twin.config import Config
+from twin.outward.present import Allowed, all_allowed
 from twin.outward.record import Record
 from twin.outward.teller import Teller
 
@@ -45,15 +49,36 @@ class Outward:
         yield Metric("twin_outward_refused_total", {}, teller.refused, "Refused by that broker.")
 
 
-def outward_of(config: Config, journal: Journal, opened: ExitStack) -> Outward | None:
-    """Started, and stopped again by `opened`; None where nothing is told outward."""
+@dataclass(slots=True)
+class Consents:
+    """What may be said of whom, by the registry; other processes change it, so it is read again
+    once a second."""
+
+    registry: Registry
+    _read_at: float = -math.inf
+
+    def __call__(self, patient: str) -> frozenset[str] | None:
+        now = time.monotonic()
+        if now - self._read_at >= 1.0:
+            self._read_at = now
+            self.registry.refresh()
+        return self.registry.content.allowed(patient, self.registry.now())
+
+
+def outward_of(
+    config: Config, journal: Journal, opened: ExitStack, registry: Registry | None = None
+) -> Outward | None:
+    """Started, and stopped again by `opened`; None where nothing is told outward. registry: where
+    consents are withdrawn; None: nobody withdraws any."""
     if not config.outward.enabled:
         return None
     record = Record(config.paths.outward)
     opened.callback(record.close)
     publisher = Publisher(config.outward_settings())
     alarms = config.purpose.mode != "wellness"
-    teller = Teller(journal, record, publisher, config.outward.prefix, alarms)
+    allowed: Allowed = all_allowed if registry is None else Consents(registry)
+    prefix = config.outward.prefix
+    teller = Teller(journal, record, publisher, prefix, alarms, allowed=allowed)
     publisher.start()
     opened.callback(publisher.stop)
     teller.start()

@@ -80,7 +80,9 @@ class Pipeline:
             self._opened.callback(self.parts.retention.stop)
         if "care" in self.roles:
             self._notify()
-            self._outward = outward_of(self.config, self.parts.journal, self._opened)
+            self._outward = outward_of(
+                self.config, self.parts.journal, self._opened, self.parts.registry
+            )
             self._serve()
         if self.parts.worker is not None:
             self.parts.worker.start()

@@ -10,6 +10,7 @@ from threading import Event
 
 import pytest
 
+from ingest.instant import SECOND
 from ingest.journal.protocol import Entry
 from ingest.journal.sqlite import SqliteJournal
 from ingest.mqtt_publish import Outgoing
@@ -55,13 +56,18 @@ class Line:
         self.folder, self.now, self.broker = folder, 100.0, Scripted()
         self.journal = SqliteJournal(folder / "journal", reserve_bytes=1 << 16)
         self.position = 0
+        #: What may be said of whom, where it is not all.
+        self.may: dict[str, frozenset[str] | None] = {}
         self.begin()
 
     def begin(self, alarms: bool = True) -> None:
         self.record = Record(self.folder / "outward.db")
         self.teller = Teller(
-            self.journal, self.record, self.broker, "out", alarms, lambda: self.now
+            self.journal, self.record, self.broker, "out", alarms, lambda: self.now, self._allowed
         )
+
+    def _allowed(self, patient: str) -> frozenset[str] | None:
+        return self.may.get(patient, frozenset())
 
     def again(self, alarms: bool = True) -> None:
         """As after kill -9: what is not in the record is forgotten."""
@@ -149,3 +155,71 @@ def test_a_damaged_record_is_left_out(line: Line) -> None:
     assert line.teller.take([Entry(0, 1, b"no record")], 1)
     assert line.broker.got == []
     assert line.teller.position == 1
+
+
+def taken_away(broker: Scripted) -> set[str]:
+    """Topics of which nothing is retained after all that was said."""
+    last = {each.topic: each.payload for each in broker.got if each.retain}
+    return {topic for topic, payload in last.items() if not payload}
+
+
+def test_what_was_retained_of_who_withdrew_goes_and_nothing_more_is_said(line: Line) -> None:
+    line.tell(batch(observed(T0, 72.0)), Judgements((alarm(), alarm("b1", patient="p2"))))
+    line.may["p1"] = None
+    line.now += 2.0
+    line.tell()
+    assert taken_away(line.broker) == {"out/p1/state", "out/p1/alarm/a1"}
+    said = len(line.broker.got)
+    later = alarm(at=30, event=AlarmEvent.ESCALATED, escalation=1)
+    line.tell(batch(observed(T0 + SECOND, 73.0)), Judgements((later, alarm("a2"))))
+    assert line.broker.got[said:] == []
+    assert set(line.teller.present.standing) == {"b1"}
+
+
+def test_who_withdrew_while_we_were_away_is_taken_away_at_the_start(line: Line) -> None:
+    line.tell(batch(observed(T0, 72.0)), Judgements((alarm(),)))
+    line.tell()
+    line.may["p1"] = None
+    line.again()
+    line.tell()
+    assert taken_away(line.broker) == {"out/p1/state", "out/p1/alarm/a1"}
+    line.tell()
+    line.again()
+    line.tell()
+    assert line.broker.got == []  # and is not known any more
+
+
+def test_a_broker_that_did_not_take_it_away_is_told_again(line: Line) -> None:
+    line.tell(batch(observed(T0, 72.0)))
+    line.tell()
+    line.may["p1"] = None
+    line.broker.away = True
+    line.now += 2.0
+    assert not line.tell()
+    line.again()
+    line.tell()
+    assert taken_away(line.broker) == {"out/p1/state"}
+
+
+def test_of_a_consent_to_some_signals_the_others_go(line: Line) -> None:
+    line.tell(batch(observed(T0, 72.0)))
+    (state,) = [each for each in line.broker.got if each.topic == "out/p1/state"]
+    code = next(iter(json.loads(state.payload)["signals"]))
+    line.may["p1"] = frozenset({code})
+    line.now += 2.0
+    line.tell(batch(observed(T0 + SECOND, 74.0)))
+    assert taken_away(line.broker) == set()
+    line.may["p1"] = frozenset({"body_temperature"})
+    line.now += 2.0
+    line.tell(batch(observed(T0 + 2 * SECOND, 74.0)))
+    assert taken_away(line.broker) == {"out/p1/state"}
+
+
+def test_a_consent_that_is_given_again_makes_the_state_anew(line: Line) -> None:
+    line.may["p1"] = None
+    line.tell(batch(observed(T0, 72.0)))
+    assert line.broker.got == []
+    del line.may["p1"]
+    line.now += 2.0
+    line.tell(batch(observed(T0 + SECOND, 73.0)))
+    assert [each.topic for each in line.broker.got] == ["out/p1/state"]
