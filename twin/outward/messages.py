@@ -7,13 +7,13 @@ who took an alarm, who set its limit and why stay here.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from urllib.parse import quote, unquote
 
 import msgspec
 import numpy as np
 
-from ingest.catalogue import SIGNALS
+from ingest.catalogue import CODES, ROWS, SIGNALS
 from ingest.instant import format_instant
 from ingest.mqtt_publish import Outgoing
 from twin.estimate import Status, bands, reach_of
@@ -22,6 +22,7 @@ from twin.judgement import Alarm, AlarmState
 #: In the patient's place of an alarm that concerns no patient.
 NOBODY = "-"
 _DIGITS = 6
+_STATUS = {int(status): status.name.lower() for status in Status}
 
 
 class Held(msgspec.Struct, frozen=True, array_like=True):
@@ -36,20 +37,43 @@ class Held(msgspec.Struct, frozen=True, array_like=True):
     model: str
 
 
-def state_message(prefix: str, patient: str, held: Mapping[str, Held]) -> Outgoing:
-    """The retained state. held: by signal, one at least, each in the catalogue."""
-    codes = sorted(held)
-    columns = np.array([(h.mean, h.std, h.scale95) for h in map(held.__getitem__, codes)])
-    mean, std, scale95 = columns.T
-    reach = reach_of(codes, np.arange(len(codes)))
-    made = bands(mean, std, scale95=scale95, reach=reach)
-    ends = zip(codes, made.lo95.tolist(), made.hi95.tolist(), strict=True)
+def state_messages(prefix: str, states: Sequence[tuple[str, Mapping[str, Held]]]) -> list[Outgoing]:
+    """The retained states of these patients, in this order; each has a signal, all catalogued."""
+    told = [(patient, sorted(held), held) for patient, held in states]
+    places = [ROWS[code] for _patient, codes, _held in told for code in codes]
+    numbers = [
+        (h.mean, h.std, h.scale95)
+        for _patient, codes, held in told
+        for h in map(held.__getitem__, codes)
+    ]
+    mean, std, scale95 = np.array(numbers, np.float64).reshape(-1, 3).T
+    made = bands(mean, std, scale95=scale95, reach=reach_of(CODES, np.array(places, np.int64)))
+    ends = zip(made.lo95.tolist(), made.hi95.tolist(), strict=True)
+    instants: dict[int, str] = {}
+    return [_state(prefix, patient, codes, held, ends, instants) for patient, codes, held in told]
+
+
+def _state(
+    prefix: str,
+    patient: str,
+    codes: Sequence[str],
+    held: Mapping[str, Held],
+    ends: Iterator[tuple[float, float]],
+    instants: dict[int, str],
+) -> Outgoing:
+    """instants: stamps in words, many of which are alike."""
+
+    def said(stamp: int) -> str:
+        if stamp not in instants:
+            instants[stamp] = format_instant(stamp)
+        return instants[stamp]
+
     newest = max(held.values(), key=lambda each: each.as_of)
     body = {
         "patient": patient,
         "model": newest.model,
-        "as_of": format_instant(newest.as_of),
-        "signals": {code: _signal(code, held[code], low, high) for code, low, high in ends},
+        "as_of": said(newest.as_of),
+        "signals": {code: _signal(code, held[code], *next(ends), said) for code in codes},
     }
     return Outgoing(f"{prefix}/{_level(patient)}/state", msgspec.json.encode(body), True)
 
@@ -78,16 +102,18 @@ def alarm_messages(prefix: str, alarm: Alarm) -> list[Outgoing]:
     return [Outgoing(topic, body, True)]
 
 
-def _signal(code: str, held: Held, low: float, high: float) -> dict[str, object]:
+def _signal(
+    code: str, held: Held, low: float, high: float, said: Callable[[int], str]
+) -> dict[str, object]:
     return {
-        "as_of": format_instant(held.as_of),
+        "as_of": said(held.as_of),
         "mean": _number(held.mean),
         "std": _number(held.std),
         "lo95": _number(low),
         "hi95": _number(high),
         "trend": _number(held.trend),
         "unit": SIGNALS[code].unit,
-        "status": Status(held.status).name.lower(),
+        "status": _STATUS[held.status],
     }
 
 

@@ -7,7 +7,6 @@ whom nothing may be kept any more nothing is said, and what was retained is take
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +15,11 @@ from ingest.catalogue import SIGNALS
 from ingest.mqtt_publish import Outgoing
 from twin.estimate import EstimateBatch, Kind, Verdict
 from twin.judgement import Alarm, AlarmState
-from twin.outward.messages import Held, alarm_messages, no_state, patient_of, state_message
+from twin.outward.messages import Held, alarm_messages, no_state, patient_of, state_messages
 
 EVERY_S = 1.0
+#: What is taken of an estimate's row, in the order of `Present._put`.
+_TAKEN = ("patient", "signal", "kind", "status", "as_of", "mean", "std", "scale95", "trend")
 #: Signals of a patient of whom all may be said.
 ALL: frozenset[str] = frozenset()
 #: Patient → the signals that may be said (empty: all); None: nothing, as consent was withdrawn.
@@ -52,11 +53,13 @@ class Present:
         accepted = (rows["kind"] == Kind.VERDICT) & (rows["verdict"] == Verdict.ACCEPTED)
         key = rows["patient"].astype(np.int64) * len(batch.signals) + rows["signal"]
         estimates = accepted | (rows["kind"] == Kind.REVISION)
-        for row in rows[_newest(key, rows["as_of"], estimates)]:
-            self._put(batch, row)
+        chosen = rows[_newest(key, rows["as_of"], estimates)]
+        for row in zip(*(chosen[name].tolist() for name in _TAKEN), strict=True):
+            self._put(batch, *row)
         aged = accepted | np.isin(rows["kind"], (Kind.STATUS, Kind.COASTING))
-        for row in rows[_newest(key, np.arange(len(rows)), aged)]:
-            self._age(batch, row)
+        chosen = rows[_newest(key, np.arange(len(rows)), aged)]
+        for row in zip(*(chosen[n].tolist() for n in ("patient", "signal", "status")), strict=True):
+            self._age(batch, *row)
 
     def take_alarm(self, alarm: Alarm) -> list[Outgoing]:
         """Fold one transition in; what is to be said of it."""
@@ -76,7 +79,7 @@ class Present:
         for patient in due:
             del self.changed[patient]
             self._said_at[patient] = now
-        return [state_message(self.prefix, each, self.states[each]) for each in due]
+        return state_messages(self.prefix, [(each, self.states[each]) for each in due])
 
     def say_all(self) -> list[Outgoing]:
         """What stands is to be said again: alarms at once, states as they are due."""
@@ -115,32 +118,39 @@ class Present:
             self._may[patient] = self._allowed(patient)
         return self._may[patient]
 
-    def _put(self, batch: EstimateBatch, row: Any) -> None:
+    def _put(
+        self,
+        batch: EstimateBatch,
+        of: int,
+        signal: int,
+        kind: int,
+        status: int,
+        stamp: int,
+        mean: float,
+        std: float,
+        scale95: float,
+        trend: float,
+    ) -> None:
         """An older estimate replaces none; a revision of nothing says nothing."""
-        code, patient = batch.signals[row["signal"]], batch.patients[row["patient"]]
+        code, patient = batch.signals[signal], batch.patients[of]
         held = self.states.get(patient, {}).get(code)
-        stamp, status = int(row["as_of"]), int(row["status"])
         if code not in SIGNALS or (held is not None and stamp < held.as_of):
             return
         may = self._may_say(patient)
         if may is None or (may and code not in may):
             return
-        if row["kind"] == Kind.REVISION:
+        if kind == Kind.REVISION:
             if held is None:
                 return
             status = held.status
-        mean, std, scale95, trend = (
-            float(row[name]) for name in ("mean", "std", "scale95", "trend")
-        )
         made = Held(stamp, mean, std, scale95, trend, status, batch.model)
         if made != held:
             self.states.setdefault(patient, {})[code] = made
             self.changed[patient] = None
 
-    def _age(self, batch: EstimateBatch, row: Any) -> None:
-        code, patient = batch.signals[row["signal"]], batch.patients[row["patient"]]
+    def _age(self, batch: EstimateBatch, of: int, signal: int, status: int) -> None:
+        code, patient = batch.signals[signal], batch.patients[of]
         held = self.states.get(patient, {}).get(code)
-        status = int(row["status"])
         if held is not None and status and status != held.status:
             self.states[patient][code] = Held(
                 held.as_of, held.mean, held.std, held.scale95, held.trend, status, held.model

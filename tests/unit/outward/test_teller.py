@@ -223,3 +223,28 @@ def test_a_consent_that_is_given_again_makes_the_state_anew(line: Line) -> None:
     line.now += 2.0
     line.tell(batch(observed(T0 + SECOND, 73.0)))
     assert [each.topic for each in line.broker.got] == ["out/p1/state"]
+
+
+def test_while_the_reader_is_behind_alarms_go_first_and_states_wait_for_a_while(line: Line) -> None:
+    line.tell(batch(observed(T0, 71.0)))
+    line.broker.got.clear()
+    waiting = [(0, encode_output(batch(observed(T0 + SECOND, 72.0)))) for _ in range(50)]
+    line.journal.append("estimates", waiting)
+    line.tell(batch(observed(T0 + SECOND, 72.0)), Judgements((alarm(),)))
+    assert [each.topic for each in line.broker.got] == ["out/p1/alarm/a1"]
+    line.now += 5.0
+    line.tell(batch(observed(T0 + 2 * SECOND, 73.0)))
+    assert [each.topic for each in line.broker.got][1:] == ["out/p1/state"]
+    assert json.loads(line.broker.got[-1].payload)["signals"]["heart_rate"]["mean"] == 73.0
+
+
+def test_states_of_several_patients_have_their_own_bands(line: Line) -> None:
+    rows = (observed(T0, 70.0), observed(T0, 90.0, patient="p2", std=2.0))
+    line.tell(batch(*rows))
+    told = [json.loads(each.payload) for each in line.broker.got]
+    bands = {
+        each["patient"]: (each["signals"]["heart_rate"]["lo95"], each["as_of"]) for each in told
+    }
+    assert bands["p1"][0] == pytest.approx(70.0 - 1.96, abs=0.001)
+    assert bands["p2"][0] == pytest.approx(90.0 - 3.92, abs=0.001)
+    assert bands["p1"][1] == bands["p2"][1]
