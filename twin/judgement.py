@@ -66,6 +66,7 @@ class AlarmEvent(StrEnum):
     RESUMED = "resumed"  # the pause ended, by a person or by time
     LATCHED = "latched"
     CLOSED = "closed"
+    SEEN = "seen"  # `actor` opened it; nobody has taken it by that
     NOTE = "note"  # a person wrote `reason` to it
 
 
@@ -87,12 +88,13 @@ class Alarm(msgspec.Struct, frozen=True, array_like=True):
     pause, a note or a refusal to go on, as given. paused_until: end of the pause, 0 = not paused.
     escalation: 0 assigned nurse, 1 whole team, 2 shift lead, 3 physician. outcome, when closed:
     "subsided" (pending only), "cleared" (condition gone before or after it was acknowledged),
-    "recurred" (latched, and a new alarm of the same rule took its place), "replaced" (another
-    alarm of the same cause has it), "limits_changed", "alarms_off", or what a person closed it
-    with ("acted", "watched", "false", "other"). cause: what it is in one code, "below_limit",
-    "above_limit", or the technical cause ("signal_quality", "no_data", …); count: how many devices
-    share a technical cause. model: version of the model that made the estimate. limit_by,
-    limit_reason: who set the limit and why ("" = the default).
+    "recurred" (of before: latched, and a new alarm took its place), "replaced" (pending only: the
+    latched alarm of the same rule calls again), "limits_changed", "alarms_off", or what a person
+    closed it with ("acted", "watched", "false", "other"). cause: what it is in one code,
+    "below_limit", "above_limit", or the technical cause ("signal_quality", "no_data", …); count:
+    how many devices share a technical cause. model: version of the model that made the estimate.
+    limit_by, limit_reason: who set the limit and why ("" = the default). joined: id of the alarm of
+    the same patient that calls for this one too, and with which it is taken ("" = by itself).
     """
 
     id: str
@@ -123,6 +125,7 @@ class Alarm(msgspec.Struct, frozen=True, array_like=True):
     count: int = 1
     limit_by: str = ""
     limit_reason: str = ""
+    joined: str = ""
 
     @property
     def shown(self) -> str:
@@ -132,7 +135,7 @@ class Alarm(msgspec.Struct, frozen=True, array_like=True):
                 return "paused"
             if self.unverified:
                 return "unverified"
-            if self.event == AlarmEvent.ESCALATED:
+            if self.escalation and self.state == AlarmState.ACTIVE:
                 return "escalated"
         return self.state.value
 

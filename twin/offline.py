@@ -26,6 +26,8 @@ from twin.step import Placed, TwinState, assessment_of, new_state, step
 
 #: Nothing came for so long: time jumps to the next observation (all that can age has aged).
 SILENCE = DAY
+#: Told the outputs of a second, gives commands.
+Answer = Callable[[Sequence[Output], int], Sequence[Command]]
 ON = {"alarms": True, "mode": "research"}
 
 
@@ -80,11 +82,14 @@ def assess(
     model: ModelFile | None = None,
     scores: bool = True,
     progress: Callable[[int, int], None] | None = None,
+    answer: Answer | None = None,
 ) -> Assessed:
     """Assess a recording with these commands (entries, limits), each at its `issued_at`.
 
     Alarms are on. scores False: no rows of the score (quicker). progress is told (seconds done, of
-    how many). Commands after the end are not given. Raises ValueError: nothing in it is usable.
+    how many). answer is told what the twin says at each second (ns UTC); the commands that it gives
+    come before the next one's tick. Commands after the end are not given. Raises ValueError:
+    nothing in it is usable.
     """
     twin = Offline(model)
     done = Assessed()
@@ -98,8 +103,9 @@ def assess(
     ticks = _ticks(received)
     table = _Table(recording, rows)
     place = given = 0
+    answered: Sequence[Command] = ()
     for n, at in enumerate(ticks):
-        records: list[ObservationBatch | Tick | Command] = []
+        records: list[ObservationBatch | Tick | Command] = [*answered]
         while given < len(told) and told[given].issued_at <= at:
             records.append(told[given])
             given += 1
@@ -107,7 +113,9 @@ def assess(
         if end > place:
             records.append(table.batch(place, end))
             place = end
-        _note(twin.take([*records, Tick(at, True)]), done)
+        said = twin.take([*records, Tick(at, True)])
+        _note(said, done)
+        answered = () if answer is None else answer(said, at)
         if scores and at % MINUTE == 0:
             done.scores += twin.assessment.scores(twin.known(), at)
         if progress is not None and n % 600 == 0:

@@ -23,6 +23,12 @@ ESCALATION: Mapping[Priority, Sequence[int]] = {
 }
 #: Taken, and the condition still there after so long: it alarms again.
 HANDLED_WITHIN: Mapping[Priority, int] = {Priority.HIGH: 10 * MINUTE, Priority.MEDIUM: 30 * MINUTE}
+#: Taken, and its condition gone for so long (journal time): it is over. What comes back before is
+#: the same alarm, and whoever has it is not called again for nothing.
+RESTS = 3 * MINUTE
+#: What else goes beyond its limit so soon (journal time) after an alarm that nobody has taken yet
+#: is thought to be the same event: it joins that alarm and calls nobody by itself.
+JOINS = 5 * MINUTE
 #: A further step of the value after which a taken alarm alarms again; else four times hysteresis.
 FURTHER: Mapping[str, float] = {"spo2": 3.0, "heart_rate": 20.0, "respiratory_rate": 5.0}
 _RANK = {Priority.NONE: 0, Priority.LOW: 1, Priority.MEDIUM: 2, Priority.HIGH: 3}
@@ -80,7 +86,8 @@ class Standing(msgspec.Struct):
     """An alarm that is not closed: its newest row, and what its life depends on.
 
     called_at: journal time at which somebody was called last (raised, alarmed again); taken_at: at
-    which it was taken; step_from: value at that call; pause_ends: journal time, 0 = not paused.
+    which it was taken; step_from: value at that call; pause_ends: journal time, 0 = not paused;
+    cleared_at: journal time since which a taken one's condition is gone, 0 = it holds.
     """
 
     row: Alarm
@@ -88,6 +95,9 @@ class Standing(msgspec.Struct):
     taken_at: int = 0
     step_from: float = 0.0
     pause_ends: int = 0
+    cleared_at: int = 0
+    #: Who has seen it since it called last.
+    seen_by: list[str] = []
 
     def begin(self) -> Sequence[Alarm]:
         """The first row, of a pending alarm."""
@@ -100,14 +110,19 @@ class Standing(msgspec.Struct):
         limit: tuple[float, str, str],
         pause: HeldPause | None,
         count: int = 1,
+        joined: str = "",
     ) -> Sequence[Alarm]:
-        """The delay has passed, or the priority rises: somebody must come.
+        """The delay has passed, or the priority rises, or it comes again before anybody has seen
+        that it was there: somebody must come.
 
         limit: the limit, who set it, why. pause: one that keeps it silent. count: of devices.
+        joined: the alarm that it joins, which calls for both.
         """
-        again = self.row.state in OPEN
+        recurs = self.row.state == AlarmState.LATCHED
+        again = recurs or self.row.state in OPEN
         rises = _RANK[priority] > _RANK[self.row.priority]
-        if again and not rises:
+        self.cleared_at = 0
+        if again and not rises and not recurs:
             return []
         self.called_at, self.step_from = now.elapsed, now.value
         self.pause_ends = 0 if pause is None else pause.ends
@@ -121,11 +136,20 @@ class Standing(msgspec.Struct):
             "escalation": 0,
             "count": count,
             "paused_until": 0 if pause is None else pause.until,
+            "joined": joined,
         }
+        if recurs:
+            changes["reason"] = "recurred"
         if not again:
             changes |= {"since": now.at, "unverified": False}
         event = AlarmEvent.ALARMED_AGAIN if again else AlarmEvent.RAISED
         return [self._say(now, event, **changes)]
+
+    def leads(self, priority: Priority, now: Now) -> bool:
+        """Does it call for another one of this priority that comes now?"""
+        calls = self.row.state == AlarmState.ACTIVE and not (self.pause_ends or self.row.joined)
+        urgent = _RANK[self.row.priority] >= _RANK[priority]
+        return calls and urgent and now.elapsed - self.called_at <= JOINS
 
     def subside(self, now: Now) -> Sequence[Alarm]:
         """The condition went before its delay had passed."""
@@ -133,6 +157,10 @@ class Standing(msgspec.Struct):
 
     def clear(self, now: Now, outcome: str = "cleared") -> Sequence[Alarm]:
         """The condition is gone: a high alarm that nobody took waits until somebody has seen it."""
+        taken = self.row.state == AlarmState.ACKNOWLEDGED and outcome == "cleared"
+        if taken and self.row.side and self.row.cause != "score":
+            self.cleared_at = self.cleared_at or now.elapsed
+            return []
         latches = self.row.priority in LATCHING and self.row.state == AlarmState.ACTIVE
         if latches and outcome == "cleared" and not self.pause_ends:
             state = {"state": AlarmState.LATCHED, "unverified": False, "escalation": 0}
@@ -153,11 +181,19 @@ class Standing(msgspec.Struct):
         if worst != worst or further:
             self.row = msgspec.structs.replace(self.row, worst=value)
 
-    def pass_time(self, now: Now, further: float) -> Sequence[Alarm]:
-        """What time alone does: a pause ends, nobody comes, a taken alarm is not handled.
+    def pass_time(self, now: Now, further: float, led: bool = False) -> Sequence[Alarm]:
+        """What time alone does: a pause ends, nobody comes, a taken one is not handled, or is over.
 
-        further: the step of the value after which a taken alarm alarms again.
+        further: the step of the value after which a taken alarm alarms again. led: the alarm that
+        it joined calls for both.
         """
+        if self.cleared_at and self.row.state == AlarmState.ACKNOWLEDGED:
+            rested = now.elapsed - self.cleared_at >= RESTS
+            return [self._close(now, "cleared")] if rested else []
+        if led:
+            self.called_at = now.elapsed
+        elif self.row.joined and self.row.state == AlarmState.ACTIVE:
+            return self._alone(now)
         rows: list[Alarm] = []
         if self.pause_ends and now.elapsed >= self.pause_ends:
             rows += self.resume(now, "")
@@ -172,6 +208,11 @@ class Standing(msgspec.Struct):
         elif self.row.state == AlarmState.ACKNOWLEDGED:
             rows += self._alarm_again(now, further)
         return rows
+
+    def _alone(self, now: Now) -> Sequence[Alarm]:
+        """The alarm that it joined is gone and nobody came: it calls by itself."""
+        self.called_at, self.step_from = now.elapsed, now.value
+        return [self._say(now, AlarmEvent.ALARMED_AGAIN, joined="", reason="alone")]
 
     def _alarm_again(self, now: Now, further: float) -> Sequence[Alarm]:
         sign = -1.0 if self.row.side == "low" else 1.0
@@ -211,6 +252,7 @@ class Standing(msgspec.Struct):
             actor=actor,
             taken_by=actor,
             escalation=0,
+            joined="",
         )
         return [taken, self._close(now, "cleared", actor)] if latched else [taken]
 
@@ -238,6 +280,16 @@ class Standing(msgspec.Struct):
             return "still active: somebody must take it first"
         return [self._close(now, outcome, actor, reason)]
 
+    def see(self, now: Now, actor: str) -> Sequence[Alarm] | str:
+        """Somebody opened it: a receipt, once for each call and person. Seeing is not taking: it
+        climbs all the same."""
+        if self.row.state not in (AlarmState.ACTIVE, AlarmState.LATCHED):
+            return f"the alarm is {self.row.state.value}: nobody waits to see it"
+        if actor in self.seen_by:
+            return f"already seen by {actor}"
+        self.seen_by = [*self.seen_by, actor]
+        return [self._say(now, AlarmEvent.SEEN, actor=actor)]
+
     def note(self, now: Now, actor: str, text: str) -> Sequence[Alarm]:
         """Words to it."""
         return [self._say(now, AlarmEvent.NOTE, actor=actor, reason=text)]
@@ -257,6 +309,8 @@ class Standing(msgspec.Struct):
 
     def _say(self, now: Now, event: AlarmEvent, **changes: Any) -> Alarm:
         """The next row; actor and reason are of this row alone."""
+        if event in (AlarmEvent.RAISED, AlarmEvent.ALARMED_AGAIN):
+            self.seen_by = []
         if now.value == now.value:
             self.note_value(now.value)
         fields = {"actor": "", "reason": "", "event": event, "at": now.at} | changes

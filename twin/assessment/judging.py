@@ -316,7 +316,8 @@ def pass_time(known: Knowledge, at: int, moment: Moment, saying: Saying) -> None
             further = further_step(signal, known.limit(number, row, side, MEDIUM).hysteresis)
         else:
             now = technical_now(at, int(moment.elapsed[partition]))
-        known.rules.say(number, standing, standing.pass_time(now, further), partition)
+        led = bool(standing.row.joined) and known.rules.led(standing)
+        known.rules.say(number, standing, standing.pass_time(now, further, led), partition)
 
 
 def _end_score_alarm(known: Knowledge, number: int, partition: int, now: Now) -> None:

@@ -15,7 +15,7 @@ from twin.assessment.alarm import HeldPause, Now, Standing
 from twin.assessment.standing import OpenAlarms
 from twin.judgement import Alarm, Pause
 
-ACTS = ("acknowledge", "pause", "resume", "close", "note")
+ACTS = ("acknowledge", "pause", "resume", "close", "seen", "note")
 #: What a person may close an alarm with.
 OUTCOMES = ("acted", "watched", "false", "other")
 LONGEST_PAUSE = 60 * MINUTE
@@ -85,6 +85,8 @@ def _on_alarm(alarms: OpenAlarms, act: Act, standing: Standing) -> Acted:
         return _pause_signal(alarms, act, standing.row.signal)
     if kind == "acknowledge":
         done = standing.acknowledge(now, actor)
+    elif kind == "seen":
+        done = standing.see(now, actor)
     elif kind == "note":
         if not act.text:
             return Acted("expected reason: the words of the note")
@@ -97,7 +99,20 @@ def _on_alarm(alarms: OpenAlarms, act: Act, standing: Standing) -> Acted:
     if isinstance(done, str):
         return Acted(done)
     alarms.settle(act.number, standing, act.partition)
+    if kind == "acknowledge":
+        done = [*done, *_take_joined(alarms, act, standing.row.id)]
     return Acted(rows=done)
+
+
+def _take_joined(alarms: OpenAlarms, act: Act, head: str) -> list[Alarm]:
+    """Who takes an alarm takes those that joined it: one event, one call, one person."""
+    joined = [p.standing for p in alarms.places() if p.standing.row.joined == head]
+    rows: list[Alarm] = []
+    for standing in sorted(joined, key=lambda each: each.row.rule):
+        done = standing.acknowledge(act.now, act.command.actor)
+        rows += [] if isinstance(done, str) else done
+        alarms.settle(act.number, standing, act.partition)
+    return rows
 
 
 def _pause_signal(alarms: OpenAlarms, act: Act, signal: str) -> Acted:

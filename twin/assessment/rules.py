@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ingest.catalogue import CODES
 from twin.assessment.alarm import FURTHER, Condition, HeldPause, Now, Standing, begun
 from twin.assessment.kernel import HIGH, HIGH_SIDE, PENDING, QUIET
 from twin.assessment.standing import OpenAlarms
@@ -88,11 +89,30 @@ class Rules:
         limit: Limit,
     ) -> None:
         before = self.alarms.latched_of(number, standing.row.rule)
-        if before is not None:
-            self.say(number, before, before.clear(now, "recurred"), partition)
+        if before is not None:  # nobody has seen it yet: it is that alarm that comes again
+            self.say(number, standing, standing.clear(now, "replaced"), partition)
+            standing = before
         pause = self._pause_for(number, standing, priority)
-        rows = standing.call(now, priority, (limit.value, limit.author, limit.reason), pause)
+        joined = "" if pause else self._joins(number, standing, priority, now)
+        held = (limit.value, limit.author, limit.reason)
+        rows = standing.call(now, priority, held, pause, joined=joined)
         self.say(number, standing, rows, partition)
+
+    def _joins(self, number: int, standing: Standing, priority: Priority, now: Now) -> str:
+        """The patient's alarm that a new one joins, "" if none: one of the same event that nobody
+        has taken yet and that calls at least as urgently."""
+        if standing.row.state != AlarmState.PENDING:
+            return ""
+        for rule in vital_rules():
+            other = self.alarms.of(number, rule)
+            if other is not None and other is not standing and other.leads(priority, now):
+                return other.row.id
+        return ""
+
+    def led(self, standing: Standing) -> bool:
+        """Does the alarm that it joined call for both still?"""
+        head = self.alarms.by_id.get(standing.row.joined)
+        return head is not None and head.standing.row.state == AlarmState.ACTIVE
 
     def _pause_for(self, number: int, standing: Standing, priority: Priority) -> HeldPause | None:
         """The pause that keeps it silent; a high alarm breaks one that is not a physician's."""
@@ -126,6 +146,11 @@ class Rules:
             self.say(number, standing, rows, partition)
         elif not holds and standing is not None:
             self.end(number, partition, standing, now, "cleared")
+
+
+def vital_rules() -> list[str]:
+    """The rules of all vitals, in the catalogue's order."""
+    return [f"{code}/{side}" for code in CODES for side in SIDES]
 
 
 def further_step(signal: str, hysteresis: float) -> float:

@@ -92,26 +92,28 @@ def score_condition(  # type: ignore[no-untyped-def]
     """Alarm condition of the score; returns how many changes (place, level before, level now).
 
     What was received long after it was measured calls nobody. A single 3 counts only where no alarm
-    of that vital (beside (patients, signals, sides)) is there already: one cause, one alarm. 5 min
-    of ≥ 7 (high), of ≥ 5 or a single 3 (medium); clears a point below for 10 min. total (patients,)
-    gets the sum of the known points; of whom anything moves on by time alone, rests_until
-    (patients,) says that the next tick has to look.
+    of that vital (beside (patients, signals, sides)) is there already, and a 5 or 6 only where any
+    of its points is of something that does not alarm already: one cause, one alarm. 5 min of ≥ 7
+    (high), of ≥ 5 or a single 3 (medium); clears a point below for 10 min. total (patients,) gets
+    the sum of the known points; of whom anything moves on by time alone, rests_until (patients,)
+    says that the next tick has to look.
     """
     changed = 0
     for n in range(patients.shape[0]):
         p = patients[n]
         d = seconds[p]
-        known, three = 0, False
+        known, three, new = 0, False, False
         for v in range(HELD):
             if v < 5 and worth[p, vital_row[v]] == NOT_LIVE:
                 continue
             if held[p, v] > 0:
                 known += held[p, v]
-            if held[p, v] == 3:
-                three = three or v >= 5 or calls_none(beside, p, vital_row[v])
+                alone = v >= 5 or calls_none(beside, p, vital_row[v])
+                new = new or alone
+                three = three or (alone and held[p, v] == 3)
         total[p] = known
         due_high[p] = due_high[p] + d if known >= 7 else 0.0
-        due_medium[p] = due_medium[p] + d if known >= 5 or three else 0.0
+        due_medium[p] = due_medium[p] + d if (known >= 5 and new) or three else 0.0
         was = level[p]
         now = was
         reached = HIGH if due_high[p] >= 300.0 else MEDIUM if due_medium[p] >= 300.0 else QUIET

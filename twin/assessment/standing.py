@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from twin.assessment.alarm import HeldPause, Standing
+from twin.assessment.alarm import OPEN, HeldPause, Standing
 from twin.judgement import AlarmState
 
 #: So many closed alarms of a partition are remembered by id.
@@ -59,7 +59,9 @@ class OpenAlarms:
     def settle(self, number: int, standing: Standing, partition: int) -> None:
         """After a transition: latched and closed alarms give their place free."""
         row, key = standing.row, (number, standing.row.rule)
-        if row.state == AlarmState.LATCHED:
+        if row.state in OPEN and self.latched.get(key) == row.id:
+            self.current[key] = self.latched.pop(key)
+        elif row.state == AlarmState.LATCHED:
             self.latched[key] = row.id
             if self.current.get(key) == row.id:
                 del self.current[key]

@@ -16,6 +16,7 @@ from twin.care.burden import GOALS, burden
 from twin.care.cells import unit_of
 from twin.care.kept import EVER, alarms_of, stories_of, story_of
 from twin.care.parts import Parts, PartsOf
+from twin.care.rank import is_unanswered
 from twin.care.reader import reader_of
 from twin.care.rendering import render
 from twin.care.vitals import VITALS
@@ -96,6 +97,7 @@ def alarm(alarm: str, request: Request, parts: PartsOf) -> Response:
         unit=unit_of(now.signal, reader.words) if now.signal in VITALS else "",
         facts=_facts(story, parts.feed.now(), reader.words),
         story=[_step(row, parts.feed.now(), reader.words) for row in story],
+        unseen=is_unanswered(now),
         calls=[
             (
                 reader.words.moment(call.at, parts.feed.now()),
@@ -234,6 +236,8 @@ def _step(row: Alarm, now: int, words: Words) -> Step:
         parts.append(words(f"escalation.{row.escalation}"))
     if row.event == AlarmEvent.CLOSED:
         parts.append(_outcome(row, words))
+    if row.event == AlarmEvent.RAISED and row.joined:
+        parts.append(words("alarm.joined"))
     if row.reason:
         parts.append(reason_of(row.reason, words))
     return Step(words.moment(row.at, now), row.event.value, row.actor, " · ".join(parts))

@@ -19,7 +19,8 @@ class AlarmBody(msgspec.Struct, frozen=True):
     """One alarm as its newest transition says; in a story: one transition (docs/alarms.md).
 
     state: pending, active, acknowledged, latched, closed; shown: the same with its marks (paused,
-    unverified, escalated). unanswered: it still needs somebody.
+    unverified, escalated). unanswered: it still needs somebody. joined: id of the alarm that calls
+    for this one too, or "".
     """
 
     id: str
@@ -54,6 +55,7 @@ class AlarmBody(msgspec.Struct, frozen=True):
     model: str
     limit_by: str
     limit_reason: str
+    joined: str
 
 
 class ComponentBody(msgspec.Struct, frozen=True):
@@ -176,6 +178,7 @@ def alarm_body(alarm: Alarm, label: str) -> AlarmBody:
         model=alarm.model,
         limit_by=alarm.limit_by,
         limit_reason=alarm.limit_reason,
+        joined=alarm.joined,
     )
 
 

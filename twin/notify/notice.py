@@ -61,7 +61,7 @@ class Notice:
 def notices(alarms: Iterable[Alarm], priorities: Collection[str], address: str) -> Iterator[Notice]:
     """The calls that these transitions make. address: of the page, without a slash at its end."""
     for alarm in alarms:
-        calls = alarm.event in CALLING and alarm.state == AlarmState.ACTIVE
+        calls = alarm.event in CALLING and alarm.state == AlarmState.ACTIVE and not alarm.joined
         if not calls or alarm.kind == AlarmKind.ADVISORY or alarm.paused_until:
             continue
         if alarm.priority.value in priorities:

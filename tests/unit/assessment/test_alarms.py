@@ -11,6 +11,7 @@ from ingest.instant import MINUTE, SECOND
 from tests.support.assessed import CALM, Ward, story
 from tests.support.twins import T0
 from twin.judgement import AlarmEvent, AlarmKind, AlarmState, Priority
+from twin.notify.notice import notices
 
 FAIR = {"heart_rate": 70.0}
 NEARLY = {"heart_rate": 140.0}  # beyond the outer limit
@@ -130,14 +131,21 @@ def test_a_high_alarm_that_nobody_took_latches_until_somebody_has_seen_it() -> N
     assert ward.alarms[-1].taken_by == "I. Roux"
 
 
-def test_what_comes_again_is_a_new_alarm_in_place_of_the_latched_one() -> None:
+def test_what_comes_again_before_anybody_has_seen_it_is_the_same_alarm_and_calls_again() -> None:
     ward = alarmed()
     ward.run(60, FAIR)
-    first = ward.newest(RULE)
+    latched = ward.newest(RULE)
     rows = ward.run(20, FAST)
-    assert story(rows) == ["pending", "closed", "raised"]
-    assert (rows[1].id, rows[1].outcome) == (first.id, "recurred")
-    assert rows[2].id != first.id
+    assert story(rows) == ["pending", "closed", "alarmed_again"]
+    assert (rows[1].id, rows[1].outcome) == (rows[0].id, "replaced")
+    again = rows[2]
+    assert (again.id, again.since, again.reason) == (latched.id, latched.since, "recurred")
+    assert (again.state, again.priority) == (AlarmState.ACTIVE, Priority.HIGH)
+    climbed = ward.run(90, FAST)
+    assert story(climbed) == ["escalated"]  # nobody comes: by time, from the new call on
+    assert 55 <= (climbed[0].at - again.at) / SECOND <= 65
+    assert ward.give("acknowledge", {"alarm": latched.id}).done
+    assert ward.newest(RULE).taken_by == "I. Roux"
 
 
 def test_taking_it_names_who_has_it_and_it_closes_when_the_condition_is_gone() -> None:
@@ -146,9 +154,135 @@ def test_taking_it_names_who_has_it_and_it_closes_when_the_condition_is_gone() -
     assert ward.give("acknowledge", {"alarm": taken.id}).done
     row = ward.newest(RULE)
     assert (row.state, row.taken_by, row.actor) == (AlarmState.ACKNOWLEDGED, "I. Roux", "I. Roux")
-    rows = ward.run(60, FAIR)
+    gone = ward.second
+    rows = ward.run(240, FAIR)
     assert story(rows) == ["closed"]
     assert (rows[0].outcome, rows[0].taken_by) == ("cleared", "I. Roux")
+    assert 190 <= (rows[0].at - T0) / SECOND - gone <= 215  # 10 s clear it, 3 min it rests
+
+
+def test_what_comes_again_within_three_minutes_stays_with_who_has_it_and_calls_nobody() -> None:
+    ward = settled()
+    ward.run(60, NEARLY)
+    taken = ward.newest(RULE)
+    ward.give("acknowledge", {"alarm": taken.id})
+    rows = ward.run(90, FAIR) + ward.run(90, NEARLY) + ward.run(90, FAIR) + ward.run(60, NEARLY)
+    assert [row for row in rows if row.rule == RULE] == []
+    assert ward.newest(RULE).id == taken.id
+    ward.run(60, {"heart_rate": 200.0})
+    worse = ward.newest(RULE)
+    assert (worse.id, worse.event) == (taken.id, AlarmEvent.ALARMED_AGAIN)
+    assert (worse.priority, worse.taken_by) == (Priority.HIGH, "")
+    assert ward.give("acknowledge", {"alarm": taken.id}).done
+    rows = ward.run(240, FAIR)
+    assert [row.event for row in rows if row.rule == RULE] == [AlarmEvent.CLOSED]
+    ward.run(60, NEARLY)
+    again = ward.newest(RULE)  # and after that it is a new one
+    assert (again.event, again.id != taken.id) == (AlarmEvent.RAISED, True)
+
+
+def test_a_taken_alarm_that_rests_over_a_snapshot_still_closes() -> None:
+    ward = alarmed()
+    ward.give("acknowledge", {"alarm": ward.newest(RULE).id})
+    ward.run(60, FAIR)
+    kept = ward.twin.assessment.capture(0)
+    ward.twin.assessment.restore(0, kept)
+    rows = ward.run(180, FAIR)
+    assert [(row.event, row.outcome) for row in rows] == [(AlarmEvent.CLOSED, "cleared")]
+
+
+# --- one cause, one alarm -----------------------------------------------------------------------
+
+SLOW = {"heart_rate": 72.0, "spo2": 97.0}
+DESATURATED = {"heart_rate": 72.0, "spo2": 80.0}
+BOTH = {"heart_rate": 142.0, "spo2": 80.0}
+SPO2 = "spo2/low"
+
+
+def desaturated_then_fast() -> Ward:
+    ward = settled(SLOW)
+    ward.run(20, DESATURATED)
+    ward.run(50, BOTH)
+    return ward
+
+
+def test_a_tachycardia_of_the_same_event_joins_the_desaturation_and_calls_nobody() -> None:
+    ward = desaturated_then_fast()
+    head, joined = ward.newest(SPO2), ward.newest(RULE)
+    assert (head.priority, head.joined) == (Priority.HIGH, "")
+    assert (joined.state, joined.priority) == (AlarmState.ACTIVE, Priority.MEDIUM)
+    assert joined.joined == head.id
+    called = list(notices(ward.alarms, ["high", "medium"], ""))
+    assert {each.alarm for each in called} == {head.id}
+
+
+def test_who_takes_an_alarm_takes_what_joined_it() -> None:
+    ward = desaturated_then_fast()
+    head, joined = ward.newest(SPO2), ward.newest(RULE)
+    assert ward.give("acknowledge", {"alarm": head.id}).done
+    for rule in (SPO2, RULE):
+        assert ward.newest(rule).state == AlarmState.ACKNOWLEDGED
+        assert ward.newest(rule).taken_by == "I. Roux"
+    assert ward.newest(RULE).id == joined.id
+    assert "already taken" in ward.give("acknowledge", {"alarm": joined.id}).reason
+    rows = ward.run(60, BOTH | {"heart_rate": 175.0})
+    assert {(r.rule, r.event) for r in rows} == {(RULE, AlarmEvent.ALARMED_AGAIN)}  # worse: calls
+    assert {row.joined for row in rows} == {""}
+
+
+def test_nobody_comes_and_the_first_alarm_climbs_for_both() -> None:
+    ward = desaturated_then_fast()
+    ward.run(400, BOTH)
+    climbed = [row.rule for row in ward.alarms if row.event == AlarmEvent.ESCALATED]
+    assert climbed == [SPO2] * 3
+
+
+def test_when_the_first_is_gone_and_nobody_came_the_joined_one_calls_by_itself() -> None:
+    ward = desaturated_then_fast()
+    joined = ward.newest(RULE)
+    rows = ward.run(60, SLOW | {"heart_rate": 142.0})
+    (alone,) = [row for row in rows if row.rule == RULE]
+    assert alone.event == AlarmEvent.ALARMED_AGAIN
+    assert (alone.id, alone.reason, alone.joined) == (joined.id, "alone", "")
+    assert ward.newest(SPO2).state == AlarmState.LATCHED
+    later = ward.run(320, SLOW | {"heart_rate": 142.0})
+    assert [row.rule for row in later if row.event == AlarmEvent.ESCALATED] == [RULE]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "apart"),
+    [
+        (NEARLY | {"spo2": 97.0}, {"heart_rate": 142.0, "spo2": 80.0}, 0),  # a more urgent one
+        (DESATURATED, BOTH, 330),  # long after the call
+    ],
+)
+def test_what_is_more_urgent_or_comes_much_later_calls_by_itself(
+    first: dict[str, float], second: dict[str, float], apart: int
+) -> None:
+    ward = settled(SLOW)
+    ward.run(60, first)
+    ward.run(apart, first)
+    for row in ward.run(60, second):
+        assert row.joined == ""
+    assert {row.rule for row in ward.alarms if row.event == AlarmEvent.RAISED} == {SPO2, RULE}
+
+
+def test_what_another_patient_has_joins_nothing() -> None:
+    ward = Ward()
+    ward.run_all(60, lambda _second: {"p1": SLOW, "p2": SLOW})
+    ward.run_all(60, lambda _second: {"p1": DESATURATED, "p2": {"heart_rate": 142.0}})
+    assert len([row for row in ward.alarms if row.event == AlarmEvent.RAISED]) == 2
+    assert {row.joined for row in ward.alarms} == {""}
+
+
+def test_a_score_of_nothing_but_vitals_that_alarm_already_raises_no_second_alarm() -> None:
+    ward = settled(SLOW | {"respiratory_rate": 16.0})
+    ward.run(420, {"heart_rate": 80.0, "spo2": 87.0, "respiratory_rate": 28.0})  # 3 + 3
+    assert ward.twin.assessment.known.memory.of["total"].max() == 6
+    raised = {row.rule for row in ward.alarms if row.event == AlarmEvent.RAISED}
+    assert raised == {SPO2, "respiratory_rate/high"}
+    ward.run(420, {"heart_rate": 100.0, "spo2": 87.0, "respiratory_rate": 28.0})  # 3 + 3 + 1
+    assert ward.newest("news2/high").priority == Priority.HIGH
 
 
 def test_of_two_people_the_first_in_the_journal_has_it() -> None:
@@ -379,3 +513,29 @@ def test_in_wellness_no_command_configures_an_alarm(
     assert ward.give("alarm_settings", {"alarms": True, "mode": "research"}, None).done
     ward.run(90, {"spo2": 89.0})
     assert ward.newest("spo2/low").limit == 90.0  # nothing of it was kept
+
+
+def test_who_opens_an_alarm_has_seen_it_once_a_call_and_it_climbs_all_the_same() -> None:
+    ward = alarmed()
+    named = {"alarm": ward.newest(RULE).id}
+    assert ward.give("seen", named).done
+    row = ward.newest(RULE)
+    assert (row.event, row.actor, row.taken_by) == (AlarmEvent.SEEN, "I. Roux", "")
+    assert row.state == AlarmState.ACTIVE
+    again = ward.give("seen", named)
+    assert (again.done, again.reason) == (False, "already seen by I. Roux")
+    assert ward.give("seen", named, actor="A. Blanc").done
+    ward.run(70, FAST)
+    assert ward.newest(RULE).event == AlarmEvent.ESCALATED
+    assert ward.give("acknowledge", named).done
+    assert "nobody waits" in ward.give("seen", named, actor="C. Vert").reason
+    ward.run(60, {"heart_rate": 200.0})  # worse: it calls again, and is seen again
+    assert ward.give("seen", named).done
+    assert ward.newest(RULE).shown == "active"
+
+
+def test_an_escalated_alarm_stays_so_to_the_eye_when_somebody_sees_it() -> None:
+    ward = alarmed()
+    ward.run(70, FAST)
+    assert ward.give("seen", {"alarm": ward.newest(RULE).id}).done
+    assert ward.newest(RULE).shown == "escalated"

@@ -70,13 +70,17 @@ class Resume(Asked, frozen=True, kw_only=True):
     """End a pause before its time."""
 
 
+class Seen(Asked, frozen=True, kw_only=True):
+    """A receipt: whoever looks has seen it, and has not taken it."""
+
+
 class Note(Asked, frozen=True, kw_only=True):
     """Words to an alarm."""
 
     text: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 
 
-BODIES = (AlarmsBody, AlarmStoryBody, Acknowledge, Pause, Resume, Close, Note)
+BODIES = (AlarmsBody, AlarmStoryBody, Acknowledge, Pause, Resume, Close, Seen, Note)
 
 
 @router.get("", responses=answers(AlarmsBody))
@@ -159,6 +163,17 @@ def close(
 ) -> Response:
     """Close it with what came of it."""
     return _act(request, parts, alarm, asked, "close", outcome=asked.outcome, reason=asked.note)
+
+
+@router.post("/{alarm}/seen", openapi_extra=body_schema(Seen))
+def seen(
+    alarm: str,
+    request: Request,
+    parts: PartsOf,
+    asked: Annotated[Seen, Depends(body_of(Seen))],
+) -> Response:
+    """Say that it was seen. 409 if the same person has said so since it called last."""
+    return _act(request, parts, alarm, asked, "seen")
 
 
 @router.post("/{alarm}/note", openapi_extra=body_schema(Note))
