@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -31,6 +32,7 @@ from twin.care.api import (
 )
 from twin.care.api import onboarding as onboarding_api
 from twin.care.feed import Feed
+from twin.care.kept import recall
 from twin.care.names import Names
 from twin.care.nothing_kept import NothingKept
 from twin.care.parts import Parts
@@ -70,7 +72,8 @@ def create_app(
     access = Access(settings.token)
 
     @asynccontextmanager
-    async def life(_app: FastAPI) -> AsyncIterator[None]:
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(recall, app.state.parts)
         feed.start()
         try:
             yield

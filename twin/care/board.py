@@ -59,6 +59,7 @@ class Board:
     _fresh: list[Alarm] = field(default_factory=list)
     _limits: dict[tuple[str, str, str, str], LimitSet] = field(default_factory=dict)
     _pauses: dict[tuple[str, str], Pause] = field(default_factory=dict)
+    _recalled: set[str] = field(default_factory=set)
     #: Limits by level, as people set them.
     levels: Levels = field(default_factory=Levels)
     #: Whether alarms are on, as the twin said last.
@@ -82,6 +83,15 @@ class Board:
                 self._pauses[pause.patient, pause.signal] = pause
         for switched in judgements.switched:
             self.switched = switched
+
+    def recall(self, stories: Iterable[Sequence[Alarm]]) -> None:
+        """Take in whole stories out of the record, of alarms that are not known here yet."""
+        for story in stories:
+            if story and story[0].id not in self._stories:
+                self._recalled.add(story[0].id)
+                for alarm in story:
+                    self._take(alarm, 0)
+        self.take_transitions()
 
     def _set(self, limits: LimitSet) -> None:
         key = (limits.patient, limits.profile, limits.signal, limits.priority)
@@ -113,6 +123,8 @@ class Board:
 
     def _take(self, alarm: Alarm, position: int) -> None:
         story = self._stories.setdefault(alarm.id, [])
+        if alarm.id in self._recalled and any(_same(alarm, row) for row in story):
+            return  # the record was ahead of what is folded here
         story.append(alarm)
         if len(story) > LONGEST_STORY:
             del story[LONGEST_STORY // 2]
@@ -216,6 +228,10 @@ class Board:
         board._recent.extend(state.recent)
         board.take_transitions()
         return board
+
+
+def _same(one: Alarm, other: Alarm) -> bool:
+    return (one.at, one.event, one.reason) == (other.at, other.event, other.reason)
 
 
 def was_raised(story: Iterable[Alarm]) -> bool:

@@ -243,6 +243,11 @@ class Feed:
     def cursor(self) -> str:
         return self._framer.cursor(self._framer.number, self._latest.position)
 
+    def recall(self, stories: Sequence[Sequence[Alarm]]) -> None:
+        """Know these alarms of the record too: the journal may have let their beginning go."""
+        with self._lock:
+            self._latest.board.recall(stories)
+
     # --- life -------------------------------------------------------------------------------------
 
     def start(self) -> None:

@@ -6,6 +6,7 @@ While the store is away the live alarms are all there is, and the answer says so
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,9 @@ from twin.judgement import Alarm, AlarmsAsked, AlarmState
 
 #: Any time that int64 ns has.
 EVER = (0, (1 << 63) - 1)
+#: Alarms that stand at once, at most.
+MOST_RECALLED = 10_000
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,16 @@ class Alarms:
 
     rows: Sequence[Alarm]
     complete: bool
+
+
+def recall(parts: Parts) -> None:
+    """Before the live fold begins: the alarms that stand, as the store has them. A fold that was
+    lost begins with the journal, which may be trimmed; the bar must show them all the same."""
+    try:
+        states = frozenset(str(state) for state in OPEN)
+        parts.feed.recall(parts.judged.stories(AlarmsAsked(*EVER, states, limit=MOST_RECALLED)))
+    except HistoryUnavailable as away:
+        _log.warning("open alarms cannot be asked of the store: %s", away)
 
 
 def alarms_of(parts: Parts, asked: AlarmsAsked) -> Alarms:

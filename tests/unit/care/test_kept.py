@@ -17,6 +17,7 @@ from tests.support.judged import alarm, score
 from tests.support.ward import MemoryHistory, MemoryPeople, MemoryQuarantine
 from twin.care.app import create_app
 from twin.care.feed import Feed
+from twin.care.kept import recall
 from twin.care.nothing_kept import NothingKept
 from twin.estimate import HistoryUnavailable, encode_output
 from twin.judgement import Alarm, AlarmEvent, AlarmsAsked, AlarmState, Judgements
@@ -132,3 +133,33 @@ def test_while_the_store_is_away_live_alarms_go_on(journal: SqliteJournal) -> No
 )
 def test_bad_questions_are_refused(journal: SqliteJournal, path: str, status: int) -> None:
     assert Page(journal, NothingKept()).get(path).status_code == status
+
+
+def test_a_fold_that_was_lost_has_the_alarms_that_stand_out_of_the_store(
+    journal: SqliteJournal, tmp_path: Path
+) -> None:
+    """As after a lost fold and a trimmed journal: of a1 the journal has the last row alone, of a2
+    nothing any more, a3 is over."""
+    stored = (
+        alarm("a1", at=0),
+        alarm("a2", at=1, event=AlarmEvent.ESCALATED, escalation=1),
+        alarm("a3", at=2),
+        alarm("a3", at=3, **CLOSED),
+    )
+    with EmbeddedStore(tmp_path / "store.db") as store:
+        store.write_all([Judgements(alarms=stored)], 1)
+        page = Page(journal, JudgedReading(tmp_path / "store.db"))
+        recall(page.app.state.parts)
+        assert {row.id for row in page.feed.open_alarms()} == {"a1", "a2"}
+        page.tell(alarm("a1", at=0), alarm("a1", at=5, **TAKEN))
+        assert [row.event for row in page.feed.story("a1")] == ["raised", "acknowledged"]
+        strip = page.get("/").text
+        assert 'href="/alarms/a2"' in strip
+        page.tell(alarm("a2", at=9, **CLOSED))
+        assert {row.id for row in page.feed.open_alarms()} == {"a1"}
+
+
+def test_while_the_store_is_away_the_page_begins_without_it(journal: SqliteJournal) -> None:
+    page = Page(journal, Away())
+    recall(page.app.state.parts)
+    assert page.feed.open_alarms() == []
