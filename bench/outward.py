@@ -47,6 +47,7 @@ class Reader:
     def __init__(self, port: int) -> None:
         self.states = self.transitions = 0
         self.ages: list[float] = []
+        self.alarm_ages: list[float] = []
         self.cpu = 0.0
         self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, "bench-reader")
         self._client.on_message = self._take
@@ -58,6 +59,8 @@ class Reader:
         self.cpu = time.thread_time()
         if "/alarm/" in message.topic:
             self.transitions += 1
+            made = parse_instant(json.loads(message.payload)["at"]) / SECOND
+            self.alarm_ages.append(time.time() - made)
             return
         self.states += 1
         if self.states % 100 == 0:
@@ -144,6 +147,10 @@ def told(
         "age_s": {
             "median": round(statistics.median(reader.ages or [float("nan")]), 2),
             "worst": round(max(reader.ages, default=float("nan")), 2),
+        },
+        "alarm_age_s": {
+            "median": round(statistics.median(reader.alarm_ages or [float("nan")]), 2),
+            "worst": round(max(reader.alarm_ages, default=float("nan")), 2),
         },
     }
 

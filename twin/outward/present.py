@@ -7,6 +7,7 @@ whom nothing may be kept any more nothing is said, and what was retained is take
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from twin.judgement import Alarm, AlarmState
 from twin.outward.messages import Held, alarm_messages, no_state, patient_of, state_messages
 
 EVERY_S = 1.0
+#: So many states are said before alarms are looked at again: a ward that is larger than the broker
+#: is quick has newer states less often, and its alarms in time.
+AT_ONCE = 1_000
 #: What is taken of an estimate's row, in the order of `Present._put`.
 _TAKEN = ("patient", "signal", "kind", "status", "as_of", "mean", "std", "scale95", "trend")
 #: Signals of a patient of whom all may be said.
@@ -74,8 +78,10 @@ class Present:
         return messages
 
     def take_due(self, now: float) -> list[Outgoing]:
-        """The states that are due. now: seconds of a monotonic clock."""
-        due = [p for p in self.changed if now - self._said_at.get(p, -EVERY_S) >= EVERY_S]
+        """The states that are due, `AT_ONCE` at most, those that have waited for longest first.
+        now: seconds of a monotonic clock."""
+        waiting = (p for p in self.changed if now - self._said_at.get(p, -EVERY_S) >= EVERY_S)
+        due = list(islice(waiting, AT_ONCE))
         for patient in due:
             del self.changed[patient]
             self._said_at[patient] = now

@@ -8,7 +8,6 @@ all up to there. Counters: `states`, `transitions`, `refused`.
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -28,8 +27,6 @@ from twin.outward.record import Record
 NOTE_EVERY_S = 1.0
 #: How often it is asked whose consent was withdrawn.
 ASK_EVERY_S = 2.0
-#: States of a reader that is behind wait so long at most, transitions never.
-STATES_WAIT_S = 5.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 _READ, _WAIT_S = 500, 0.2
 _log = logging.getLogger(__name__)
@@ -74,7 +71,6 @@ class Teller:
     _told_on: int = 0  # connection on which all that stands was told
     _noted_at: float = 0.0
     _asked_at: float = -ASK_EVERY_S
-    _states_at: float = -math.inf
     _stopping: Event = field(default_factory=Event)
     _thread: Thread | None = None
 
@@ -127,7 +123,7 @@ class Teller:
         for entry in entries:
             messages += self._folded(entry)
         transitions = len(messages)
-        if current and self._say_states(position):
+        if current:
             messages += self.present.take_due(self.monotonic())
         if messages and not self._told(messages):
             return False
@@ -137,16 +133,6 @@ class Teller:
         if current:
             self._told_on = connection
         self._note()
-        return True
-
-    def _say_states(self, position: int) -> bool:
-        """States wait while more of the journal does, so long at most: a ward that is larger than
-        the broker is quick has newer states less often, and its alarms in time."""
-        now = self.monotonic()
-        waits = self.journal.end("estimates") > position
-        if waits and now - self._states_at < STATES_WAIT_S:
-            return False
-        self._states_at = now
         return True
 
     def _no_more(self) -> list[Outgoing]:

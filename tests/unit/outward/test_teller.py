@@ -18,6 +18,7 @@ from tests.support.estimates import T0, batch, observed
 from tests.support.judged import alarm
 from twin.estimate import Output, encode_output
 from twin.judgement import AlarmEvent, AlarmState, Judgements
+from twin.outward.present import AT_ONCE
 from twin.outward.record import Record
 from twin.outward.teller import Teller
 
@@ -225,17 +226,26 @@ def test_a_consent_that_is_given_again_makes_the_state_anew(line: Line) -> None:
     assert [each.topic for each in line.broker.got] == ["out/p1/state"]
 
 
-def test_while_the_reader_is_behind_alarms_go_first_and_states_wait_for_a_while(line: Line) -> None:
-    line.tell(batch(observed(T0, 71.0)))
-    line.broker.got.clear()
-    waiting = [(0, encode_output(batch(observed(T0 + SECOND, 72.0)))) for _ in range(50)]
-    line.journal.append("estimates", waiting)
-    line.tell(batch(observed(T0 + SECOND, 72.0)), Judgements((alarm(),)))
-    assert [each.topic for each in line.broker.got] == ["out/p1/alarm/a1"]
-    line.now += 5.0
-    line.tell(batch(observed(T0 + 2 * SECOND, 73.0)))
-    assert [each.topic for each in line.broker.got][1:] == ["out/p1/state"]
-    assert json.loads(line.broker.got[-1].payload)["signals"]["heart_rate"]["mean"] == 73.0
+def test_of_a_large_ward_states_are_said_by_turns_and_alarms_come_between(line: Line) -> None:
+    patients = [f"p{n:04d}" for n in range(2_500)]
+
+    def said() -> list[str]:
+        topics = [each.topic for each in line.broker.got]
+        line.broker.got.clear()
+        return topics
+
+    line.tell(batch(*(observed(T0, 70.0, patient=each) for each in patients)))
+    first = said()
+    assert len(first) == AT_ONCE
+    line.tell(
+        batch(*(observed(T0 + SECOND, 71.0, patient=each) for each in patients)),
+        Judgements((alarm(patient="p0001"),)),
+    )
+    second = said()
+    assert second[0] == "out/p0001/alarm/a1"
+    line.tell()
+    third = said()
+    assert len({*first, *second[1:], *third}) == 2_500  # nobody twice before everybody once
 
 
 def test_states_of_several_patients_have_their_own_bands(line: Line) -> None:
