@@ -167,6 +167,10 @@ class InfluxTable(_Table):
     times the database's work."""
     retention_days: Annotated[float, Field(ge=0)] = 0.0
     """Retention of a bucket that we make; 0 keeps for ever."""
+    record_days: Annotated[float, Field(ge=1)] = 30.0
+    """Observations and anchors in the file beside the database (`influx-record.db`) are kept this
+    long, or as long as store.retention.raw_days where that is shorter; what comes later than this
+    can be filtered again only from there on."""
     timeout_s: Annotated[float, Field(gt=0, le=600)] = 10.0
     """Longest wait for one answer."""
 

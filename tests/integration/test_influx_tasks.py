@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
+import random
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx2
+import numpy as np
 import pytest
 
 from ingest.instant import DAY, HOUR, MINUTE, SECOND, format_instant, parse_instant
 from tests.support.estimates import Row, batch, observed
 from tests.support.servers import InfluxServer
+from twin.estimate import Series
 from twin.store.aggregates import QUARTER
 from twin.store.influx import InfluxSettings, InfluxSink
+from twin.store.influx_reading import InfluxHistory
 from twin.store.influx_tasks import Made, forget, initialise
 from twin.store.retention import Kept
 
@@ -99,8 +104,7 @@ def test_tasks_make_windows_and_make_those_anew_that_came_late(
 
         old = quarter - 9 * HOUR
         sink.write_all([batch(*readings(old))], 2)
-        time.sleep(1.5)  # a run sees what came before the second in which it begins
-        run_task(influx_server, tasks[1])
+        run_all(influx_server, tasks[1:])
     assert windows(influx_server, "15m", "estimate", "n") == {
         old: 90.0,
         start: 90.0,
@@ -150,3 +154,103 @@ def test_rejected_points_are_offered_again_once_the_cause_is_mended(
         taken = sink.replay_rejected()
         assert taken in ((1, 0), (0, 1))  # the type of a field outlives its points in a shard
         assert sink.rejected == taken[1]
+
+
+DAYS, STEP = 4, MINUTE
+
+
+def run_all(server: InfluxServer, tasks: Sequence[str]) -> None:
+    """Both tasks, when the second of what was written last is over: a run sees what came before
+    its own second."""
+    began = int(time.time())
+    while int(time.time()) < began + 1:
+        time.sleep(0.05)
+    for task in tasks:
+        run_task(server, task)
+
+
+@pytest.fixture
+def history(settings: InfluxSettings) -> Iterator[InfluxHistory]:
+    history = InfluxHistory(settings)
+    yield history
+    history.close()
+
+
+def test_a_long_chart_is_made_of_windows_and_is_never_behind(
+    influx_server: InfluxServer, settings: InfluxSettings, history: InfluxHistory, tmp_path: Path
+) -> None:
+    end = time.time_ns() // QUARTER * QUARTER
+    start = end - DAYS * DAY
+    chance = random.Random(1)
+    rows = [
+        observed(
+            instant,
+            round(chance.gauss(70, 5)),
+            device=f"watch-{instant // HOUR % 2}",
+            mean=chance.gauss(70, 5),
+            std=chance.uniform(0.1, 2),
+        )
+        for instant in range(start, end, STEP)
+    ]
+    points = DAYS * 24 // 2  # of two hours
+
+    def chart(history: InfluxHistory) -> Series:
+        return history.series("p1", "heart_rate", start, end, points)
+
+    def ten_minutes_ago() -> int:
+        return time.time_ns() - 10 * MINUTE
+
+    with InfluxSink(settings, tmp_path / "before.db", ten_minutes_ago) as sink:
+        sink.write_all([batch(*rows)], 1)
+    with InfluxSink(settings, tmp_path / "progress.db") as sink:
+        of_rows = chart(history)
+        assert len(of_rows.time) == points
+        made = initialise(settings, Kept(), LIMITS)
+        fresh = InfluxHistory(settings)
+        assert_alike(chart(fresh), of_rows)  # made, but by no run yet
+        fresh.close()
+        run_all(influx_server, made.tasks)
+
+        fresh = InfluxHistory(settings)
+        of_windows = chart(fresh)
+        assert_alike(of_windows, of_rows)
+
+        line = "estimate,patient=p1,signal=heart_rate,model=m1 max=222.0"
+        influx_server.write(f"{line} {start + 3 * DAY}", bucket=f"{settings.bucket}_15m")
+        assert chart(fresh).maximum[36] == 222.0  # so it was made of windows
+
+        late = start + 30 * HOUR + SECOND
+        sink.write_all([batch(observed(late, 250.0, mean=200.0, std=1.0))], 2)
+        assert chart(fresh).maximum[15] == 200.0
+        assert 250.0 in chart(fresh).observed
+        fresh.close()
+
+        run_all(influx_server, made.tasks)
+        forget(settings, Kept(raw=DAY, derived=DAY), end)
+        without_rows = InfluxHistory(settings, lambda: end - DAY)
+        left = chart(without_rows)
+        assert left.maximum[15] == 200.0
+        assert len(left.time) == points
+        short = without_rows.series("p1", "heart_rate", start, start + 2 * HOUR, 60)
+        assert len(short.time) == 60
+        without_rows.close()
+
+
+def assert_alike(one: Series, other: Series) -> None:
+    """Bands, extremes and gaps are the same; means to the last digits; of observations a window
+    knows extremes, not moments."""
+    assert one.resolution == other.resolution == "bucket"
+    assert np.array_equal(one.time, other.time)
+    for name in ("minimum", "maximum", "lo50", "hi50", "lo95", "hi95"):
+        assert np.array_equal(getattr(one, name), getattr(other, name)), name
+    assert np.allclose(one.mean, other.mean, rtol=0, atol=1e-9)
+    for extreme in (np.min, np.max):
+        assert [extreme(each) for each in by_bucket(one)] == [
+            extreme(each) for each in by_bucket(other)
+        ]
+
+
+def by_bucket(series: Series) -> list[np.ndarray]:
+    """Values of the observations of each bucket."""
+    slot = np.searchsorted(series.time, series.observed_at, side="right") - 1
+    return [series.observed[slot == i] for i in range(len(series.time))]

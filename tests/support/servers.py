@@ -272,11 +272,14 @@ class InfluxServer(Server):
     def running(self) -> bool:
         return bool(self._external) or super().running
 
-    def write(self, lines: str, precision: str = "ns") -> httpx2.Response:
-        """Posts line protocol to its bucket; the answer is for the caller to judge."""
+    def write(
+        self, lines: str, precision: str = "ns", bucket: str | None = None
+    ) -> httpx2.Response:
+        """Posts line protocol to its bucket, or to `bucket`; the answer is for the caller to
+        judge."""
         return httpx2.post(
             f"{self.url}/api/v2/write",
-            params={"org": self.org, "bucket": self.bucket, "precision": precision},
+            params={"org": self.org, "bucket": bucket or self.bucket, "precision": precision},
             headers=self._headers(),
             content=lines.encode(),
             timeout=30.0,

@@ -25,12 +25,12 @@ from twin.estimation.models import ModelFile, base_model, parse_model
 from twin.judgement import JudgementHistory
 from twin.runtime.clock import Clock
 from twin.runtime.refilter import RefilterJob
-from twin.runtime.retention import RetentionJob, kept_of, limits_of
+from twin.runtime.retention import RetentionJob, kept_beside_influx, kept_of, limits_of
 from twin.runtime.shared_store import SharedStore
 from twin.snapshot import SnapshotFolder
 from twin.store.embedded import EmbeddedStore
 from twin.store.judged_reading import JudgedReading
-from twin.store.retention import Kept, Report, Retention
+from twin.store.retention import Report, Retention
 from twin.store.writer import StoreWriter
 from twin.worker import TwinWorker
 
@@ -97,7 +97,7 @@ def make_parts(
     if parts.writers:
         parts.retention = _retention(config, embedded, influx, clock)
     if "care" in roles:
-        parts.history = _history(config, embedded, opened)
+        parts.history = _history(config, embedded, opened, clock)
         judged = JudgedReading(
             paths.influx_record if config.store.kinds[0] == "influx" else paths.store
         )
@@ -211,16 +211,22 @@ def _retention(
         from twin.store.influx_tasks import forget
 
         jobs["influx"] = partial(forget, influx_settings(config), kept)
-        recorded = Kept(raw=kept.raw, derived=kept.raw, judgements=kept.judgements)
+        days = config.store.influx.record_days if config.store.influx else 1.0
+        recorded = kept_beside_influx(config.store.retention, days)
         jobs["influx_record"] = Retention(influx.record, recorded).run
     return RetentionJob(jobs, clock.now, config.store.retention.every_minutes * 60)
 
 
-def _history(config: Config, embedded: EmbeddedStore | None, opened: ExitStack) -> History:
+def _history(
+    config: Config, embedded: EmbeddedStore | None, opened: ExitStack, clock: Clock
+) -> History:
     if config.store.kinds[0] == "influx":
         from twin.store.influx_reading import InfluxHistory
+        from twin.store.influx_tasks import rows_kept
 
-        return InfluxHistory(influx_settings(config))
+        settings = influx_settings(config)
+        kept = rows_kept(settings, kept_of(config.store.retention))
+        return InfluxHistory(settings, lambda: clock.now() - kept if kept else 0)
     if embedded is not None:
         return embedded
     shared = SharedStore(config.paths.store)

@@ -32,6 +32,14 @@ def kept_of(table: RetentionTable) -> Kept:
     return Kept(*(round(each * DAY) for each in days))
 
 
+def kept_beside_influx(table: RetentionTable, record_days: float) -> Kept:
+    """What the record beside the database keeps: never for ever, but judgements, of which it has
+    the only whole copy."""
+    kept = kept_of(table)
+    raw = min(span for span in (kept.raw, round(record_days * DAY)) if span)
+    return Kept(raw=raw, derived=raw, judgements=kept.judgements)
+
+
 def limits_of() -> Limits:
     """Signal → the starting limits of medium priority: windows say how long it was outside them.
 

@@ -45,6 +45,10 @@ _WHY = {
 _NOT_FOUND = 404
 
 
+class BucketMissing(StoreUnavailable):
+    """There is no such bucket, or the token may not see it."""
+
+
 @dataclass(frozen=True, slots=True)
 class InfluxSettings:
     """Where the database is. fields "full": all that an estimate has (30 instead of 12 µs of
@@ -274,7 +278,8 @@ def unavailable(error: ApiException) -> StoreUnavailable:
     """What the database refused, in words of ours."""
     status = int(error.status or 0)
     asked = str(error.retry_after or "")
-    return StoreUnavailable(
+    kind = BucketMissing if status in (403, _NOT_FOUND) else StoreUnavailable
+    return kind(
         f"status {status}: {_WHY.get(status, 'cannot serve')}",
         float(asked) if asked.isdecimal() else None,
     )

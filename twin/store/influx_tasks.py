@@ -1,8 +1,12 @@
 """What `twin store init` makes in InfluxDB, and what the retention job removes there.
 
 Buckets `<bucket>_1m` and `<bucket>_15m` hold windows of estimates and observations; a task of the
-database fills each. Every run makes the windows of the last hour anew, and all of them from the
-earliest stamp on that came late since its last success: the writer marks it (`touched`).
+database fills each. Every run makes the windows anew from an hour before its last success, and all
+of them from the earliest stamp on that came late since then: the writer marks it (`touched`). It
+leaves a point `covered` when all is written (a run that fails leaves none), which says, in ms, from
+when on it made windows and when it began: until then nothing is missing but what is marked, or
+younger than `LATE`. (`tasks.lastSuccess` of Flux always says never: the database passes it on only
+behind a feature flag.) Windows keep the tags of the rows, so that the storage engine makes them.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from influxdb_client.domain.bucket_retention_rules import BucketRetentionRules
 from influxdb_client.domain.task_create_request import TaskCreateRequest
 from influxdb_client.rest import ApiException
 
-from ingest.instant import SECOND, format_instant
+from ingest.instant import MINUTE, SECOND, format_instant
 from twin.store.aggregates import Limits
 from twin.store.influx import InfluxSettings, answer, connected, unavailable
 from twin.store.protocol import StoreUnavailable
@@ -25,7 +29,15 @@ from twin.store.retention import Kept, Report
 
 #: Suffix of bucket and task, and length of its windows in Flux.
 WINDOWS = ("1m", "15m")
+#: Marks are read again from so long before, ns: the writer's clock set their time.
+OVERLAP = 5 * MINUTE
+#: Measurement in the windows' buckets by which a reader knows what they hold.
+COVERED = "covered"
 _WRONG = 400
+#: Functions and fields of a window: of an estimate's mean, of its bands, of observations.
+_OF_MEANS = (("mean", "mean"), ("min", "min"), ("max", "max"), ("count", "n"), ("sum", "sum"))
+_OF_BANDS = (("max", "std"), ("min", "lo95"), ("max", "hi95"))
+_OF_SEEN = (("mean", "mean"), ("min", "min"), ("max", "max"), ("count", "n"))
 _MEASUREMENTS = {
     "observations": ("observation", "conflict"),
     "estimates": ("estimate", "forecast"),
@@ -70,7 +82,7 @@ def initialise(settings: InfluxSettings, kept: Kept, limits: Limits) -> Made:
         tasks = [
             f"{settings.bucket}-{length}"
             for length in WINDOWS
-            if _make_task(client, settings, length, limits)
+            if _make_task(client, settings, length, limits, kept)
         ]
         return Made(tuple(buckets), tuple(tasks))
     except ApiException as error:
@@ -93,10 +105,10 @@ def _make_bucket(client: InfluxDBClient, org: str, name: str, seconds: int) -> b
 
 
 def _make_task(
-    client: InfluxDBClient, settings: InfluxSettings, length: str, limits: Limits
+    client: InfluxDBClient, settings: InfluxSettings, length: str, limits: Limits, kept: Kept
 ) -> bool:
     api, name = client.tasks_api(), f"{settings.bucket}-{length}"
-    flux = task_text(settings, length, limits)
+    flux = task_text(settings, length, limits, rows_kept(settings, kept))
     found = api.find_tasks(name=name)  # type: ignore[no-untyped-call]
     if not found:
         request = TaskCreateRequest(org=settings.org, flux=flux, status="active")  # type: ignore[no-untyped-call]
@@ -109,56 +121,84 @@ def _make_task(
     return False
 
 
-def task_text(settings: InfluxSettings, length: str, limits: Limits) -> str:
-    """The Flux of a task. outside_s: seconds since the estimate before, 60 at most, of estimates
-    outside the limits."""
+def rows_kept(settings: InfluxSettings, kept: Kept) -> int:
+    """How long rows are there to make windows of, ns; 0: for ever."""
+    return min(
+        (span for span in (kept.raw, kept.derived, settings.retention_s * SECOND) if span),
+        default=0,
+    )
+
+
+def task_text(settings: InfluxSettings, length: str, limits: Limits, kept: int = 0) -> str:
+    """The Flux of a task. kept: how long rows are kept, ns (0: for ever): a window of which rows
+    may be gone already stays as it is. outside_s: seconds since the estimate before, 60 at most, of
+    estimates outside the limits."""
     bucket, target = json.dumps(settings.bucket), json.dumps(f"{settings.bucket}_{length}")
     each = [
-        f'write(tables: window(fn: {function}, of: estimates), field: "{field}", of: "estimate")'
-        for function, field in (("mean", "mean"), ("min", "min"), ("max", "max"), ("count", "n"))
+        f'write(tables: window(fn: {function}, of: {of}()), field: "{field}", of: "{measurement}")'
+        for of, measurement, made in (
+            ("estimates", "estimate", _OF_MEANS),
+            ("seen", "observation", _OF_SEEN),
+        )
+        for function, field in made
     ] + [
-        f'write(tables: window(fn: {function}, of: seen), field: "{field}", of: "observation")'
-        for function, field in (("mean", "mean"), ("min", "min"), ("max", "max"), ("count", "n"))
+        f'write(tables: window(fn: {function}, of: estimated(field: "{field}")), field: "{field}",'
+        ' of: "estimate")'
+        for function, field in _OF_BANDS
     ]
     if limits:
         each.append(
-            'write(tables: window(fn: sum, of: outside), field: "outside_s", of: "estimate")'
+            'write(tables: window(fn: sum, of: outside()), field: "outside_s", of: "estimate")'
         )
     low, high = (_dictionary({k: pair[i] for k, pair in limits.items()}) for i in (0, 1))
     outside = f"""
 low = {low}
 high = {high}
-outside = estimates |> elapsed(unit: 1ms)
+outside = () => estimates() |> elapsed(unit: 1ms)
  |> filter(fn: (r) => r._value < dict.get(dict: low, key: r.signal, default: -1000000000.0)
     or r._value > dict.get(dict: high, key: r.signal, default: 1000000000.0))
  |> map(fn: (r) => ({{r with _value: if r.elapsed > 60000 then 60.0
     else float(v: r.elapsed) / 1000.0}}))
 """ if limits else ""  # fmt: skip
-    return f"""import "date"
+    return f"""import "array"
+import "date"
 import "dict"
-import "influxdata/influxdb/tasks"
 option task = {{name: "{settings.bucket}-{length}", every: 15m, offset: 2m}}
-late = from(bucket: {bucket}) |> range(start: tasks.lastSuccess(orTime: 1970-01-01T00:00:00Z))
+covered = from(bucket: {target}) |> range(start: 0)
+ |> filter(fn: (r) => r._measurement == "{COVERED}" and r._field == "until") |> last()
+ |> findRecord(fn: (key) => true, idx: 0)
+before = if exists covered._value then time(v: int(v: covered._value) * 1000000) else now()
+marked = if exists covered._value then date.sub(d: {OVERLAP // SECOND}s, from: before)
+ else 1970-01-01T00:00:00Z
+late = from(bucket: {bucket}) |> range(start: marked)
  |> filter(fn: (r) => r._measurement == "touched" and r._field == "since") |> group() |> min()
  |> findRecord(fn: (key) => true, idx: 0)
-recent = int(v: date.truncate(t: date.sub(d: 1h, from: now()), unit: 15m))
+recent = int(v: date.sub(d: 1h, from: before))
 earliest = if exists late._value then int(v: late._value) * 1000000 else recent
-start = date.truncate(t: time(v: if earliest < recent then earliest else recent), unit: 15m)
+oldest = {f"int(v: date.sub(d: {kept}ns, from: now())) + 1800000000000" if kept else "0"}
+wanted = if earliest < recent then earliest else recent
+start = date.truncate(t: time(v: if wanted < oldest then oldest else wanted), unit: 15m)
 stop = date.truncate(t: now(), unit: 15m)
-points = from(bucket: {bucket}) |> range(start: start, stop: stop)
-estimates = points
- |> filter(fn: (r) => r._measurement == "estimate" and r._field == "mean")
- |> group(columns: ["patient", "signal"]) |> sort(columns: ["_time"])
-seen = points
+points = () => from(bucket: {bucket}) |> range(start: start, stop: stop)
+estimated = (field) => points()
+ |> filter(fn: (r) => r._measurement == "estimate" and r._field == field)
+estimates = () => estimated(field: "mean")
+seen = () => points()
  |> filter(fn: (r) => r._measurement == "observation" and r._field == "value")
- |> group(columns: ["patient", "signal", "device"]) |> sort(columns: ["_time"])
 {outside}
 window = (fn, of) => of
  |> aggregateWindow(every: {length}, fn: fn, createEmpty: false, timeSrc: "_start") |> toFloat()
 write = (tables, field, of) => tables |> set(key: "_measurement", value: of)
  |> set(key: "_field", value: field) |> drop(columns: ["_start", "_stop", "elapsed"])
- |> to(bucket: {target})
-""" + "\n".join(each) + "\n"  # fmt: skip
+ |> to(bucket: {target}) |> keep(columns: ["_time", "_value"])
+written = union(tables: [array.from(rows: [{{_time: now(), _value: 0.0}}]),
+""" + ",\n".join(each) + f"""])
+ |> group() |> count()
+say = (field, of) => written |> map(fn: (r) => ({{_time: now(), _measurement: "{COVERED}",
+ _field: field, _value: float(v: int(v: of) / 1000000)}})) |> to(bucket: {target})
+say(field: "from", of: start)
+say(field: "until", of: now())
+"""  # fmt: skip
 
 
 def _dictionary(numbers: Mapping[str, float]) -> str:

@@ -6,7 +6,7 @@ import math
 
 from ingest.instant import DAY
 from twin.config import RetentionTable
-from twin.runtime.retention import RetentionJob, kept_of, limits_of
+from twin.runtime.retention import RetentionJob, kept_beside_influx, kept_of, limits_of
 from twin.store.protocol import StoreUnavailable
 from twin.store.retention import Kept, Report
 
@@ -36,3 +36,11 @@ def test_reports_add_up_and_a_store_that_is_away_is_left_for_the_next_time() -> 
 
     assert job.totals == {"embedded": Report(7, 4, observations=6)}
     assert job.failures == {"influx": 2}
+
+
+def test_the_record_beside_influx_is_bounded_whatever_the_database_keeps() -> None:
+    for_ever, week = RetentionTable(judgements_days=9), RetentionTable(raw_days=7)
+
+    assert kept_beside_influx(for_ever, 30) == Kept(30 * DAY, 30 * DAY, judgements=9 * DAY)
+    assert kept_beside_influx(week, 30) == Kept(7 * DAY, 7 * DAY)
+    assert kept_beside_influx(RetentionTable(raw_days=90), 30).raw == 30 * DAY
