@@ -129,6 +129,7 @@ class TopicReader:
     def __init__(self, pager: Pager, position: int) -> None:
         self._pager = pager
         self._position = position
+        self._nothing: tuple[int, int] | None = None  # at this version there was nothing more
 
     @property
     def position(self) -> int:
@@ -140,10 +141,12 @@ class TopicReader:
         deadline = monotonic() + timeout
         while True:
             seen = self._pager.version()
-            entries = self._pager.fetch(self._position, max_records)
-            if entries:
-                self._position = entries[-1].position
-                return entries
+            if seen != self._nothing:
+                entries = self._pager.fetch(self._position, max_records)
+                if entries:
+                    self._position = entries[-1].position
+                    return entries
+                self._nothing = seen
             if not self._pager.wait(seen, deadline):
                 return []
 

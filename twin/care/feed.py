@@ -19,6 +19,7 @@ import numpy as np
 from ingest.journal.protocol import Entry, Journal, JournalDamaged, Reader
 from ingest.observation import RecordDamaged
 from twin.care.commands import Commands, Outcomes
+from twin.care.folded import Folded
 from twin.care.forecasts import Bodies, bodies_of
 from twin.care.frames import Frame, Framer, alarms_event
 from twin.care.hub import Hub
@@ -38,9 +39,11 @@ from twin.judgement import Alarm, Entered, Judgements, Pause
 HEARTBEAT_S, LABELS_S, SAVE_S = 2.0, 2.0, 10.0
 #: A frame at most this often; large wards, whose frames cost more, once a second.
 FRAME_S, LARGE_FRAME_S, LARGE = 0.25, 1.0, 1_000
-#: A look into the journal each 50 ms: as frames leave a few times a second, waiting in the reader,
-#: which looks each 5 ms, would only cost (2.9 % of a core, measured, against 0.3).
-_READ, _WAIT_S = 500, 0.05
+#: A look into the journal each 50 ms, of a large ward each 100: as frames leave a few times a
+#: second, waiting in the reader, which looks each 5 ms, would only cost (2.9 % of a core once).
+_READ, _WAIT_S, _LARGE_WAIT_S = 500, 0.05, 0.1
+#: So many batches wait to be folded, at most.
+_MOST_WAITING = 1_000
 
 _log = logging.getLogger(__name__)
 
@@ -82,10 +85,13 @@ class Feed:
         self._framer = Framer(secrets.token_hex(4))
         self._state = LIVE
         self._state_at = 0  # ns UTC, when it became so
-        self._lock = threading.Lock()
+        self._taking = threading.Lock()
+        #: Held by whoever looks: everything that was read is folded then.
+        self._lock = Folded(self._taking, self._fold_batches)
         self._points: dict[str, Points] = {}
         self._answered: list[Outcome] = []
         self._batches: list[EstimateBatch] = []  # read, not folded yet
+        self._large = False  # so many keys changed since the frame before
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -269,7 +275,7 @@ class Feed:
                 more = self._read(reader)
                 self._tell(time.monotonic())
                 if not more:
-                    self._stop.wait(_WAIT_S)
+                    self._stop.wait(_LARGE_WAIT_S if self._large else _WAIT_S)
             self._save()
         finally:
             reader.close()
@@ -286,11 +292,13 @@ class Feed:
         return len(entries) == _READ
 
     def take(self, entries: Sequence[Entry], position: int) -> None:
-        """Fold records of the estimates journal, of which `position` is the last one's."""
-        with self._lock:
+        """Take in records of the estimates journal, of which `position` is the last one's. Their
+        batches wait until a frame is due or somebody looks: many at once are folded as one."""
+        with self._taking:
             for entry in entries:
                 self._fold(entry)
-            self._fold_batches()
+            if len(self._batches) > _MOST_WAITING:
+                self._fold_batches()
             self._latest.position = position
             answered, self._answered = self._answered, []
         for outcome in answered:  # after the fold: who waited for it sees what it did
@@ -330,12 +338,14 @@ class Feed:
         )
         if state != self._state:
             self._state, self._state_at = state, self.now()
-        newcomers = len(self._latest.patients) > self._named
+        frame = at >= self._due["frame"]
+        newcomers = frame and self._newcomers()  # who is new gets a label before the frame leaves
         if self._is_due("labels", at, LABELS_S) or newcomers:
             self.read_labels()
-        if at >= self._due["frame"]:
+        if frame:
             frames, changed = self.make_frames()
-            self._due["frame"] = at + (FRAME_S if changed < LARGE else LARGE_FRAME_S)
+            self._large = changed >= LARGE
+            self._due["frame"] = at + (LARGE_FRAME_S if self._large else FRAME_S)
             self._hand_over(frames, at)
         if self._is_due("heartbeat", at, HEARTBEAT_S):
             now = self.now()
@@ -345,6 +355,10 @@ class Feed:
             self._hand_over([beat], at)
         if self._is_due("save", at, SAVE_S):
             self._save()
+
+    def _newcomers(self) -> bool:
+        with self._lock:
+            return len(self._latest.patients) > self._named
 
     def make_frames(self) -> tuple[list[Frame], int]:
         """The ward's frame and those of watched patients, and how many keys changed.
@@ -396,9 +410,10 @@ class Feed:
 
     def read_labels(self) -> None:
         """Ask for the labels anew: people give them meanwhile."""
+        with self._lock:
+            self._named = len(self._latest.patients)
         labels = self._all_labels()
         self._labels = self._labels if labels == self._labels else labels
-        self._named = len(self._latest.patients)
 
     def _all_labels(self) -> Mapping[str, str]:
         return {**dict.fromkeys(self._latest.patients, ""), **self._people.labels()}

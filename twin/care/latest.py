@@ -179,7 +179,10 @@ class Latest:
 
     def _places(self, patients: Sequence[str]) -> NDArray[np.int64]:
         index = self._patients
-        places = np.array([index.setdefault(p, len(index)) for p in patients], np.int64)
+        found = list(map(index.get, patients))
+        if None in found:
+            found = [index.setdefault(p, len(index)) for p in patients]
+        places = np.array(found, np.int64)
         self._names.extend(islice(index, len(self._names), None))
         if len(index) > len(self._slots):
             slots = np.full((max(64, 2 * len(index)), len(VITALS)), _NONE, np.int64)
@@ -270,6 +273,11 @@ def _newest(
     """Row numbers: of each wanted slot the one with the highest stamp, the last of equal ones."""
     places = np.flatnonzero(wanted)
     if not len(places):
+        return places
+    of, order = slot[places], np.arange(len(places))
+    by_slot = np.empty(int(of.max()) + 1, np.int64)
+    by_slot[of] = order
+    if (by_slot[of] == order).all():  # each slot once: nothing to choose from
         return places
     places = places[np.lexsort((places, stamp[places], slot[places]))]
     last = np.append(slot[places][1:] != slot[places][:-1], True)

@@ -80,10 +80,11 @@ def _declared(signal: Signal) -> Vital:
 @lru_cache(maxsize=8)
 def _columns(signals: int) -> Mapping[str, NDArray[np.float64]]:
     """Each number of the first so many signals as an array, in their order."""
-    return {
+    columns = {
         name: np.array([getattr(vital, name) for vital in list(VITALS.values())[:signals]], float)
         for name in ("lean", "steep", "uncertain", "relative", "decimals")
     }
+    return columns | {"scale": 10.0 ** (columns["decimals"] + 2)}
 
 
 def _column(name: str) -> NDArray[np.float64]:
@@ -131,7 +132,7 @@ def uncertain(
 
 def rounded(order: NDArray[np.int64], numbers: NDArray[np.float64]) -> NDArray[np.float64]:
     """Numbers (n,) to two decimals more than are shown: what a frame carries and a page shows."""
-    scale = 10.0 ** (_column("decimals")[order] + 2)
+    scale = _column("scale")[order]
     return np.round(numbers * scale) / scale
 
 

@@ -7,11 +7,15 @@ import random
 import numpy as np
 import pytest
 
-from tests.support.estimates import batch, coasting, forecast, observed, revised
+from ingest.instant import SECOND
+from ingest.journal.protocol import Entry
+from tests.support.care import feed_of
+from tests.support.estimates import Row, batch, coasting, forecast, observed, revised
 from tests.support.twin_journals import PARTITIONS, placed, ward_records
+from tests.support.twins import T0
 from twin.care.joined import joined
 from twin.care.latest import Latest
-from twin.estimate import EstimateBatch
+from twin.estimate import EstimateBatch, encode_output
 from twin.step import new_state, step
 
 
@@ -97,3 +101,19 @@ def test_batches_of_another_model_are_not_joined() -> None:
     one, other = batch(observed(1, 70.0)), batch(observed(2, 71.0), model="m2")
     assert [each.model for each in joined([one, one, other, one])] == ["m1", "m2", "m1"]
     assert list(joined([])) == []
+
+
+def test_who_looks_at_the_feed_sees_what_was_read_before_it_was_folded() -> None:
+    feed = feed_of()
+
+    def read(position: int, *rows: Row) -> None:
+        feed.take([Entry(0, position, encode_output(batch(*rows)))], position)
+
+    read(1, observed(T0, 70.0, "p1"))
+    read(2, observed(T0 + SECOND, 71.0, "p1"), observed(T0, 60.0, "p2"))
+    assert sorted(feed.reading().rows["mean"].tolist()) == [60.0, 71.0]
+    read(3, observed(T0 + 2 * SECOND, 72.0, "p1"), observed(T0, 50.0, "p3"))
+    assert feed.position == 3
+    assert feed.reading_of("p1").rows["mean"].tolist() == [72.0]
+    feed.read_labels()
+    assert sorted(feed.labels) == ["p1", "p2", "p3"]
