@@ -46,3 +46,7 @@ _keep_apart()
 
 #: Decorator; the plain function stays at `.py_func`, which unit tests step through.
 compiled: Any = numba.njit(**_OPTIONS)
+
+#: The same, put in at each place where it is called: for what every event goes through. Between
+#: compiled functions an array is a dozen arguments, which costs as much as a short function does.
+inlined: Any = numba.njit(forceinline=True, **_OPTIONS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from twin.estimation.compiled import compiled
+from twin.estimation.compiled import compiled, inlined
 from twin.estimation.kalman import STATE
 from twin.estimation.models import EXPECTED, JUMP, JUMP_RATE, LAG_TIME, NOISE2
 from twin.estimation.robust import (
@@ -62,7 +62,7 @@ def begin_memory(y, w, i):  # type: ignore[no-untyped-def]
         w[i, k * ENTRY + NUMBER] = -1.0
 
 
-@compiled
+@inlined
 def pass_time(y, w, i, dt):  # type: ignore[no-untyped-def]
     """The memory, dt seconds later. Ages of devices count only while several report."""
     if y[i, OTHER] <= SEVERAL_WITHIN:
@@ -75,7 +75,7 @@ def pass_time(y, w, i, dt):  # type: ignore[no-untyped-def]
         y[i, OTHER] = min(float(y[i, OTHER]) + dt, UNKNOWN)
 
 
-@compiled
+@inlined
 def alone(y, i, device):  # type: ignore[no-untyped-def]
     """Whether the device has been the only one for long: most keys, so this is the short way."""
     return device == y[i, DEVICE] and y[i, OTHER] > SEVERAL_WITHIN

@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from twin.estimation.compiled import compiled
+from twin.estimation.compiled import compiled, inlined
 from twin.estimation.models import (
     CEILING,
     COV_DV,
@@ -123,7 +123,7 @@ def begin(x, i, p, row):  # type: ignore[no-untyped-def]
     x[i, LAG] = math.nan
 
 
-@compiled
+@inlined
 def predict(x, i, step, p, row, cache, cache_dt):  # type: ignore[no-untyped-def]
     """x, `step` ns (> 0) later. Row `row` of the cache keeps the last discretisation."""
     dt = step * 1e-9
@@ -147,7 +147,7 @@ def predict(x, i, step, p, row, cache, cache_dt):  # type: ignore[no-untyped-def
     x[i, LAG] = lag + dt / (p[row, TREND_TIME] + dt) * (m + d - lag)
 
 
-@compiled
+@inlined
 def correct(x, i, z, r):  # type: ignore[no-untyped-def]
     """Scalar Kalman update with measurement z of variance r; S = H P H' + r, H = (1, 1, 0)."""
     m, d, v = x[i, M], x[i, D], x[i, V]
@@ -180,14 +180,14 @@ def correct_place(x, i, z, r):  # type: ignore[no-untyped-def]
     x[i, PDV] -= k1 * g2
 
 
-@compiled
+@inlined
 def normalised(x, i, z, r):  # type: ignore[no-untyped-def]
     """nis: squared innovation over its variance, if z of variance r were taken in now."""
     e = z - x[i, M] - x[i, D]
     return e * e / (x[i, PMM] + 2.0 * x[i, PMD] + x[i, PDD] + r)
 
 
-@compiled
+@inlined
 def spoken(x, i, core, p, row):  # type: ignore[no-untyped-def]
     """Mean and variance of m + d; of a signal with a ceiling c, of the Gaussian cut off there.
 
@@ -208,7 +208,7 @@ def spoken(x, i, core, p, row):  # type: ignore[no-untyped-def]
     return min(mean - core * math.sqrt(var) * g, p[row, UPPER]), var * (1.0 - b * g - g * g)
 
 
-@compiled
+@inlined
 def estimate(x, i, p, row, out, o, nis, weight):  # type: ignore[no-untyped-def]
     """Write the estimate of x into out[o] (ESTIMATE,). Trend per minute (docs/models.md)."""
     out[o, E_MEAN], out[o, E_VAR] = spoken(x, i, 1.0, p, row)

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from twin.estimation.compiled import compiled
+from twin.estimation.compiled import compiled, inlined
 from twin.estimation.devices import (
     AGE,
     BEHIND,
@@ -78,7 +78,7 @@ LARGEST_EXPONENT = 20.0
 # Rows are named by (array, index) everywhere: a view would be a new array (see compiled.py).
 
 
-@compiled
+@inlined
 def noise_variance(noise_std, quality, p, row):  # type: ignore[no-untyped-def]
     """Measurement variance, rounded to float32: device noise or the class's, quantisation, quality.
 
@@ -94,14 +94,14 @@ def noise_variance(noise_std, quality, p, row):  # type: ignore[no-untyped-def]
     return np.float32(r)
 
 
-@compiled
+@inlined
 def place(start, head, size, j):  # type: ignore[no-untyped-def]
     """Where the j-th oldest member is, of the ring at `start` whose oldest is at `head`."""
     j += head
     return start + (j if j < size else j - size)
 
 
-@compiled
+@inlined
 def group_end(ring_t, start, head, size, j, n):  # type: ignore[no-untyped-def]
     """Number after the last of the n members that has the stamp of member j."""
     stamp = ring_t[place(start, head, size, j)]
@@ -235,7 +235,7 @@ def note_group(  # type: ignore[no-untyped-def]
             compare(w, i, e, taken[4, j], p, row)
 
 
-@compiled
+@inlined
 def move_to(x, y, w, i, known_t, stamp, p, row, cache, cache_dt):  # type: ignore[no-untyped-def]
     """x[i], y[i], w[i] from known_t (NEVER: nothing known) to stamp."""
     if known_t == NEVER:
@@ -253,7 +253,7 @@ def move_to(x, y, w, i, known_t, stamp, p, row, cache, cache_dt):  # type: ignor
         pass_time(y, w, i, dt)
 
 
-@compiled
+@inlined
 def keep(states, n, state, waiting, k):  # type: ignore[no-untyped-def]
     """Copy the state after event n, if asked for."""
     if n < states.shape[0]:

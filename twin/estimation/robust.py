@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from twin.estimation.compiled import compiled
+from twin.estimation.compiled import compiled, inlined
 from twin.estimation.kalman import (
     LAG,
     PDD,
@@ -62,7 +62,7 @@ FAR2 = 9.0
 LINEAR = 1e9
 
 
-@compiled
+@inlined
 def update(x, y, i, z, r, p, row):  # type: ignore[no-untyped-def]
     """Robust update with the only device, or the only one to rely on; returns (nis, weight)."""
     nis = normalised(x, i, z, r)
@@ -89,7 +89,7 @@ def agrees(y, i, z, r, p, row):  # type: ignore[no-untyped-def]
     return apart * apart <= p[row, GATE] * (2.0 * r + p[row, VAR_D])
 
 
-@compiled
+@inlined
 def settle(x, y, i, z, p, row):  # type: ignore[no-untyped-def]
     """No outlier: forget those before. A step is held until the deviation is an ordinary one."""
     if y[i, OUT_COUNT] == 0.0:  # the usual case writes nothing: a sweep waits for memory

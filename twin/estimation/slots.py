@@ -1,11 +1,13 @@
 """Arrays of the bank's slots and of their rings, growing by doubling.
 
-Slots first: the sequential kernel touches one slot's row at a time, and a row is two cache lines.
+Slots first: the sequential kernel touches one slot's row at a time. What it touches at every event
+lies together, one record a slot, one a ring member, and the arrays are views into these records: a
+sweep waits for few streams of memory, and a key at random for few cache lines.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,11 +46,45 @@ _RING_ARRAYS: tuple[tuple[str, Any], ...] = (
     ("ring_r", np.float32),
     ("ring_device", np.int32),
 )
+#: Records: arrays whose numbers of one slot, or of one ring member, lie together, in this order.
+#: Wider numbers come first, so that nothing is padded between them.
+_TOGETHER: tuple[tuple[str, ...], ...] = (
+    (
+        "state", "state_t", "due", "base_t", "base", "memory", "base_memory", "ring_at", "ring_n",
+        "ring_size", "model",
+    ),
+    ("ring_z", "ring_r", "ring_device"),
+)  # fmt: skip
+_LINE = 64
 
 
 def filled(shape: int | tuple[int, ...], kind: Any, filling: float) -> NDArray[Any]:
     """An array filled with a number. Zeros take no memory and no time before they are touched."""
     return np.full(shape, filling, kind) if filling else np.zeros(shape, kind)
+
+
+def _arrays(kinds: Sequence[tuple[str, Any, int, int]], capacity: int) -> dict[str, NDArray[Any]]:
+    """Arrays of these names, types and widths, filled; views of records where they lie together."""
+    of = {name: (name, kind, (width,)) if width else (name, kind) for name, kind, width, _ in kinds}
+    made: dict[str, NDArray[Any]] = {}
+    for names in _TOGETHER:
+        fields = [of[name] for name in names if name in of]
+        if fields:
+            records = _records(capacity, np.dtype(fields, align=True))
+            made |= {name: records[name] for name in records.dtype.names or ()}
+    for name, kind, width, filling in kinds:
+        if name not in made:
+            made[name] = filled((capacity, width) if width else capacity, kind, filling)
+        elif filling:
+            made[name][...] = filling
+    return made
+
+
+def _records(n: int, kind: np.dtype[Any]) -> NDArray[Any]:
+    """n records of zeros, the first of which begins a cache line."""
+    room = np.zeros(n * kind.itemsize + _LINE, np.uint8)
+    begin = -room.ctypes.data % _LINE
+    return room[begin : begin + n * kind.itemsize].view(kind)
 
 
 class Slots:
@@ -86,20 +122,17 @@ class Slots:
             self._grow_rings(max(self.ring_count, 2 * len(self.of["ring_t"]), 4096))
 
     def _grow_slots(self, capacity: int) -> None:
-        for name, kind, width, filling in _SLOT_ARRAYS:
-            grown = filled((capacity, width) if width else capacity, kind, filling)
-            old = self.of.get(name)
-            if old is not None:
-                grown[: len(old)] = old
-            self.of[name] = grown
+        self._replace(_arrays(_SLOT_ARRAYS, capacity))
 
     def _grow_rings(self, capacity: int) -> None:
-        for name, kind in _RING_ARRAYS:
-            grown = np.zeros(capacity, kind)
+        self._replace(_arrays([(name, kind, 0, 0) for name, kind in _RING_ARRAYS], capacity))
+
+    def _replace(self, grown: Mapping[str, NDArray[Any]]) -> None:
+        for name, array in grown.items():
             old = self.of.get(name)
             if old is not None:
-                grown[: len(old)] = old
-            self.of[name] = grown
+                array[: len(old)] = old
+            self.of[name] = array
 
     def ring_index(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
         """Indexes into the ring arrays of these slots' measurements, slot by slot, oldest first."""
