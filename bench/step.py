@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from twin.estimation.bank import SIGNAL_ROW, Bank, Events
 from twin.estimation.models import base_model
+from twin.estimation.robust import MEMORY, SPREAD
 
 VITALS = (
     "heart_rate", "respiratory_rate", "spo2", "body_temperature", "systolic_bp", "diastolic_bp",
@@ -96,8 +97,11 @@ def measured(patients: int, sweeps: int) -> dict[str, float]:
         for name, x in ward.bank.slots.of.items()
     }
     member = sum(width.pop(name) for name in ("ring_t", "ring_z", "ring_r", "ring_device"))
-    learners = ("entries", "base_entries", "due", "target", "waiting")
+    learners = ("entries", "base_entries", "due", "target", "waiting", "shares", "share_device")
     learned = sum(width.pop(name) for name in learners)
+    for name in ("memory", "base_memory"):  # how innovations were is learned, the rest is not
+        learned += (moved := (MEMORY - SPREAD) * 4)
+        width[name] -= moved
     rings = sum(base_model().signals[code].ring for code in VITALS)
     return {
         "patients": patients,

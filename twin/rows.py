@@ -14,6 +14,7 @@ from ingest.catalogue import CODES
 from twin.estimate import ESTIMATE_ROW, NO_DEVICE, EstimateBatch, Kind, Verdict
 from twin.estimation.bank import Bank, Updated
 from twin.estimation.kalman import (
+    E_DIVERGED,
     E_INTERVAL,
     E_MEAN,
     E_NIS,
@@ -23,7 +24,7 @@ from twin.estimation.kalman import (
     E_WEIGHT,
 )
 from twin.estimation.names import Names
-from twin.estimation.status import grow_old, status_of
+from twin.estimation.status import grow_old, status_of, told_of
 from twin.forecast import HORIZONS
 from twin.foresight import fill_forecasts
 from twin.intake.arrivals import Arrivals
@@ -86,18 +87,27 @@ class RowBuilder:
         _fill(rows, updated.estimates)
         signal = arrived.signal[chosen]
         expected = self.bank.expected_interval(signal, updated.estimates[:, E_INTERVAL])
-        rows["status"] = status_of(rows["received_at"] - rows["as_of"], expected)
+        aged = status_of(rows["received_at"] - rows["as_of"], expected)
+        rows["status"] = told_of(aged, updated.estimates[:, E_DIVERGED])
         self._take(rows, chosen)
-        self._revise(rows, chosen, updated)
+        self._revise(rows, chosen, aged, updated)
         self._change_status(rows, chosen, slot)
 
-    def _revise(self, caused: NDArray[Any], chosen: NDArray[np.int64], updated: Updated) -> None:
+    def _revise(
+        self,
+        caused: NDArray[Any],
+        chosen: NDArray[np.int64],
+        aged: NDArray[np.uint8],
+        updated: Updated,
+    ) -> None:
+        """Revisions, with the status of what caused them by age: that is when they were known."""
         by = updated.revised_by
         if not len(by):
             return
         rows = empty_rows(len(by), Kind.REVISION)
-        for name in ("patient", "signal", "received_at", "measured_at", "status"):
+        for name in ("patient", "signal", "received_at", "measured_at"):
             rows[name] = caused[name][by]
+        rows["status"] = told_of(aged[by], updated.revised[:, E_DIVERGED])
         rows["as_of"] = updated.revised_at
         _fill(rows, updated.revised)
         self._take(rows, chosen[by])
@@ -129,8 +139,8 @@ class RowBuilder:
         changed, coasting = np.empty((2, bank.slots.count), np.int64)
         changes, coasts = grow_old(
             at, bank.slots.count, partitions, bank.partition, a["patient"], a["model"],
-            bank.expected, bank.modelled, a["state_t"], a["ring_at"], a["ring_n"], a["ring_t"],
-            a["status"], a["coasted_at"], changed, coasting,
+            bank.expected, bank.modelled, a["state_t"], a["memory"], a["ring_at"], a["ring_n"],
+            a["ring_t"], a["status"], a["coasted_at"], changed, coasting,
         )  # fmt: skip
         if changes:
             self._take(self._of_slots(changed[:changes], Kind.STATUS, at), None)

@@ -20,18 +20,20 @@ from numpy.typing import NDArray
 
 from ingest.catalogue import BEFORE_NAMES, CODES, rows_of
 from twin import snapshot_before
+from twin.estimation.consistency import TALLIED
 from twin.estimation.devices import NAMED, NAMED_ENTRIES
 from twin.estimation.models import parse_model
 from twin.step import TwinState
 
-LAYOUT = 4
-#: 3: slots without `forecast_at`.
-_READABLE = (3, LAYOUT)
+LAYOUT = 5
+#: 3: slots without `forecast_at`; 4: memory without `SPREAD` and `TROUBLE`, no `shares`.
+_READABLE = (3, 4, LAYOUT)
 _DIGEST = 16
 #: Arrays and columns of the bank that hold a device's number.
 _NAMED = [
     *((name, column) for name in ("memory", "base_memory") for column in NAMED),
     *((name, column) for name in ("entries", "base_entries") for column in NAMED_ENTRIES),
+    *(("share_device", column) for column in range(TALLIED)),
 ]
 _encoder = msgspec.msgpack.Encoder()
 
@@ -186,6 +188,8 @@ def restore(state: TwinState, name: str, file: bytes) -> None:
     if len(numbers):
         part["ring_device"] = numbers[part["ring_device"]].astype(np.int32)
         for key, column in _NAMED:
+            if key not in part:  # an older snapshot
+                continue
             part[key] = part[key].copy()
             some = part[key][:, column] >= 0
             part[key][some, column] = numbers[part[key][some, column].astype(np.int64)]
@@ -211,7 +215,8 @@ def _read(body: bytes, model: str) -> tuple[_Snapshot, dict[str, NDArray[Any]]]:
             dict.fromkeys(old.commands, ""), {}, old.patients, old.devices, {},
         )  # fmt: skip
         return now, snapshot_before.as_now(arrays)
-    return snapshot, {key: array.read() for key, array in snapshot.arrays.items()}
+    arrays = {key: array.read() for key, array in snapshot.arrays.items()}
+    return snapshot, snapshot_before.widened(arrays)
 
 
 @dataclass(frozen=True, slots=True)

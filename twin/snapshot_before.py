@@ -1,7 +1,8 @@
-"""Snapshots of release 0.1.0 (layout 1), so that an upgrade need not find the whole journal.
+"""Snapshots of earlier releases, so that an upgrade need not find the whole journal.
 
-It kept of each key state and ring, of outliers four columns behind the state, and of nothing else
-a memory: what remembers beside the bank begins anew, as does what is learned of a second device.
+Release 0.1.0 (layout 1) kept of each key state and ring, of outliers four columns behind the
+state, and of nothing else a memory: what remembers beside the bank begins anew, as does what is
+learned of a second device.
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ from twin.estimation.robust import (
     OTHER,
     OUT_COUNT,
     OUT_LEVEL,
+    SPREAD,
 )
 
 LAYOUT = 1
+#: Columns of a memory row up to layout 4: how innovations were was not remembered.
+_NARROWER = SPREAD
 #: Where the columns of its state after the first `STATE` are now.
 _REMEMBERED = (OUT_LEVEL, OUT_COUNT, DEVICE, OTHER)
 
@@ -46,4 +50,13 @@ def as_now(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         entries[:, list(NAMED_ENTRIES)] = -1.0
         made[name] = before[:, :STATE].copy()
         made[f"{prefix}memory"], made[f"{prefix}entries"] = memory, entries
+    return made
+
+
+def widened(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The arrays, memory rows of layouts 3 and 4 made as wide as now: of innovations nothing."""
+    made = dict(arrays)
+    for name in ("memory", "base_memory"):
+        if name in arrays and arrays[name].shape[1:] == (_NARROWER,):
+            made[name] = np.pad(arrays[name], ((0, 0), (0, MEMORY - _NARROWER)))
     return made

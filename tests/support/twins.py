@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import nan
+from math import exp, nan, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,9 @@ SWINGING = {
     "noise": 1.2,
     "expected_interval": 60.0,
 }
+#: Most of what a reading differs from the one before by is the device's noise.
+STEADY = HEART_RATE | {"deviation_noise": 0.0025, "ring": 16, "expected_interval": 60.0}
+NOISE = 0.8
 #: A linear filter: no weight, no jump.
 PLAIN = {"robust": 1e9, "gate": 1e12}
 
@@ -67,6 +70,22 @@ class Sample:
     @property
     def stamp(self) -> int:
         return T0 + round(self.at * SECOND)
+
+
+def noisy(
+    seconds: int, times: float, seed: int = 1, start: int = 0
+) -> tuple[list[Sample], list[float]]:
+    """A person as STEADY has it, measured each second with so many times its noise; the truth."""
+    rng, d, samples, truth = np.random.default_rng(seed), 0.0, [], []
+    a, var_d = (
+        exp(-1.0 / STEADY["deviation_time"]),
+        0.5 * STEADY["deviation_noise"] * STEADY["deviation_time"],
+    )
+    for n in range(start, start + seconds):
+        d = a * d + rng.normal(0.0, sqrt(var_d * (1 - a * a)))
+        truth.append(75.0 + d)
+        samples.append(Sample(float(n), round(75.0 + d + rng.normal(0.0, times * NOISE), 2)))
+    return samples, truth
 
 
 def events_of(bank: Bank, samples: Sequence[Sample], code: str = "heart_rate") -> Events:

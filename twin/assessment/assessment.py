@@ -23,7 +23,7 @@ from twin.assessment.judging import Saying, scores_of
 from twin.assessment.knowledge import NO_ALARMS, WELLNESS, Knowledge, PartitionMemory
 from twin.assessment.people import ACTS, Act, act_on
 from twin.estimation.bank import Bank
-from twin.estimation.kalman import E_INTERVAL, E_WEIGHT
+from twin.estimation.kalman import E_DIVERGED, E_INTERVAL, E_WEIGHT
 from twin.estimation.models import ModelFile
 from twin.judgement import Alarm, Judgements, Score
 from twin.part import Moment, Said, Seen
@@ -70,9 +70,9 @@ class Assessment:
         kernel.chart(
             seen.patient, seen.signal, seen.measured_at, seen.received_at, seen.value,
             seen.quality, seen.updated.verdict, seen.updated.estimates[:, E_WEIGHT],
-            seen.updated.estimates[:, E_INTERVAL], m["set"], tables.low, tables.high,
-            m["charted"], m["charted_at"], m["seen_at"], m["seen_interval"], m["worth"],
-            m["beyond"], m["restless"], m["rests_until"],
+            seen.updated.estimates[:, E_INTERVAL], seen.updated.estimates[:, E_DIVERGED],
+            m["set"], tables.low, tables.high, m["charted"], m["charted_at"], m["seen_at"],
+            m["seen_interval"], m["worth"], m["beyond"], m["restless"], m["rests_until"],
         )  # fmt: skip
         return ()
 

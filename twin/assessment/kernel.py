@@ -54,14 +54,16 @@ H_CONSCIOUSNESS, H_OXYGEN, HELD = 5, 6, 7
 
 @compiled
 def chart(  # type: ignore[no-untyped-def]
-    patient, signal, stamp, received, value, quality, verdict, weight, interval, tables, low, high,
-    charted, charted_at, seen_at, seen_interval, worth, beyond, restless, rests_until,
+    patient, signal, stamp, received, value, quality, verdict, weight, interval, diverged, tables,
+    low, high, charted, charted_at, seen_at, seen_interval, worth, beyond, restless, rests_until,
 ):  # fmt: skip
     """Take n observations in, in journal order.
 
     patient, signal (n,) rows of the tables; low, high (limit sets, signals, 2) medium and high
-    limits; tables (patients,) each one's set. All others (patients, signals), beyond (…, 2 sides);
-    restless and rests_until (patients,) say that the next tick has to look (see `judge`, `score`).
+    limits; tables (patients,) each one's set; diverged (n,) 1: the estimate is the measurement,
+    which is worth no more than one of bad quality. All others (patients, signals), beyond
+    (…, 2 sides); restless and rests_until (patients,) say that the next tick has to look (see
+    `judge`, `score`).
     """
     for i in range(patient.shape[0]):
         if verdict[i] != 1:
@@ -74,7 +76,7 @@ def chart(  # type: ignore[no-untyped-def]
         gap = stamp[i] - seen_at[p, s]
         seen_at[p, s] = stamp[i]
         seen_interval[p, s] = interval[i]
-        if quality[i] < QUALITY_FLOOR:
+        if quality[i] < QUALITY_FLOOR or diverged[i] == 1.0:
             worth[p, s] = BAD
             beyond[p, s, LOW_SIDE] = 0
             beyond[p, s, HIGH_SIDE] = 0

@@ -16,7 +16,7 @@ from ingest.catalogue import SIGNALS, Signal
 from ingest.instant import SECOND, format_instant
 from twin.care.board import Board
 from twin.care.limits import limits_in_force
-from twin.estimate import EstimateBatch, Kind, bands
+from twin.estimate import EstimateBatch, Kind, Status, bands
 from twin.forecast import HORIZONS, WIDE_ROW, chance_below, wide
 from twin.judgement import Priority
 
@@ -65,7 +65,9 @@ class Forecasts:
         self._changed: set[str] = set()
 
     def fold(self, batch: EstimateBatch) -> None:
-        """Take in one batch. A forecast from an older stamp never replaces a newer one."""
+        """Take in one batch. A forecast from an older stamp never replaces a newer one; of a key
+        that has diverged there is none."""
+        self._forget(batch)
         if not (batch.rows["kind"] == Kind.FORECAST).any():
             return
         made, _ = wide(batch.rows)
@@ -77,6 +79,12 @@ class Forecasts:
             mine = self._rows.setdefault(patient, {})
             if code not in mine or mine[code]["as_of"] <= row["as_of"]:
                 mine[code] = row.copy()  # else it would hold all rows that came with it
+                self._changed.add(patient)
+
+    def _forget(self, batch: EstimateBatch) -> None:
+        for row in batch.rows[batch.rows["status"] == Status.DIVERGED]:
+            patient, code = batch.patients[row["patient"]], batch.signals[row["signal"]]
+            if self._rows.get(patient, {}).pop(code, None) is not None:
                 self._changed.add(patient)
 
     def of(self, patient: str) -> Mapping[str, np.void]:

@@ -20,10 +20,12 @@ from twin.anchor import Anchor, Anchors
 from twin.estimation.devices import ENTRIES, NAMED, NAMED_ENTRIES
 from twin.estimation.kalman import STATE
 from twin.estimation.names import Names
-from twin.estimation.robust import MEMORY
+from twin.estimation.robust import MEMORY, SPREAD
 
 #: Of the bytes of an anchor: another number, another meaning; such an anchor is as good as none.
-LAYOUT = 1
+#: 1: memory without `SPREAD` and `TROUBLE`, which begin anew.
+LAYOUT = 2
+_NARROWER = {1: SPREAD}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +113,11 @@ def unpacked(body: bytes, devices: Names) -> Base | None:
     except msgspec.DecodeError:
         return None
     sizes = (len(read.state), len(read.memory), len(read.entries) or 4 * ENTRIES)
-    if read.layout != LAYOUT or sizes != (8 * STATE, 4 * MEMORY, 4 * ENTRIES):
+    width = _NARROWER.get(read.layout, MEMORY)
+    known = read.layout == LAYOUT or read.layout in _NARROWER
+    if not known or sizes != (8 * STATE, 4 * width, 4 * ENTRIES):
         return None
-    memory = np.frombuffer(read.memory, "<f4").copy()
+    memory = np.pad(np.frombuffer(read.memory, "<f4"), (0, MEMORY - width))
     entries = np.zeros(ENTRIES, np.float32)
     entries[list(NAMED_ENTRIES)] = -1.0
     if read.entries:

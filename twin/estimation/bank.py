@@ -20,10 +20,10 @@ from twin.estimate import Z50, Z90, Z95
 from twin.estimation.anchors import Anchored
 from twin.estimation.devices import ENTRIES
 from twin.estimation.kalman import DISCRETE, ESTIMATE, NEVER, STATE, project
-from twin.estimation.models import PARAMETERS, ModelError, ModelFile
+from twin.estimation.models import PARAMETERS, SPREAD2, ModelError, ModelFile
 from twin.estimation.names import Names
 from twin.estimation.ring import process
-from twin.estimation.robust import MEMORY
+from twin.estimation.robust import MEMORY, TROUBLE
 from twin.estimation.slots import Slots
 from twin.estimation.tracker import BANDS, HORIZONS, WIDTHS, widths
 from twin.forecast import chance_below
@@ -219,7 +219,7 @@ class Bank:
                 order[done:], events.slot, events.stamp, events.value, events.noise_std,
                 events.quality, events.device, a["state"], a["state_t"], a["base"], a["base_t"],
                 a["memory"], a["base_memory"], a["entries"], a["base_entries"],
-                a["due"], a["target"], a["waiting"], a["model"],
+                a["due"], a["target"], a["waiting"], a["shares"], a["share_device"], a["model"],
                 a["ring_at"], a["ring_size"], a["ring_n"], a["ring_t"], a["ring_z"],
                 a["ring_r"], a["ring_device"], self.params, self._cache, self._cache_dt,
                 verdict, as_of, estimates, states, by, at, revised,
@@ -252,7 +252,16 @@ class Bank:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and standard deviation (n,) of the slots, so many seconds (n,) after their stamp."""
         a = self.slots.of
-        return self.project(a["state"], slots, a["model"], seconds)
+        mean, std = self.project(a["state"], slots, a["model"], seconds)
+        return mean, self._claimed(slots, std)
+
+    def _claimed(self, slots: NDArray[np.int64], std: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Standard deviations ahead; of diverged keys nothing is claimed, but that people are like
+        people."""
+        a = self.slots.of
+        spread2 = self.params[a["model"][slots], SPREAD2]
+        diverged = a["memory"][slots, TROUBLE] < 0.0
+        return np.where(diverged, np.sqrt(std**2 + spread2), std)
 
     def project(
         self,
@@ -302,8 +311,14 @@ class Bank:
             ahead = np.maximum(ahead + (at - a["state_t"][slots]) * 1e-9, 0.0)
         signal = a["model"][slots]
         scales = self.scales(a["waiting"][slots, WIDTHS:], signal, seconds)
-        mean, std = self.project(a["state"], slots, a["model"], ahead, scales[:, 0].copy())
-        return Forecast(a["state_t"][slots] + (ahead * 1e9).astype(np.int64), mean, std, scales)
+        core = scales[:, 0].copy()
+        mean, std = self.project(a["state"], slots, a["model"], ahead, core)
+        return Forecast(
+            a["state_t"][slots] + (ahead * 1e9).astype(np.int64),
+            mean,
+            self._claimed(slots, std),
+            scales,
+        )
 
     def restore(self, patients: Sequence[str], slots: NDArray[np.int64]) -> None:
         """Own these slots (as `Slots.put` made them); `patients` names each slot's patient."""

@@ -53,8 +53,8 @@ STATE = 10
 FM, QM, FA, FK, FB, Q00, Q01, Q11, DISCRETE = range(9)
 
 #: Columns of an estimate as the kernel gives it. E_INTERVAL: mean seconds between the stamps in the
-#: ring (0: fewer than 4), of events only.
-E_MEAN, E_VAR, E_TREND, E_TREND_VAR, E_NIS, E_WEIGHT, E_INTERVAL, ESTIMATE = range(8)
+#: ring (0: fewer than 4), of events only. E_DIVERGED: 1 where it is the measurement (diverged).
+E_MEAN, E_VAR, E_TREND, E_TREND_VAR, E_NIS, E_WEIGHT, E_INTERVAL, E_DIVERGED, ESTIMATE = range(9)
 
 NEVER = -(2**63)
 

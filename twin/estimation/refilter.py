@@ -19,6 +19,7 @@ from twin.estimate import ESTIMATE_ROW, NO_DEVICE, REFILTERED, EstimateBatch, Ki
 from twin.estimation.anchors import packed, unpacked
 from twin.estimation.bank import SIGNAL_ROW, Bank, Events, Updated
 from twin.estimation.kalman import (
+    E_DIVERGED,
     E_INTERVAL,
     E_MEAN,
     E_NIS,
@@ -30,7 +31,7 @@ from twin.estimation.kalman import (
 )
 from twin.estimation.models import ModelFile
 from twin.estimation.names import Names
-from twin.estimation.status import status_of
+from twin.estimation.status import status_of, told_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,8 @@ class KeyFilter:
         rows["scale50"] = rows["scale90"] = rows["scale95"] = 1.0
         signal = np.full(len(last), SIGNAL_ROW[self._signal], np.int64)
         expected = self._bank.expected_interval(signal, e[:, E_INTERVAL])
-        rows["status"] = status_of(raw.received_at[last] - rows["as_of"], expected)
+        aged = status_of(raw.received_at[last] - rows["as_of"], expected)
+        rows["status"] = told_of(aged, e[:, E_DIVERGED])
         version = self._bank.model_file.version
         return EstimateBatch(version, (self._patient,), (), (self._signal,), ("",), rows)
 

@@ -21,6 +21,7 @@ from ingest.recording import Recording, read_recording, recording_of
 from twin.estimate import Bands, Status, Verdict, bands, reach_of
 from twin.estimation.bank import FOLLOWED, SIGNAL_ROW, Bank, Events, Updated
 from twin.estimation.kalman import (
+    E_DIVERGED,
     E_INTERVAL,
     E_MEAN,
     E_NIS,
@@ -30,9 +31,9 @@ from twin.estimation.kalman import (
     E_WEIGHT,
     STATE,
 )
-from twin.estimation.models import ModelFile, base_model
+from twin.estimation.models import SPREAD2, ModelFile, base_model
 from twin.estimation.names import Names
-from twin.estimation.status import status_of
+from twin.estimation.status import status_of, told_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -186,7 +187,11 @@ class _Columns:
         for place, seconds in enumerate(horizons, 1):
             scales[:, place] = bank.scales(states[shown, STATE:], signal[shown], seconds)
             later, core = np.full(len(shown), float(seconds)), scales[:, place, 0].copy()
-            ahead.append((seconds, *bank.project(states, shown, signal, later, core)))
+            mean, std = bank.project(states, shown, signal, later, core)
+            e, spread2 = updated.estimates[shown], bank.params[signal[shown], SPREAD2]
+            # Of a diverged key nothing is claimed, but that people are like people.
+            std = np.where(e[:, E_DIVERGED] == 1.0, np.sqrt(std**2 + spread2), std)
+            ahead.append((seconds, mean, std))
         return self._table(chosen[shown], _shown(updated, shown), ahead, scales.reshape(-1, 3))
 
     def _bounded(
@@ -210,7 +215,8 @@ class _Columns:
 
         e = updated.estimates
         expected = self.bank.expected_interval(self.signal[chosen], e[:, E_INTERVAL])
-        status = status_of(self.recording.received_at[chosen] - updated.as_of, expected)
+        aged = status_of(self.recording.received_at[chosen] - updated.as_of, expected)
+        status = told_of(aged, e[:, E_DIVERGED])
         each = 1 + len(ahead)
         mean = np.stack([e[:, E_MEAN], *(m for _, m, _ in ahead)], axis=1).reshape(-1)
         std = np.stack([np.sqrt(e[:, E_VAR]), *(s for _, _, s in ahead)], axis=1).reshape(-1)

@@ -11,6 +11,12 @@ import math
 import numpy as np
 
 from twin.estimation.compiled import compiled, inlined
+from twin.estimation.consistency import (
+    diverged,
+    note_nis,
+    pass_trouble,
+    tally,
+)
 from twin.estimation.devices import (
     AGE,
     BEHIND,
@@ -41,10 +47,10 @@ from twin.estimation.kalman import (
     M,
     begin,
     correct,
-    estimate,
     normalised,
     predict,
 )
+from twin.estimation.members import group_end, newest_group, place, say
 from twin.estimation.models import (
     EXPECTED,
     GATE,
@@ -94,28 +100,17 @@ def noise_variance(noise_std, quality, p, row):  # type: ignore[no-untyped-def]
     return np.float32(r)
 
 
-@inlined
-def place(start, head, size, j):  # type: ignore[no-untyped-def]
-    """Where the j-th oldest member is, of the ring at `start` whose oldest is at `head`."""
-    j += head
-    return start + (j if j < size else j - size)
-
-
-@inlined
-def group_end(ring_t, start, head, size, j, n):  # type: ignore[no-untyped-def]
-    """Number after the last of the n members that has the stamp of member j."""
-    stamp = ring_t[place(start, head, size, j)]
-    j += 1
-    while j < n and ring_t[place(start, head, size, j)] == stamp:
-        j += 1
-    return j
-
-
 @compiled
 def take_one(x, y, w, i, z, r, device, several, e, known, p, row):  # type: ignore[no-untyped-def]
-    """Update with one measurement; e: its device's entry (−1: none); returns (nis, weight)."""
+    """Update with one measurement; e: its device's entry (−1: none); returns (nis, weight).
+
+    Of several devices one may be wild for long while the estimate follows the other: whether the
+    key is consistent is told only where one device reports.
+    """
     if not several or x[i, LAG] != x[i, LAG]:
-        return update(x, y, i, z, r, p, row)
+        nis, weight = update(x, y, i, z, r, p, row)
+        note_nis(y, i, nis, p, row)
+        return nis, weight
     if e >= 0:
         if normalised(x, i, z, r) <= p[row, GATE]:
             w[i, e + SUSPECT] = 0.0
@@ -251,6 +246,7 @@ def move_to(x, y, w, i, known_t, stamp, p, row, cache, cache_dt):  # type: ignor
         if y[i, OUT_COUNT] < 0.0:
             hold(x, i, before, cache[row, FA], dt, p, row)
         pass_time(y, w, i, dt)
+        pass_trouble(y, i, dt)
 
 
 @inlined
@@ -267,7 +263,7 @@ def keep(states, n, state, waiting, k):  # type: ignore[no-untyped-def]
 def process(  # type: ignore[no-untyped-def]
     order, slot, stamp, value, noise_std, quality, device,
     state, state_t, base, base_t, memory, base_memory, entries, base_entries,
-    due, target, waiting, model, ring_at, ring_size, ring_n,
+    due, target, waiting, shares, share_device, model, ring_at, ring_size, ring_n,
     ring_t, ring_z, ring_r, ring_device, params, cache, cache_dt,
     verdict, as_of, out, states, rev_event, rev_t, rev_out,
     anchor_event, anchor_t, anchor_x, anchor_y, anchor_w,
@@ -278,7 +274,8 @@ def process(  # type: ignore[no-untyped-def]
     Per event n: slot, stamp (ns), value, noise_std, quality (NaN = not said), device (number).
     Per slot k: state/base (slots, STATE) now and before the ring, state_t/base_t their stamps,
     memory/base_memory (slots, MEMORY) and entries/base_entries (slots, ENTRIES) what is
-    remembered beside them; due, target, waiting: forecasts that wait (tracker.py).
+    remembered beside them; due, target, waiting: forecasts that wait (tracker.py); shares,
+    share_device: how each device's innovations were (consistency.py).
     model[k] its row of params; ring_at[k] (start in the ring arrays, index of the oldest member),
     ring_size[k], ring_n[k]: a circular ring in order of stamp. Written: verdict, as_of (n,), out
     (n, ESTIMATE), states (n or 0, STATE + 6) the state and the widths th after; revisions rev_event
@@ -329,7 +326,10 @@ def process(  # type: ignore[no-untyped-def]
             span = state_t[k] - ring_t[place(start, head, size, only)]
             out[n, E_INTERVAL] = span * 1e-9 / (members - 1)
         if said != ACCEPTED:
-            estimate(state, k, params, row, out, n, math.nan, 0.0)
+            say(
+                state, memory, k, params, row, out, n, math.nan, 0.0, ring_z, ring_r, start, head,
+                size, newest_group(ring_t, start, head, size, members), members,
+            )  # fmt: skip
             keep(states, n, state, waiting, k)
             continue
         if members == size:  # the oldest stamp goes into the base
@@ -346,7 +346,8 @@ def process(  # type: ignore[no-untyped-def]
             )
             j = place(start, head, size, only)
             if end == 1 and alone(base_memory, k, ring_device[j]):
-                update(base, base_memory, k, ring_z[j], ring_r[j], params, row)
+                nis, weight = update(base, base_memory, k, ring_z[j], ring_r[j], params, row)
+                note_nis(base_memory, k, nis, params, row)
             else:
                 take_group(
                     base, base_memory, base_entries, k, ring_z, ring_r, ring_device, start, head,
@@ -371,6 +372,7 @@ def process(  # type: ignore[no-untyped-def]
             move_to(state, memory, entries, k, state_t[k], t, params, row, cache, cache_dt)
             if alone(memory, k, device[n]):
                 nis, weight = update(state, memory, k, z, r, params, row)
+                note_nis(memory, k, nis, params, row)
             else:
                 nis, weight = take_group(
                     state, memory, entries, k, ring_z, ring_r, ring_device, start, head, size,
@@ -378,8 +380,12 @@ def process(  # type: ignore[no-untyped-def]
                 )  # fmt: skip
             state_t[k] = t
             as_of[n] = t
-            estimate(state, k, params, row, out, n, nis, weight)
-            if t >= due[k]:
+            say(
+                state, memory, k, params, row, out, n, nis, weight, ring_z, ring_r, start, head,
+                size, where, members,
+            )  # fmt: skip
+            tally(shares, share_device, k, device[n], nis, z - state[k, M] - state[k, D])
+            if t >= due[k] and not diverged(memory, k):
                 track(
                     k, t, z, state, due, target, waiting, params, row, scratch, cache, cache_dt
                 )  # fmt: skip
@@ -393,7 +399,7 @@ def process(  # type: ignore[no-untyped-def]
         for j in range(ENTRIES):
             scratch_entries[0, j] = base_entries[k, j]
         known = base_t[k]
-        own_nis, own_weight = 0.0, 0.0
+        own_nis, own_weight, own_residual = 0.0, 0.0, 0.0
         i = only
         while i < members:
             end = group_end(ring_t, start, head, size, i, members)
@@ -409,10 +415,14 @@ def process(  # type: ignore[no-untyped-def]
             known = now
             if i <= where < end:
                 own_nis, own_weight = taken[1, where - i], taken[2, where - i]
+                own_residual = z - scratch[0, M] - scratch[0, D]
             if t <= known < state_t[k]:
                 rev_event[revisions] = n
                 rev_t[revisions] = known
-                estimate(scratch, only, params, row, rev_out, revisions, nis, weight)
+                say(
+                    scratch, scratch_memory, only, params, row, rev_out, revisions, nis, weight,
+                    ring_z, ring_r, start, head, size, i, end,
+                )  # fmt: skip
                 revisions += 1
             i = end
         for j in range(STATE):
@@ -421,6 +431,10 @@ def process(  # type: ignore[no-untyped-def]
             memory[k, j] = scratch_memory[0, j]
         for j in range(ENTRIES):
             entries[k, j] = scratch_entries[0, j]
-        estimate(state, k, params, row, out, n, own_nis, own_weight)
+        say(
+            state, memory, k, params, row, out, n, own_nis, own_weight, ring_z, ring_r, start,
+            head, size, newest_group(ring_t, start, head, size, members), members,
+        )  # fmt: skip
+        tally(shares, share_device, k, device[n], own_nis, own_residual)
         keep(states, n, state, waiting, k)
     return order.shape[0], revisions, anchors

@@ -44,8 +44,10 @@ from twin.estimation.models import (
 # or while a step is held the last measurement. DEVICE: who
 # reported last (−1: nobody yet, SEVERAL: more than one at the same stamp); OTHER: seconds since
 # that changed. INSIDE: who reported last what was no outlier, INSIDE_AGE seconds ago. OUT_AGE:
-# seconds since the first of the outliers, of several devices.
-OUT_LEVEL, OUT_COUNT, DEVICE, OTHER, INSIDE, INSIDE_AGE, OUT_AGE, MEMORY = range(8)
+# seconds since the first of the outliers, of several devices. SPREAD, TROUBLE: consistency.py.
+OUT_LEVEL, OUT_COUNT, DEVICE, OTHER, INSIDE, INSIDE_AGE, OUT_AGE, SPREAD, TROUBLE, MEMORY = range(
+    10
+)
 SEVERAL = -2.0
 FOLLOWING = -1.0
 #: c of the weight of a device that moved smoothly away while the state stayed behind.

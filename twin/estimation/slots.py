@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.estimation.consistency import TALLIED, TALLY
 from twin.estimation.devices import ENTRIES
 from twin.estimation.kalman import NEVER, STATE
 from twin.estimation.robust import MEMORY
@@ -39,6 +40,8 @@ _SLOT_ARRAYS: tuple[tuple[str, Any, int, int], ...] = (
     ("status", np.uint8, 0, 0),
     ("coasted_at", np.int64, 0, NEVER),
     ("forecast_at", np.uint32, 0, 0),  # the stamp that was last forecast from, whole seconds
+    ("shares", np.int16, TALLIED * TALLY, 0),
+    ("share_device", np.int32, TALLIED, -1),
 )
 _RING_ARRAYS: tuple[tuple[str, Any], ...] = (
     ("ring_t", np.int64),
@@ -50,8 +53,8 @@ _RING_ARRAYS: tuple[tuple[str, Any], ...] = (
 #: Wider numbers come first, so that nothing is padded between them.
 _TOGETHER: tuple[tuple[str, ...], ...] = (
     (
-        "state", "state_t", "due", "base_t", "base", "memory", "base_memory", "ring_at", "ring_n",
-        "ring_size", "model",
+        "state", "state_t", "due", "base_t", "base", "memory", "base_memory", "share_device",
+        "ring_at", "shares", "ring_n", "ring_size", "model",
     ),
     ("ring_z", "ring_r", "ring_device"),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Status of an estimate by its age, and the expected interval it is measured by (docs/care.md)."""
+"""Status of an estimate by its age, the interval that is expected, and whether it has diverged."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from numpy.typing import NDArray
 from ingest.instant import MINUTE, SECOND
 from twin.estimate import Status
 from twin.estimation.compiled import compiled
+from twin.estimation.consistency import diverged
 from twin.estimation.kalman import NEVER
 
 #: A key without measurement gives a coasting row this often (ns), from late until stale.
 COAST_EVERY = 10 * SECOND
 _FRESH, _LATE = int(Status.FRESH), int(Status.LATE)
 _STALE, _NONE = int(Status.STALE), int(Status.NONE)
+_DIVERGED = int(Status.DIVERGED)
 
 
 def status_of(age: NDArray[np.int64], expected: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -24,6 +26,13 @@ def status_of(age: NDArray[np.int64], expected: NDArray[np.int64]) -> NDArray[np
     status = np.empty(age.shape, np.uint8)
     _all(np.ascontiguousarray(age), np.ascontiguousarray(expected), status)
     return status
+
+
+def told_of(status: NDArray[np.uint8], diverged: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """(n,) Status codes of those by age (n,), where E_DIVERGED (n,) says that the estimate is not
+    the filter's; what is older than late is just that."""
+    current = (status == _FRESH) | (status == _LATE)
+    return np.where(current & (diverged == 1.0), np.uint8(_DIVERGED), status)
 
 
 @compiled
@@ -56,8 +65,8 @@ def interval(k, state_t, ring_at, ring_n, ring_t):  # type: ignore[no-untyped-de
 
 @compiled
 def grow_old(  # type: ignore[no-untyped-def]
-    at, slots, due, partition, patient, signal, expected, modelled, state_t, ring_at, ring_n,
-    ring_t, status, coasted_at, changed, coasting,
+    at, slots, due, partition, patient, signal, expected, modelled, state_t, memory, ring_at,
+    ring_n, ring_t, status, coasted_at, changed, coasting,
 ):  # fmt: skip
     """Status of the first `slots` slots at a tick `at` (ns); returns how many changed and coast.
 
@@ -72,6 +81,8 @@ def grow_old(  # type: ignore[no-untyped-def]
             continue
         seen = interval(k, state_t, ring_at, ring_n, ring_t)
         now = _code(at - state_t[k], max(expected[signal[k]], np.int64(seen * SECOND)))
+        if now <= _LATE and now != _NONE and diverged(memory, k):
+            now = _DIVERGED
         change = now != status[k]
         if change:
             status[k] = now
