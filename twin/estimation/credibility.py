@@ -17,6 +17,7 @@ from ingest.recording import Recording
 from twin.estimation import scores
 from twin.estimation.alignment import Sides
 from twin.estimation.comparators import plain, random_walk, raw_devices
+from twin.estimation.device_scores import DeviceScores, device_scores, signed_innovations
 from twin.estimation.horizon_scores import HorizonScores, horizon_scores
 from twin.estimation.models import ModelFile
 from twin.estimation.pairing import Key, Readings, Track, keys_of, readings, rows_of, tracks
@@ -28,7 +29,8 @@ class SignalScores:
     """One signal: what the twin was given, its innovations, its horizons in ascending order.
 
     days is the sum of the persons' spans; interval_s the median distance of readings; nis should be
-    1 in the mean (0.45 in the median) and lag1, the correlation of neighbouring innovations, 0.
+    1 in the mean (0.45 in the median) and lag1, the correlation of neighbouring innovations, 0;
+    devices: the same of each of its devices.
     """
 
     signal: str
@@ -40,6 +42,7 @@ class SignalScores:
     nis_median: float
     lag1: float
     horizons: Sequence[HorizonScores]
+    devices: Sequence[DeviceScores] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ def credibility(
         key: random_walk(each, key[1], ahead) for key, each in given.items()
     }
     innovations = _innovations(recording, done, 1 + len(ahead))
+    devices = device_scores(recording, done, 1 + len(ahead))
     numbers = {patient: n for n, patient in enumerate(dict.fromkeys(recording.patient))}
     signals = []
     for signal in dict.fromkeys(key[1] for key in ours):
@@ -93,7 +97,7 @@ def credibility(
         truth = given if reference is None else reference
         sides = Sides(signal, truth, given, ours, others, raw, numbers)
         places = [*enumerate([0.0, *ahead])][reference is None :]
-        signals.append(_signal(sides, places, innovations[signal]))
+        signals.append(_signal(sides, places, innovations[signal], devices.get(signal, ())))
     return Credibility(signals, done.counts, done)
 
 
@@ -102,12 +106,9 @@ def _innovations(
 ) -> Mapping[str, list[NDArray[np.float64]]]:
     """Signal → standardised innovations of each key, without its first: the prior's, not a step's.
 
-    each: rows of an observation. nis has lost the sign; the residual after the update has the
-    innovation's.
+    each: rows of an observation.
     """
-    nis = np.asarray(done.table.column("nis").to_numpy(), np.float64)[::each]
-    mean = np.asarray(done.table.column("mean").to_numpy(), np.float64)[::each]
-    signed = np.sign(recording.value[done.taken] - mean) * np.sqrt(nis)
+    signed = signed_innovations(recording, done, each)
     found: dict[str, list[NDArray[np.float64]]] = {}
     for (_, signal), places in rows_of(recording, done.taken).items():
         run = signed[places[1:]]
@@ -119,6 +120,7 @@ def _signal(
     sides: Sides,
     places: Sequence[tuple[int, float]],
     innovations: Sequence[NDArray[np.float64]],
+    devices: Sequence[DeviceScores],
 ) -> SignalScores:
     at = [sides.given[key].at for key in keys_of(sides.signal, sides.given)]
     gaps = np.concatenate([np.diff(each) for each in at])
@@ -136,4 +138,5 @@ def _signal(
         float(middle),
         lag1,
         [horizon_scores(sides, place, seconds, more) for place, seconds in places],
+        devices,
     )

@@ -91,6 +91,7 @@ def _signal(each: SignalScores, persons: Sequence[str]) -> Mapping[str, Any]:
         "nis": each.nis,
         "nis_median": each.nis_median,
         "lag1": each.lag1,
+        "devices": [asdict(device) for device in each.devices],
         "horizons": {horizon.name: _horizon(horizon, persons) for horizon in each.horizons},
     }
 

@@ -138,6 +138,12 @@ def test_innovations_of_the_right_model_are_white() -> None:
     assert signal.nis == pytest.approx(1, abs=0.08)
     assert signal.nis_median == pytest.approx(0.455, abs=0.06)
     assert signal.lag1 == pytest.approx(0, abs=0.06)
+    (watch,) = signal.devices
+    assert (watch.device, watch.diverged) == ("watch", 0.0)
+    assert watch.innovations == 6 * 599
+    assert watch.factor == pytest.approx(1, abs=0.12)
+    assert watch.lag1 == pytest.approx(signal.lag1, abs=1e-9)
+    assert watch.coverage == pytest.approx((0.5, 0.9, 0.95), abs=0.03)
 
 
 def test_better_device_is_what_fusion_is_measured_by() -> None:
@@ -160,10 +166,14 @@ def test_better_device_is_what_fusion_is_measured_by() -> None:
     )
     at = np.arange(truth.shape[1]) * SECOND
     reference = {(f"p{n}", CODE): Readings(at, truth[n]) for n in range(2)}
-    horizon = only(credibility(both, reference, MODEL, [60.0]), "now")
+    found = credibility(both, reference, MODEL, [60.0])
+    horizon, (band, watch) = only(found, "now"), found.signals[0].devices
     by_name = {each.name: each for each in horizon.comparisons}
 
     assert by_name["raw watch"].mae < by_name["raw band"].mae
+    assert (band.device, watch.device) == ("band", "watch")
+    assert watch.factor < 3 < band.factor
+    assert watch.coverage[1] > band.coverage[1]
     assert horizon.metrics["mae_to_best_device"] == pytest.approx(
         by_name["raw watch"].twin_mae / by_name["raw watch"].mae
     )
