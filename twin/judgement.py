@@ -241,6 +241,32 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
     departures: tuple[Departure, ...]
 
 
+class DeviceConsistency(msgspec.Struct, frozen=True, array_like=True):
+    """How the newest innovations of one device of a signal were (docs/models.md, Consistency).
+
+    ratio: of their variance to the expected one (1 is right); lag1: correlation of neighbouring
+    ones (0); in50, in90, in95: shares of readings inside the bands predicted for them. diverged:
+    the signal's estimates are its readings.
+    """
+
+    signal: str
+    device: str
+    ratio: float
+    lag1: float
+    in50: float
+    in90: float
+    in95: float
+    diverged: bool
+
+
+class Consistency(msgspec.Struct, frozen=True, array_like=True):
+    """Of one patient at one moment (ns UTC), every ten minutes. No alarm."""
+
+    patient: str
+    at: int
+    of: tuple[DeviceConsistency, ...]
+
+
 class LimitSet(msgspec.Struct, frozen=True, array_like=True):
     """Somebody set limits, at one level: the newest of a level, signal and priority holds.
 
@@ -319,6 +345,7 @@ class Judgements(msgspec.Struct, frozen=True, array_like=True):
     switched: tuple[Switched, ...] = ()
     changes: tuple[Change, ...] = ()
     entries: tuple[Entered, ...] = ()
+    consistency: tuple[Consistency, ...] = ()
 
 
 # --- asked by pages and API of what is kept -------------------------------------------------------

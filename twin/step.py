@@ -19,6 +19,7 @@ from ingest.journal.protocol import ALL_PARTITIONS
 from ingest.observation import Command, DeviceStates, ObservationBatch, Record, Tick
 from twin.assessment.assessment import Assessment
 from twin.assessment.change_index import ChangeIndex
+from twin.assessment.consistency_told import ConsistencyTold
 from twin.estimate import Outcome, Output, Verdict
 from twin.estimation.anchors import anchors_by_partition
 from twin.estimation.bank import Bank, Events, Updated
@@ -90,8 +91,9 @@ def new_state(
     partitions: int, model: ModelFile | None = None, parts: Sequence[Part] = ()
 ) -> TwinState:
     """A twin that knows nobody yet, with its assessment; other `parts` come before it, as new."""
-    bank = Bank(model or base_model(), partitions)
-    return TwinState(bank, parts=(*parts, Assessment(bank), ChangeIndex(bank)))
+    bank, devices = Bank(model or base_model(), partitions), Names()
+    own = (Assessment(bank), ChangeIndex(bank), ConsistencyTold(bank, devices))
+    return TwinState(bank, devices, (*parts, *own))
 
 
 def assessment_of(state: TwinState) -> Assessment:

@@ -18,6 +18,7 @@ from twin.judgement import (
     Alarm,
     AlarmState,
     Change,
+    Consistency,
     Judgements,
     LimitSet,
     Pause,
@@ -43,6 +44,7 @@ class BoardState(msgspec.Struct, frozen=True, array_like=True):
     pauses: list[Pause] = []
     switched: Switched | None = None
     changes: list[Change] = []
+    consistency: list[Consistency] = []
 
 
 @dataclass(slots=True)
@@ -54,6 +56,7 @@ class Board:
     _over: deque[str] = field(default_factory=deque)
     _scores: dict[str, Score] = field(default_factory=dict)
     _changes: dict[str, Change] = field(default_factory=dict)
+    _consistency: dict[str, Consistency] = field(default_factory=dict)
     _recent: deque[tuple[int, Alarm]] = field(default_factory=lambda: deque(maxlen=MOST_RECENT))
     _changed: set[str] = field(default_factory=set)
     _fresh: list[Alarm] = field(default_factory=list)
@@ -75,6 +78,7 @@ class Board:
         for change in judgements.changes:
             self._changes[change.patient] = change
             self._changed.add(change.patient)
+        self._consistency.update((one.patient, one) for one in judgements.consistency)
         for limits in judgements.limits:
             self._set(limits)
         for pause in judgements.pauses:
@@ -167,6 +171,10 @@ class Board:
         """The newest change index of a patient."""
         return self._changes.get(patient)
 
+    def consistency(self, patient: str) -> Consistency | None:
+        """How a patient's innovations were, as said last."""
+        return self._consistency.get(patient)
+
     def has_own_limits(self, patient: str) -> bool:
         """Do other limits hold for this patient than the ward's?"""
         return bool(self.levels.patients.get(patient) or self.levels.profile_of.get(patient))
@@ -209,6 +217,7 @@ class Board:
             list(self._pauses.values()),
             self.switched,
             list(self._changes.values()),
+            list(self._consistency.values()),
         )
 
     @classmethod
@@ -220,7 +229,7 @@ class Board:
                 board._take(alarm, 0)
         settings = Judgements(
             (), tuple(state.scores), tuple(state.limits), tuple(state.pauses),
-            changes=tuple(state.changes),
+            changes=tuple(state.changes), consistency=tuple(state.consistency),
         )  # fmt: skip
         board.fold(settings, 0)
         board.switched = state.switched

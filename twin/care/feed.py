@@ -34,7 +34,7 @@ from twin.care.saved import load_fold, save_fold
 from twin.care.told import DeviceFacts, without_ingest
 from twin.device_report import DeviceReports, SystemEvent
 from twin.estimate import EstimateBatch, Outcome, People, decode_output
-from twin.judgement import Alarm, Entered, Judgements, Pause
+from twin.judgement import Alarm, Consistency, Entered, Judgements, Pause
 
 HEARTBEAT_S, LABELS_S, SAVE_S = 2.0, 2.0, 10.0
 #: A frame at most this often; large wards, whose frames cost more, once a second.
@@ -152,6 +152,11 @@ class Feed:
         return Reading(
             self.now(), self._state, rows, patients, self._labels, scores, alarms, changes
         )
+
+    def consistency(self, patient: str) -> Consistency | None:
+        """How the innovations of a patient's signals were, as the twin said last."""
+        with self._lock:
+            return self._latest.board.consistency(patient)
 
     def facts(self) -> list[DeviceFacts]:
         """What the worker last reported of every device; while ingest is down, that it is."""

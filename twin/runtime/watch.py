@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from twin.care.settings import Health, Metric
+from twin.estimation.bank import Bank
+from twin.estimation.tallies import tallies
 from twin.runtime.parts import Parts
 from twin.runtime.watchdogs import Watchdog, names
 
@@ -151,3 +154,20 @@ def _worker(parts: Parts) -> Iterator[Metric]:
     yield Metric("twin_worker_steps_total", {}, counts.steps, "Steps taken.")
     yield Metric("twin_worker_damaged_total", {}, counts.damaged, "Damaged records skipped.")
     yield Metric("twin_worker_behind_records", {}, behind, "Journal records not stepped yet.")
+    yield from _consistency(parts.worker.state.bank)
+
+
+def _consistency(bank: Bank) -> Iterator[Metric]:
+    """How well the models fit, over all persons (docs/models.md, Consistency)."""
+    for each in tallies(bank):
+        of = {"signal": each.signal}
+        yield Metric("twin_keys", of, each.keys, "Signals of persons that are estimated.")
+        yield Metric("twin_keys_diverged", of, each.diverged, "Those that say raw values.")
+        if math.isnan(each.factor):
+            continue
+        ratio, lag1 = each.factor, each.lag1
+        yield Metric("twin_innovation_variance_ratio", of, ratio, "Of innovations to expected.")
+        yield Metric("twin_innovation_correlation", of, lag1, "Of neighbouring innovations.")
+        for band, inside in zip(("50", "90", "95"), each.coverage, strict=True):
+            labels = {"signal": each.signal, "band": band}
+            yield Metric("twin_band_coverage", labels, inside, "Share inside predicted bands.")

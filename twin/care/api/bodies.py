@@ -11,8 +11,10 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI, Response
 
+from ingest.instant import format_instant
 from twin.care.forecasts import ForecastBody
 from twin.care.judged import ChangeBody, ScoreBody
+from twin.judgement import Consistency
 
 Numbers = Sequence[float | None]
 
@@ -77,9 +79,49 @@ class PatientsBody(msgspec.Struct, frozen=True):
     patients: Sequence[PatientBody]
 
 
+class ConsistencyBody(msgspec.Struct, frozen=True):
+    """Of the newest hundred readings or so of each device, as of `at` (docs/models.md).
+
+    variance_ratio: of the innovations' variance to the expected one (1 is right); lag1: correlation
+    of neighbouring innovations (0); coverage: band → share of readings inside that predicted for
+    them; diverged: the signal's estimates are its readings.
+    """
+
+    at: str
+    devices: Sequence[DeviceConsistencyBody]
+
+
+class DeviceConsistencyBody(msgspec.Struct, frozen=True):
+    """One device of one signal."""
+
+    signal: str
+    device: str
+    variance_ratio: float
+    lag1: float
+    coverage: Mapping[str, float]
+    diverged: bool
+
+
+def consistency_body(said: Consistency) -> ConsistencyBody:
+    """As the API says it."""
+    devices = [
+        DeviceConsistencyBody(
+            one.signal,
+            one.device,
+            one.ratio,
+            one.lag1,
+            {"50": one.in50, "90": one.in90, "95": one.in95},
+            one.diverged,
+        )
+        for one in said.of
+    ]
+    return ConsistencyBody(format_instant(said.at), devices)
+
+
 class OnePatientBody(msgspec.Struct, frozen=True):
     """`PatientBody` with time and state; forecasts: code → the newest by horizon; change: how
-    unusual the last day is, null where nothing was said of it yet."""
+    unusual the last day is, consistency: how well its models fit; null where nothing was said of it
+    yet."""
 
     time: str
     state: str
@@ -91,6 +133,7 @@ class OnePatientBody(msgspec.Struct, frozen=True):
     alarms: Sequence[str]
     forecasts: Mapping[str, Sequence[ForecastBody]]
     change: ChangeBody | None = None
+    consistency: ConsistencyBody | None = None
 
 
 class SignalForecastBody(msgspec.Struct, frozen=True):

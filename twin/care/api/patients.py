@@ -19,6 +19,7 @@ from twin.care.api.bodies import (
     PatientsBody,
     answer,
     answers,
+    consistency_body,
 )
 from twin.care.display import STATUS_WORDS, Shown, shown
 from twin.care.judged import change_body, score_body
@@ -53,6 +54,7 @@ def one_patient(patient: str, parts: PartsOf) -> Response:
     estimates = estimates_of(reading, parts.feed.devices())
     one = _patient(patient, reading, estimates, reading.alarms)
     change = reading.changes.get(patient)
+    consistency = parts.feed.consistency(patient)
     return answer(
         OnePatientBody(
             format_instant(reading.time),
@@ -65,6 +67,7 @@ def one_patient(patient: str, parts: PartsOf) -> Response:
             one.alarms,
             parts.feed.forecasts(patient),
             None if change is None else change_body(change),
+            None if consistency is None else consistency_body(consistency),
         )
     )
 
