@@ -6,7 +6,7 @@ Slots are handed to partitions in blocks, so that one partition's patients lie t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from zlib import crc32
 
@@ -52,6 +52,17 @@ class Events:
     quality: NDArray[np.float64]
     device: NDArray[np.int32]
 
+    def take(self, order: NDArray[np.int64]) -> Events:
+        """These events, in this order."""
+        return Events(
+            self.slot[order],
+            self.stamp[order],
+            self.value[order],
+            self.noise_std[order],
+            self.quality[order],
+            self.device[order],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Updated:
@@ -68,6 +79,20 @@ class Updated:
     revised_at: NDArray[np.int64]
     revised: NDArray[np.float64]
     anchored: Sequence[Anchored] = ()
+
+    def put(self, order: NDArray[np.int64]) -> Updated:
+        """Of events that were taken in this order, as of the events before."""
+        verdict, as_of = np.empty_like(self.verdict), np.empty_like(self.as_of)
+        estimates = np.empty_like(self.estimates)
+        verdict[order], as_of[order], estimates[order] = self.verdict, self.as_of, self.estimates
+        return replace(
+            self,
+            verdict=verdict,
+            as_of=as_of,
+            estimates=estimates,
+            revised_by=order[self.revised_by],
+            anchored=[replace(part, by=order[part.by]) for part in self.anchored],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,10 +224,20 @@ class Bank:
         the widths of its bands (`scales`).
         """
         states = np.empty((0, FOLLOWED)) if states is None else states
+        order = _order_of(events.slot)
+        if order is None:
+            return self._in_order(events, states)
+        followed = np.empty_like(states)
+        updated = self._in_order(events.take(order), followed)
+        if len(states):
+            states[order] = followed
+        return updated.put(order)
+
+    def _in_order(self, events: Events, states: NDArray[np.float64]) -> Updated:
         n = len(events.slot)
-        order = np.argsort(events.slot, kind="stable")
-        verdict, as_of = np.zeros(n, np.uint8), np.zeros(n, np.int64)
-        estimates = np.full((n, ESTIMATE), np.nan)
+        order = np.arange(n)
+        verdict, as_of = np.empty(n, np.uint8), np.empty(n, np.int64)
+        estimates = np.empty((n, ESTIMATE))
         room = n + REVISION_ROOM
         parts: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]] = []
         anchored = []
@@ -340,6 +375,20 @@ class Bank:
         patient = self.slots.of["patient"][: self.slots.count]
         owned = np.flatnonzero(patient >= 0)
         return np.asarray(owned[self.partition[patient[owned]] == partition], np.int64)
+
+
+def _order_of(slot: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """The stable order of the events (n,) by slot; None where they are in it.
+
+    A sort of single numbers is three times as quick as an argsort, and events that lie in order are
+    read and written by the kernel as memory likes it best.
+    """
+    n = len(slot)
+    if not (slot[1:] < slot[:-1]).any():
+        return None
+    keys = slot * n + np.arange(n)
+    keys.sort()
+    return np.asarray(keys % n, np.int64)
 
 
 def _grown(array: NDArray[np.int32], size: int) -> NDArray[np.int32]:

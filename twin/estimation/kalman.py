@@ -50,7 +50,8 @@ M, D, V, PMM, PMD, PMV, PDD, PDV, PVV, LAG = range(10)
 STATE = 10
 
 #: Columns of the discretisation cache, a row for each signal, valid for the step cache_dt[row].
-FM, QM, FA, FK, FB, Q00, Q01, Q11, DISCRETE = range(9)
+#: FL: the share of `LAG` that is new.
+FM, QM, FA, FK, FB, Q00, Q01, Q11, FL, DISCRETE = range(10)
 
 #: Columns of an estimate as the kernel gives it. E_INTERVAL: mean seconds between the stamps in the
 #: ring (0: fewer than 4), of events only. E_DIVERGED: 1 where it is the measurement (diverged).
@@ -71,6 +72,7 @@ def discretise(p, row, dt, out):  # type: ignore[no-untyped-def]
     """
     tg, tv = p[row, DEVIATION_TIME], p[row, VELOCITY_TIME]
     em = math.expm1(-dt / p[row, LEVEL_TIME])
+    out[row, FL] = dt / (p[row, TREND_TIME] + dt)
     out[row, FM] = 1.0 + em
     out[row, QM] = -p[row, SPREAD2] * em * (2.0 + em)
     ea = math.expm1(-dt / tg)
@@ -144,7 +146,7 @@ def predict(x, i, step, p, row, cache, cache_dt):  # type: ignore[no-untyped-def
     x[i, PDV] = b * (a * pdv + k * pvv) + q01
     x[i, PVV] = b * b * pvv + q11
     x[i, M], x[i, D], x[i, V] = m, d, b * v
-    x[i, LAG] = lag + dt / (p[row, TREND_TIME] + dt) * (m + d - lag)
+    x[i, LAG] = lag + cache[row, FL] * (m + d - lag)
 
 
 @inlined

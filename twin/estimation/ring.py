@@ -354,7 +354,9 @@ def process(  # type: ignore[no-untyped-def]
                     size, only, end, params, row, taken,
                 )  # fmt: skip
             base_t[k] = oldest
-            head = (head + end) % size
+            head += end
+            if head >= size:
+                head -= size
             ring_at[k, 1] = head
             members -= end
             where -= end

@@ -53,7 +53,7 @@ def transition(params: Numbers, row: int, seconds: float) -> tuple[Numbers, Numb
     """F and Q (3, 3) of a step of so many seconds, as the kernel takes them; state (m, d, v)."""
     out = np.zeros((len(params), DISCRETE))
     discretise(params, np.int64(row), float(seconds), out)
-    fm, qm, a, k, b, q00, q01, q11 = out[row]
+    fm, qm, a, k, b, q00, q01, q11, _ = out[row]
     F = np.array([[fm, 0.0, 0.0], [0.0, a, k], [0.0, 0.0, b]])
     return F, np.array([[qm, 0.0, 0.0], [0.0, q00, q01], [0.0, q01, q11]])
 

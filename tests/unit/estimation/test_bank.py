@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.support.twins import HEART_RATE, SWINGING, Sample, events_of, fed, model_of, state_of
 from twin.estimate import Verdict
-from twin.estimation.bank import BLOCK, SIGNAL_ROW, Bank, Events
+from twin.estimation.bank import BLOCK, FOLLOWED, SIGNAL_ROW, Bank, Events
 from twin.estimation.kalman import E_MEAN, E_VAR
 from twin.estimation.models import base_model
 
@@ -102,3 +102,56 @@ def test_a_forgotten_partition_begins_anew() -> None:
 def test_an_empty_batch_is_taken() -> None:
     said = Bank(model_of(**HEART_RATE)).update(events_of(Bank(model_of(**HEART_RATE)), []))
     assert len(said.verdict) == len(said.revised) == 0
+
+
+def test_keys_may_come_in_any_order_each_in_its_own() -> None:
+    """What is said of an event, of a revision and of an anchor names it, however keys are mixed."""
+    rng, people, n = np.random.default_rng(3), 20, 90
+    at = np.tile(np.arange(n) * 60.0, people).reshape(people, n)
+    at[:, 50:56] = at[:, 55:49:-1]  # some come late
+    stamps = np.array([[Sample(t, 0).stamp for t in row] for row in at])
+    values = 75.0 + rng.integers(-9, 9, (people, n))
+    said = []
+    for mixed in (False, True):
+        bank = Bank(base_model())
+        numbers = np.array([bank.number_of(f"p{i}") for i in range(people)], np.int64)
+        slots = np.sort(bank.find(numbers, np.full(people, HEART, np.int64)))
+        who = rng.permutation(np.repeat(np.arange(people), n)) if mixed else None
+        key = np.repeat(np.arange(people), n) if who is None else who
+        nth = np.array([int((key[:i] == key[i]).sum()) for i in range(len(key))])
+        none = np.full(len(key), np.nan)
+        device = np.zeros(len(key), np.int32)
+        events = Events(slots[key], stamps[key, nth], values[key, nth], none, none, device)
+        states = np.empty((len(key), FOLLOWED))
+        updated = bank.update(events, states)
+        own = key * n + nth
+        by_event = np.argsort(own)
+        anchors = [(own[part.by], part.at, part.state) for part in updated.anchored]
+        said.append(
+            [
+                updated.verdict[by_event],
+                updated.as_of[by_event],
+                updated.estimates[by_event],
+                states[by_event],
+                own[updated.revised_by],
+                updated.revised_at,
+                updated.revised,
+                *map(np.concatenate, zip(*anchors, strict=True)),
+            ]
+        )
+    assert len(said[0][4]) > people
+    assert len(said[0][7]) == people
+    for one, other in zip(*said, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_records_are_not_padded_but_to_their_end() -> None:
+    """What is said of memory per patient counts every byte."""
+    bank = Bank(base_model())
+    sweep(bank, 5, 0, 70.0)
+    a = bank.slots.of
+    for first, last in (("state", "model"), ("ring_z", "ring_device")):
+        record = a[first].strides[0]
+        offset = a[last].ctypes.data - a[first].ctypes.data
+        assert 0 < record - offset - a[last].itemsize + 1 <= 8
+        assert all(x.flags.aligned for x in a.values())
