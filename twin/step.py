@@ -114,21 +114,23 @@ def step(
     waiting: list[ObservationBatch] = []
     for placed in records:
         record = placed.record
+        if isinstance(record, ObservationBatch):  # most by far: of one partition, without a mask
+            if state.position[placed.partition] < placed.position:
+                waiting.append(record)
+                state.position[placed.partition] = placed.position
+            continue
         due = _due(state, placed)
         if not due.any():
             continue
-        if isinstance(record, ObservationBatch):
-            waiting.append(record)
+        _observe(state, waiting, outputs)
+        waiting = []
+        if isinstance(record, Tick):
+            _tick(state, record, due, outputs)
+        elif isinstance(record, DeviceStates):
+            for part in state.parts:
+                _add(outputs, part.hear(record, Moment(due, state.elapsed)))
         else:
-            _observe(state, waiting, outputs)
-            waiting = []
-            if isinstance(record, Tick):
-                _tick(state, record, due, outputs)
-            elif isinstance(record, DeviceStates):
-                for part in state.parts:
-                    _add(outputs, part.hear(record, Moment(due, state.elapsed)))
-            else:
-                _obey(state, record, due, outputs)
+            _obey(state, record, due, outputs)
         state.position[due] = placed.position
     _observe(state, waiting, outputs)
     return state, outputs
