@@ -97,7 +97,10 @@ def measured(patients: int, sweeps: int) -> dict[str, float]:
         for name, x in ward.bank.slots.of.items()
     }
     member = sum(width.pop(name) for name in ("ring_t", "ring_z", "ring_r", "ring_device"))
-    learners = ("entries", "base_entries", "due", "target", "waiting", "shares", "share_device")
+    learners = (
+        "entries", "base_entries", "due", "target", "waiting", "shares", "share_device",
+        "usual", "usual_root", "usual_hour",
+    )  # fmt: skip
     learned = sum(width.pop(name) for name in learners)
     for name in ("memory", "base_memory"):  # how innovations were is learned, the rest is not
         learned += (moved := (MEMORY - SPREAD) * 4)

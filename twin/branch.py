@@ -10,20 +10,24 @@ import numpy as np
 
 from ingest.journal.protocol import partition_of
 from ingest.recording import Recording
+from twin.assessment.activity_response import ActivityResponse
 from twin.estimation.bank import SIGNAL_ROW, Bank, Events
 from twin.estimation.models import ModelFile, base_model
 from twin.estimation.names import Names
 from twin.estimation.replay import refusals
+from twin.part import Seen
 from twin.snapshot import SnapshotFolder, SnapshotUnreadable, position_in, restore
 from twin.step import new_state
 
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """bank: nobody else's. devices: ids of devices by the bank's numbers."""
+    """bank: nobody else's. devices: ids of devices by the bank's numbers. responses: how its
+    patients' hearts answer activity."""
 
     bank: Bank
     devices: Sequence[str]
+    responses: ActivityResponse
 
 
 def branch_of_recording(
@@ -37,17 +41,29 @@ def branch_of_recording(
         order = order[recording.measured_at[order] < until]
     patient = np.array([bank.number_of(recording.patient[i]) for i in order], np.int64)
     signal = np.array([SIGNAL_ROW[recording.signal[i]] for i in order], np.int64)
-    bank.update(
-        Events(
-            bank.find(patient, signal),
-            recording.measured_at[order],
-            recording.value[order],
-            recording.noise_std[order],
-            recording.quality[order],
-            np.array([devices.number(recording.device[i]) for i in order], np.int32),
+    events = Events(
+        bank.find(patient, signal),
+        recording.measured_at[order],
+        recording.value[order],
+        recording.noise_std[order],
+        recording.quality[order],
+        np.array([devices.number(recording.device[i]) for i in order], np.int32),
+    )
+    updated, responses = bank.update(events), ActivityResponse(bank)
+    responses.observe(
+        Seen(
+            patient,
+            signal,
+            events.slot,
+            events.device.astype(np.int64),
+            events.value,
+            events.quality,
+            events.stamp,
+            recording.received_at[order],
+            updated,
         )
     )
-    return Branch(bank, devices.text)
+    return Branch(bank, devices.text, responses)
 
 
 def branch_of_snapshots(folder: Path, partitions: int, patient: str) -> Branch:
@@ -64,5 +80,6 @@ def branch_of_snapshots(folder: Path, partitions: int, patient: str) -> Branch:
         except SnapshotUnreadable:
             state.forget(partition)
             continue
-        return Branch(state.bank, state.devices.text)
+        responses = next(part for part in state.parts if isinstance(part, ActivityResponse))
+        return Branch(state.bank, state.devices.text, responses)
     raise SnapshotUnreadable(str(folder), "no readable snapshot there yet")

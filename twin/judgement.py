@@ -11,6 +11,7 @@ acknowledged (responsibility accepted), paused.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,7 +19,11 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
+from ingest.instant import DAY, HOUR
+
 Item_co = TypeVar("Item_co", covariant=True)
+#: Upper quartile of the standard normal distribution.
+_Z50 = 0.6744897501960817
 
 
 class AlarmKind(StrEnum):
@@ -220,13 +225,38 @@ class Departure(msgspec.Struct, frozen=True, array_like=True):
     spread: float
 
 
+class Habit(msgspec.Struct, frozen=True, array_like=True):
+    """What is usual of one signal for a person at each time of day, in its unit (docs/models.md).
+
+    terms: mean, cosine and sine of a swing of 24 h, of one of 12 h, from midnight UTC; std:
+    standard deviation of the person's hours about that; known: bit n is set if it is known of the
+    hour from n UTC.
+    """
+
+    signal: str
+    terms: tuple[float, ...]
+    std: float
+    known: int
+
+    def at(self, instant: int) -> tuple[float, float] | None:
+        """(lower, upper) end of the middle half of what is usual at an instant (ns UTC); None: of
+        that hour it is not known."""
+        if not self.known >> (instant % DAY // HOUR) & 1:
+            return None
+        w = 2.0 * math.pi * (instant % DAY) / DAY
+        waves = (1.0, math.cos(w), math.sin(w), math.cos(2.0 * w), math.sin(2.0 * w))
+        usual = math.fsum(term * wave for term, wave in zip(self.terms, waves, strict=True))
+        return usual - _Z50 * self.std, usual + _Z50 * self.std
+
+
 class Change(msgspec.Struct, frozen=True, array_like=True):
     """How unusual the last day of a person is for that person. Written once an hour; no alarm.
 
     known False: not yet known (samples says how much is learnt); index, low, high are NaN then.
     index 0–1: the chi-squared cdf of `statistic` (T²); low, high: 90 % as few samples allow.
     samples: independent samples that the person's own covariance rests on. unusual: 0.99 was
-    reached, and it is not below 0.95 since. departures: by contribution, the largest first.
+    reached, and it is not below 0.95 since. departures: by contribution, the largest first. habits:
+    what is usual at each hour, of the signals of which that is known; not kept in the stores.
     """
 
     patient: str
@@ -239,6 +269,7 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
     samples: float
     unusual: bool
     departures: tuple[Departure, ...]
+    habits: tuple[Habit, ...] = ()
 
 
 class DeviceConsistency(msgspec.Struct, frozen=True, array_like=True):

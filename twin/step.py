@@ -17,6 +17,7 @@ from ingest.catalogue import SIGNALS
 from ingest.instant import SECOND
 from ingest.journal.protocol import ALL_PARTITIONS
 from ingest.observation import Command, DeviceStates, ObservationBatch, Record, Tick
+from twin.assessment.activity_response import ActivityResponse
 from twin.assessment.assessment import Assessment
 from twin.assessment.change_index import ChangeIndex
 from twin.assessment.consistency_told import ConsistencyTold
@@ -92,7 +93,12 @@ def new_state(
 ) -> TwinState:
     """A twin that knows nobody yet, with its assessment; other `parts` come before it, as new."""
     bank, devices = Bank(model or base_model(), partitions), Names()
-    own = (Assessment(bank), ChangeIndex(bank), ConsistencyTold(bank, devices))
+    own = (
+        Assessment(bank),
+        ChangeIndex(bank),
+        ConsistencyTold(bank, devices),
+        ActivityResponse(bank),
+    )
     return TwinState(bank, devices, (*parts, *own))
 
 

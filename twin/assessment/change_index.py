@@ -25,6 +25,7 @@ from ingest.observation import Command, DeviceStates, Tick
 from twin.assessment.change_kernel import DAY_H, HELD, LEARNT_H, NEVER, USUAL_H, gather
 from twin.assessment.chi_squared import cdf, quantile_ratio
 from twin.estimation.bank import Bank
+from twin.estimation.habits import habits_of
 from twin.estimation.kalman import E_WEIGHT
 from twin.estimation.slots import filled
 from twin.judgement import Change, Departure, Judgements
@@ -160,7 +161,10 @@ class ChangeIndex:
         if not len(learns):  # of most of a new ward: nothing to be said of them costs little
             nothing, unusual = math.nan, bool(m["unusual"][number])
             patient = self.bank.patients.text[number]
-            return Change(patient, at, False, nothing, nothing, nothing, 0.0, 0.0, unusual, ())
+            return Change(
+                patient, at, False, nothing, nothing, nothing, 0.0, 0.0, unusual, (),
+                habits_of(self.bank, number),
+            )  # fmt: skip
         learnt = np.minimum(m["varied_h"][number, learns] / SAMPLE_H, MOST_SAMPLES)
         rows = learns[learnt >= LEAST_SAMPLES]
         samples = learnt[learnt >= LEAST_SAMPLES]
@@ -188,8 +192,9 @@ class ChangeIndex:
         parts.sort(key=lambda part: (-part.contribution, part.signal))
         patient, unusual = self.bank.patients.text[number], bool(m["unusual"][number])
         return Change(
-            patient, at, known, index, low, high, statistic, fewest, unusual, tuple(parts)
-        )
+            patient, at, known, index, low, high, statistic, fewest, unusual, tuple(parts),
+            habits_of(self.bank, number),
+        )  # fmt: skip
 
     def _learn(self, number: int, rows: NDArray[np.int64]) -> None:
         """An hour of how the departures vary; at a share of the pace while they are unusual."""

@@ -1,7 +1,10 @@
-"""The change index in words: what is said of it on a page."""
+"""The change index and what is usual in words: what is said of them on a page."""
 
 from __future__ import annotations
 
+from twin.care.cells import band_of
+from twin.care.judged import usual_bodies
+from twin.care.vitals import VITALS
 from twin.care.words import Words
 from twin.judgement import Change, Departure
 
@@ -32,3 +35,13 @@ def _part(part: Departure, change: Change, words: Words) -> str:
     way = "above" if part.departure > 0 else "below"
     share = words.number(100 * part.contribution / change.statistic, 0)
     return words(f"change.{way}", signal=words(f"signal.{part.signal}"), share=share)
+
+
+def usual_line(change: Change | None, now: int, words: Words) -> str:
+    """What is usual for the person at this hour, signal by signal; "" where nothing is known."""
+    parts = [
+        f"{words(f'signal.{code}')} {band_of(code, body.lo50, body.hi50, words)}"
+        for code, body in usual_bodies(change, now).items()
+        if code in VITALS and body.lo50 is not None and body.hi50 is not None
+    ]
+    return words("usual.line", parts=", ".join(parts)) if parts else ""

@@ -128,6 +128,15 @@ class ChangeBody(msgspec.Struct, frozen=True):
     departures: Sequence[DepartureBody]
 
 
+class UsualBody(msgspec.Struct, frozen=True):
+    """What is usual of a signal for this person at this hour: the middle half, in its unit; null
+    where it is not known of the hour."""
+
+    unit: str
+    lo50: float | None
+    hi50: float | None
+
+
 class StandingBody(msgspec.Struct, frozen=True):
     """Where a patient stands in the ward; news2 null: no score yet. threes: sub-score 3.
 
@@ -244,6 +253,17 @@ def change_body(change: Change) -> ChangeBody:
             for part in change.departures
         ],
     )
+
+
+def usual_bodies(change: Change | None, now: int) -> dict[str, UsualBody]:
+    """code → what is usual at `now` (ns), of the signals of which something is known."""
+    made = {}
+    for habit in () if change is None else change.habits:
+        if habit.signal in SIGNALS:
+            signal, ends = SIGNALS[habit.signal], habit.at(now) or (None, None)
+            inside = [None if e is None else min(max(e, signal.lower), signal.upper) for e in ends]
+            made[habit.signal] = UsualBody(signal.unit, *inside)
+    return made
 
 
 def standing_body(standing: Standing, own_limits: bool = False) -> StandingBody:

@@ -13,7 +13,7 @@ from twin.care.api.bodies import PatientBody
 from twin.care.api.devices import refusals
 from twin.care.api.patients import estimates_of, list_patients
 from twin.care.cells import Cell, band_of, cell_of
-from twin.care.change_words import change_line
+from twin.care.change_words import change_line, usual_line
 from twin.care.journal_words import lines_of, worn_by
 from twin.care.judged import ComponentBody, score_body
 from twin.care.parts import PartsOf
@@ -127,6 +127,7 @@ def patient(patient: str, request: Request, parts: PartsOf) -> Response:
         score=None if score is None else score_body(score, reading.time),
         score_chip=chip_of(score, words),
         change=change_line(reading.changes.get(patient), words),
+        usual=usual_line(reading.changes.get(patient), reading.time, words),
         score_percent=lambda share: percent(share, words),
         scored=lambda part: _scored(part, words),
         lines=lines_of(parts, patient, reading.time, words),

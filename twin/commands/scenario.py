@@ -47,7 +47,7 @@ def ask_scenario(
     branches from the newest snapshots of the data folder, about a minute old.
     """
     from ingest.sheet import RecordingError
-    from twin.estimation.scenario import ScenarioError, curves, read_scenario
+    from twin.estimation.scenario import ScenarioError, curves, personal, read_scenario
     from twin.snapshot import SnapshotUnreadable
 
     one_of(scenario, (".toml", ".json"), "SCENARIO")
@@ -59,10 +59,15 @@ def ask_scenario(
             branch = _live(config, data_dir, patient)
         else:
             branch = _recorded(recording, wide, time_column, at, model, patient)
-        made = curves(branch.bank, patient, branch.devices, asked)
+        known = branch.responses.of_patient(patient)
+        made = curves(branch.bank, patient, branch.devices, personal(asked, known))
     with failing(OSError):
         text = _csv(made, patient) if out.suffix.lower() == ".csv" else _json(made, patient)
         out.write_text(text, "utf-8")
+    for measured in {a.measured for a in asked.activity if a.gain is None}:
+        own = known[measured]
+        learnt = f"learnt in {own.minutes:.0f} min" if own.minutes else "assumed, as of people"
+        say(f"answer to {measured}: {own.gain:.4g} ± {own.gain_std:.2g} /min per unit, {learnt}")
     say(f"{sum(len(curve.at) for curve in made)} rows in {out}: a scenario, not a measurement")
 
 

@@ -19,20 +19,23 @@ from ingest.journal.protocol import partition_of
 from twin.estimate import Z50, Z90, Z95
 from twin.estimation.anchors import Anchored
 from twin.estimation.devices import ENTRIES
-from twin.estimation.kalman import DISCRETE, ESTIMATE, NEVER, STATE, project
+from twin.estimation.kalman import DISCRETE, ESTIMATE, NEVER, STATE
 from twin.estimation.models import PARAMETERS, SPREAD2, ModelError, ModelFile
 from twin.estimation.names import Names
 from twin.estimation.ring import process
 from twin.estimation.robust import MEMORY, TROUBLE
 from twin.estimation.slots import Slots
 from twin.estimation.tracker import BANDS, HORIZONS, WIDTHS, widths
+from twin.estimation.usual import ROOM, ROOT, TERMS, USUAL, project, rescale
 from twin.forecast import chance_below
 
 BLOCK = 1024
 #: Room for revisions in one kernel call beyond one per event; it is called again when it is full.
 REVISION_ROOM = 4096
-#: Columns of a state that is kept for forecasts: the state, then the widths th of its bands.
-FOLLOWED = STATE + BANDS * HORIZONS
+#: Columns of a state that is kept for forecasts: the state, the widths th of its bands, what is
+#: usual for the person.
+USUAL_OF = STATE + BANDS * HORIZONS
+FOLLOWED = USUAL_OF + USUAL + ROOT
 #: Seconds over which what is done once a minute is spread.
 TURNS = 60
 #: So many horizons' factors on the bands are remembered: a tick asks for a handful.
@@ -112,6 +115,29 @@ class Forecast:
         return chance_below(limit, self.mean, self.std, self.scales)
 
 
+@dataclass(frozen=True, slots=True)
+class UsualOf:
+    """What is usual, of rows of states: at (rows,) their time (ns), learnt (rows, USUAL), root
+    (rows, ROOT), as `usual.py` has them."""
+
+    at: NDArray[np.int64]
+    learnt: NDArray[np.float32]
+    root: NDArray[np.int16]
+
+    @classmethod
+    def nothing(cls, n: int) -> UsualOf:
+        """Of n rows of which nothing is known to be usual."""
+        return cls(
+            np.zeros(n, np.int64), np.zeros((n, USUAL), np.float32), np.zeros((n, ROOT), np.int16)
+        )
+
+    @classmethod
+    def followed(cls, states: NDArray[np.float64], at: NDArray[np.int64]) -> UsualOf:
+        """Of states (n, FOLLOWED) as `Bank.update` gave them, of stamps at (n,)."""
+        learnt, root = np.split(states[:, USUAL_OF:], [USUAL], axis=1)
+        return cls(at, learnt.astype(np.float32), root.astype(np.int16))
+
+
 @dataclass(slots=True)
 class Bank:
     """State of every (patient, signal): slot_of[patient number, signal row] (−1: none yet).
@@ -135,6 +161,7 @@ class Bank:
     _scales: dict[float, NDArray[np.float64]] = field(default_factory=dict)
     _cache: NDArray[np.float64] = field(init=False)
     _cache_dt: NDArray[np.int64] = field(init=False)
+    _spread: NDArray[np.float64] = field(init=False)  # in force, or the last that was
 
     def __post_init__(self) -> None:
         declare(self.model_file.declared)
@@ -142,6 +169,7 @@ class Bank:
         self.slot_of = np.full((0, self.signals), -1, np.int32)
         self.partition = np.empty(0, np.int32)
         self.turn = np.empty(0, np.int32)
+        self._spread = np.zeros(self.signals)
         self.adopt(self.model_file)
 
     def adopt(self, model_file: ModelFile) -> None:
@@ -165,6 +193,9 @@ class Bank:
             self.expected[row] = int((interval or SIGNALS[code].expected_interval_s) * SECOND)
         self._cache = np.zeros((self.signals, DISCRETE))
         self._cache_dt = np.zeros(self.signals, np.int64)
+        spread = np.where(self.modelled, np.sqrt(self.params[:, SPREAD2]), self._spread)
+        rescale(self.slots.of["usual_root"], self.slots.of["model"], self._spread, spread)
+        self._spread = spread
 
     def number_of(self, patient: str) -> int:
         """The patient's number; a new one is allotted on first sight."""
@@ -220,8 +251,8 @@ class Bank:
     def update(self, events: Events, states: NDArray[np.float64] | None = None) -> Updated:
         """Take the events in, in order within a slot. One entry to the kernel, in slot order.
 
-        states (n, FOLLOWED), if given, gets after each event what forecasts need: the state, and
-        the widths of its bands (`scales`).
+        states (n, FOLLOWED), if given, gets after each event what forecasts need: the state, the
+        widths of its bands (`scales`), and what is usual.
         """
         states = np.empty((0, FOLLOWED)) if states is None else states
         order = _order_of(events.slot)
@@ -244,7 +275,7 @@ class Bank:
         a = self.slots.of
         scratch, remembered = np.empty((1, STATE)), np.empty((1, MEMORY), np.float32)
         devices = np.empty((1, ENTRIES), np.float32)
-        taken = np.empty((6, 64))
+        taken, room_of_usual = np.empty((6, 64)), np.empty((ROOM, TERMS))
         done = 0
         while done < n or not parts:
             by, at = np.empty(room, np.int64), np.empty(room, np.int64)
@@ -259,6 +290,7 @@ class Bank:
                 a["ring_r"], a["ring_device"], self.params, self._cache, self._cache_dt,
                 verdict, as_of, estimates, states, by, at, revised,
                 anchor.by, anchor.at, anchor.state, anchor.memory, anchor.entries,
+                a["usual"], a["usual_root"], a["usual_hour"], room_of_usual,
                 scratch, remembered, devices, taken,
             )  # fmt: skip
             done += step
@@ -287,7 +319,7 @@ class Bank:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and standard deviation (n,) of the slots, so many seconds (n,) after their stamp."""
         a = self.slots.of
-        mean, std = self.project(a["state"], slots, a["model"], seconds)
+        mean, std = self.project(a["state"], slots, a["model"], seconds, usual=self._usual())
         return mean, self._claimed(slots, std)
 
     def _claimed(self, slots: NDArray[np.int64], std: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -298,6 +330,10 @@ class Bank:
         diverged = a["memory"][slots, TROUBLE] < 0.0
         return np.where(diverged, np.sqrt(std**2 + spread2), std)
 
+    def _usual(self) -> UsualOf:
+        a = self.slots.of
+        return UsualOf(a["state_t"], a["usual"], a["usual_root"])
+
     def project(
         self,
         states: NDArray[np.float64],
@@ -305,16 +341,22 @@ class Bank:
         signal: NDArray[np.int32],
         seconds: NDArray[np.float64],
         core: NDArray[np.float64] | None = None,
+        usual: UsualOf | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and standard deviation (n,) of rows `chosen` of states, of signal rows, later.
 
         core (n,): factors on the 50 % band, by which a signal with a ceiling is cut (1 if absent).
+        usual: of the rows of states; without it nothing is usual for a person.
         """
         core = np.ones(len(chosen)) if core is None else core
+        usual = usual or UsualOf.nothing(len(states))
         mean, var = np.empty(len(chosen)), np.empty(len(chosen))
         x, cache = np.empty((1, STATE)), np.zeros((self.signals, DISCRETE))
         cache_dt = np.zeros(self.signals, np.int64)
-        project(states, chosen, self.params, signal, seconds, core, x, cache, cache_dt, mean, var)
+        project(
+            states, usual.at, usual.learnt, usual.root, chosen, self.params, signal, seconds, core,
+            x, cache, cache_dt, np.empty((ROOM, TERMS)), mean, var,
+        )  # fmt: skip
         return mean, np.sqrt(var)
 
     def scales(
@@ -347,7 +389,7 @@ class Bank:
         signal = a["model"][slots]
         scales = self.scales(a["waiting"][slots, WIDTHS:], signal, seconds)
         core = scales[:, 0].copy()
-        mean, std = self.project(a["state"], slots, a["model"], ahead, core)
+        mean, std = self.project(a["state"], slots, a["model"], ahead, core, self._usual())
         return Forecast(
             a["state_t"][slots] + (ahead * 1e9).astype(np.int64),
             mean,

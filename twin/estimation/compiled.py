@@ -20,10 +20,13 @@ _SOURCES = (
     "estimation/ring.py",
     "estimation/tracker.py",
     "estimation/consistency.py",
+    "estimation/usual.py",
     "estimation/models.py",
     "estimation/status.py",
     "assessment/kernel.py",
     "assessment/score_kernel.py",
+    "assessment/response_kernel.py",
+    "estimation/scenario.py",  # its lags
 )
 
 

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from twin.estimation.compiled import compiled, inlined
 from twin.estimation.models import (
     CEILING,
@@ -220,22 +218,3 @@ def estimate(x, i, p, row, out, o, nis, weight):  # type: ignore[no-untyped-def]
     out[o, E_TREND_VAR] = (p[row, WANDER] + var) * p[row, PER_MINUTE] * p[row, PER_MINUTE]
     out[o, E_NIS] = nis
     out[o, E_WEIGHT] = weight
-
-
-@compiled
-def project(state, slot, params, model, seconds, core, x, cache, cache_dt, mean, var):  # type: ignore[no-untyped-def]
-    """Mean and variance of each listed slot, so many seconds after its state's time.
-
-    state (slots, STATE), slot (n,), params (signals, PARAMETERS), model (slots,), seconds (n,) and
-    core (n,) as `spoken` has it; x (1, STATE), cache (signals, DISCRETE) and cache_dt (signals,)
-    are scratch; mean, var (n,) are written. The states stay as they are.
-    """
-    for n in range(slot.shape[0]):
-        k = slot[n]
-        row = model[k]
-        for j in range(STATE):
-            x[0, j] = state[k, j]
-        step = np.int64(seconds[n] * 1e9)
-        if step > 0:
-            predict(x, 0, step, params, row, cache, cache_dt)
-        mean[n], var[n] = spoken(x, 0, core[n], params, row)

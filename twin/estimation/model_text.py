@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, fields
 
 from ingest.catalogue import Signal
+from twin.estimation.device_tables import DeviceNoise, DeviceTable
 from twin.estimation.models import ModelFile
 from twin.estimation.signal_model import SignalModel
 
@@ -20,6 +21,8 @@ def model_text(model: ModelFile, name: str, version: str, note: str) -> str:
         lines += ["", f"[signal.{code}]", *_constants(constants)]
         if code in declared:
             lines += ["", f"[signal.{code}.catalogue]", *_catalogue(declared[code])]
+    for device in model.devices:
+        lines += _device(device)
     return "\n".join(lines) + "\n"
 
 
@@ -31,6 +34,17 @@ def _constants(model: SignalModel) -> Iterator[str]:
         if each.name == "calibration":
             value = [list(row) for row in value]
         yield f"{each.name} = {json.dumps(value, ensure_ascii=False)}"
+
+
+def _device(table: DeviceTable) -> Iterator[str]:
+    name = json.dumps(table.pattern, ensure_ascii=False)
+    yield from ("", f"[device.{name}]", f"delay = {json.dumps(table.delay)}")
+    yield f"source = {json.dumps(table.source, ensure_ascii=False)}"
+    for code, noise in table.signals.items():
+        yield from ("", f"[device.{name}.{code}]")
+        for each in fields(DeviceNoise):
+            if getattr(noise, each.name) != each.default:
+                yield f"{each.name} = {json.dumps(getattr(noise, each.name))}"
 
 
 def _catalogue(signal: Signal) -> Iterator[str]:

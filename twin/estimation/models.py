@@ -25,6 +25,7 @@ from ingest.catalogue import SIGNALS, Signal
 from ingest.declared import DeclarationWrong, declared_signals
 from ingest.instant import SECOND
 from twin.estimate import Z50, Z90, Z95
+from twin.estimation.device_tables import DeviceTable, device_tables
 from twin.estimation.signal_model import ModelError as ModelError
 from twin.estimation.signal_model import Places, SignalModel, signal_model
 
@@ -58,8 +59,10 @@ from twin.estimation.signal_model import Places, SignalModel, signal_model
     LAG_TIME,
     CEILING,
     UPPER,
+    USUAL_TIME,
+    DAILY_SWING2,
     HALF_WIDTH,
-) = range(29)
+) = range(31)
 #: Horizons (s) at which a person's bands are tracked; from HALF_WIDTH on the three bands of each.
 TRACKED = (60.0, 1800.0)
 PARAMETERS = HALF_WIDTH + 3 * len(TRACKED)
@@ -80,12 +83,14 @@ class ModelFile:
     """A validated model file. version is name-version+hash of the content, the tag of estimates.
 
     declared: signals that the file itself puts into the catalogue (`ingest.catalogue.declare`).
+    devices: what it says of the devices of recordings (`device_errors.py`).
     """
 
     version: str
     content: str
     signals: Mapping[str, SignalModel]
     declared: tuple[Signal, ...] = ()
+    devices: tuple[DeviceTable, ...] = ()
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -129,6 +134,8 @@ class ModelFile:
                 model.lag_time,
                 _ceiling(catalogue[code]),
                 catalogue[code].upper,
+                model.usual_time,
+                model.swing() ** 2,
                 *(
                     z * scale
                     for horizon in TRACKED
@@ -162,8 +169,8 @@ def parse_model(content: str, where: str = "base.toml") -> ModelFile:
         if not isinstance(read.get(key), str):
             raise places.wrong((key,), read.get(key), "a string")
     for key in read:
-        if key not in ("name", "version", "extends", "signal"):
-            raise places.wrong((key,), key, "one of extends, name, signal, version")
+        if key not in ("name", "version", "extends", "signal", "device"):
+            raise places.wrong((key,), key, "one of device, extends, name, signal, version")
     tables = read.get("signal")
     if not isinstance(tables, dict) or not tables:
         raise places.wrong(("signal",), tables, "a table for each signal")
@@ -177,7 +184,8 @@ def parse_model(content: str, where: str = "base.toml") -> ModelFile:
     signals = {code: _signal(places, code, table, declared) for code, table in tables.items()}
     digest = blake2b(signed.encode(), digest_size=4).hexdigest()
     version = f"{read['name']}-{read['version']}+{digest}"
-    return ModelFile(version, content, signals, tuple(declared.values()))
+    devices = device_tables(places, read.get("device", {}), signals)
+    return ModelFile(version, content, signals, tuple(declared.values()), devices)
 
 
 def _declared(places: Places, read: Mapping[str, Any]) -> dict[str, Signal]:

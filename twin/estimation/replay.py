@@ -19,7 +19,8 @@ from ingest.catalogue import CODES, SIGNALS, declare
 from ingest.instant import DAY, MINUTE
 from ingest.recording import Recording, read_recording, recording_of
 from twin.estimate import Bands, Status, Verdict, bands, reach_of
-from twin.estimation.bank import FOLLOWED, SIGNAL_ROW, Bank, Events, Updated
+from twin.estimation.bank import FOLLOWED, SIGNAL_ROW, USUAL_OF, Bank, Events, Updated, UsualOf
+from twin.estimation.device_errors import as_declared
 from twin.estimation.kalman import (
     E_DIVERGED,
     E_INTERVAL,
@@ -74,7 +75,8 @@ def replay(
 ) -> Replayed:
     """Replay a Recording, a pandas or Arrow table, or a CSV or Parquet file.
 
-    forecast: horizons in seconds. columns and time_column as for `read_recording`. progress is told
+    forecast: horizons in seconds. Devices are as the model declares
+    them (`device_errors.py`). columns and time_column as for `read_recording`. progress is told
     (observations done, of how many). Raises RecordingError, ValueError.
     """
     import pyarrow as pa
@@ -85,6 +87,7 @@ def replay(
         recording = read_recording(recording, columns, time_column)
     elif not isinstance(recording, Recording):
         recording = recording_of(recording, columns, time_column)
+    recording = as_declared(recording, model)
     bank = Bank(model)
     counts: Counter[str] = Counter(recording.refused)
     chosen = _order(recording, order)
@@ -184,10 +187,11 @@ class _Columns:
         signal = self.signal[chosen].astype(np.int32)
         scales = np.ones((len(shown), 1 + len(horizons), 3))
         ahead = []
+        usual = UsualOf.followed(states, updated.as_of[: len(states)])
         for place, seconds in enumerate(horizons, 1):
-            scales[:, place] = bank.scales(states[shown, STATE:], signal[shown], seconds)
+            scales[:, place] = bank.scales(states[shown, STATE:USUAL_OF], signal[shown], seconds)
             later, core = np.full(len(shown), float(seconds)), scales[:, place, 0].copy()
-            mean, std = bank.project(states, shown, signal, later, core)
+            mean, std = bank.project(states, shown, signal, later, core, usual)
             e, spread2 = updated.estimates[shown], bank.params[signal[shown], SPREAD2]
             # Of a diverged key nothing is claimed, but that people are like people.
             std = np.where(e[:, E_DIVERGED] == 1.0, np.sqrt(std**2 + spread2), std)

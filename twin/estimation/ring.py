@@ -73,7 +73,8 @@ from twin.estimation.robust import (
     update,
     update_of_several,
 )
-from twin.estimation.tracker import WIDTHS, track
+from twin.estimation.tracker import BANDS, HORIZONS, WIDTHS, track
+from twin.estimation.usual import ROOT, USUAL, learn
 
 ACCEPTED, BELATED, DUPLICATE, CONFLICT = 1, 2, 3, 4
 #: The base is put out once in so much measured time, ns: from there a key can be filtered again.
@@ -250,13 +251,17 @@ def move_to(x, y, w, i, known_t, stamp, p, row, cache, cache_dt):  # type: ignor
 
 
 @inlined
-def keep(states, n, state, waiting, k):  # type: ignore[no-untyped-def]
+def keep(states, n, state, waiting, usual, root, k):  # type: ignore[no-untyped-def]
     """Copy the state after event n, if asked for."""
     if n < states.shape[0]:
         for j in range(STATE):
             states[n, j] = state[k, j]
-        for j in range(STATE, states.shape[1]):
-            states[n, j] = waiting[k, WIDTHS + j - STATE]
+        for j in range(BANDS * HORIZONS):
+            states[n, STATE + j] = waiting[k, WIDTHS + j]
+        for j in range(USUAL):
+            states[n, STATE + BANDS * HORIZONS + j] = usual[k, j]
+        for j in range(ROOT):
+            states[n, STATE + BANDS * HORIZONS + USUAL + j] = root[k, j]
 
 
 @compiled
@@ -266,7 +271,7 @@ def process(  # type: ignore[no-untyped-def]
     due, target, waiting, shares, share_device, model, ring_at, ring_size, ring_n,
     ring_t, ring_z, ring_r, ring_device, params, cache, cache_dt,
     verdict, as_of, out, states, rev_event, rev_t, rev_out,
-    anchor_event, anchor_t, anchor_x, anchor_y, anchor_w,
+    anchor_event, anchor_t, anchor_x, anchor_y, anchor_w, usual, usual_root, usual_hour, room,
     scratch, scratch_memory, scratch_entries, taken,
 ):  # fmt: skip
     """Take in events order[0], order[1], …; returns (events taken, revisions, anchors written).
@@ -278,9 +283,11 @@ def process(  # type: ignore[no-untyped-def]
     share_device: how each device's innovations were (consistency.py).
     model[k] its row of params; ring_at[k] (start in the ring arrays, index of the oldest member),
     ring_size[k], ring_n[k]: a circular ring in order of stamp. Written: verdict, as_of (n,), out
-    (n, ESTIMATE), states (n or 0, STATE + 6) the state and the widths th after; revisions rev_event
-    (which event caused it), rev_t (the stamp revised), rev_out; anchors: the base (state, memory,
-    entries; stamp) as it was before it moved over a full hour, and which event moved it.
+    (n, ESTIMATE), states (n or 0, …) the state, the widths th and the usual after; revisions
+    rev_event (which event caused it), rev_t (the stamp revised), rev_out; anchors: the base (state,
+    memory, entries; stamp) as it was before it moved over a full hour, and which event moved it.
+    usual, usual_root, usual_hour (slots, …): what is usual for the person, learnt from each such
+    base; room is its scratch (usual.py).
     Stops early when fewer than 64 revisions or no anchor would fit.
     """
     revisions, anchors = 0, 0
@@ -330,7 +337,7 @@ def process(  # type: ignore[no-untyped-def]
                 state, memory, k, params, row, out, n, math.nan, 0.0, ring_z, ring_r, start, head,
                 size, newest_group(ring_t, start, head, size, members), members,
             )  # fmt: skip
-            keep(states, n, state, waiting, k)
+            keep(states, n, state, waiting, usual, usual_root, k)
             continue
         if members == size:  # the oldest stamp goes into the base
             end = group_end(ring_t, start, head, size, only, members)
@@ -341,6 +348,10 @@ def process(  # type: ignore[no-untyped-def]
                     anchor_event, anchor_t, anchor_x, anchor_y, anchor_w,
                 )  # fmt: skip
                 anchors += 1
+                learn(
+                    usual, usual_root, usual_hour, k, base[k, M] + base[k, D], base_t[k], params,
+                    row, room,
+                )  # fmt: skip
             move_to(
                 base, base_memory, base_entries, k, base_t[k], oldest, params, row, cache, cache_dt
             )
@@ -389,9 +400,10 @@ def process(  # type: ignore[no-untyped-def]
             tally(shares, share_device, k, device[n], nis, z - state[k, M] - state[k, D])
             if t >= due[k] and not diverged(memory, k):
                 track(
-                    k, t, z, state, due, target, waiting, params, row, scratch, cache, cache_dt
+                    k, t, z, state, due, target, waiting, usual, usual_root, params, row, scratch,
+                    cache, cache_dt, room,
                 )  # fmt: skip
-            keep(states, n, state, waiting, k)
+            keep(states, n, state, waiting, usual, usual_root, k)
             continue
         # Late, or a second device at the newest stamp: filter again from the base.
         for j in range(STATE):
@@ -438,5 +450,5 @@ def process(  # type: ignore[no-untyped-def]
             head, size, newest_group(ring_t, start, head, size, members), members,
         )  # fmt: skip
         tally(shares, share_device, k, device[n], own_nis, own_residual)
-        keep(states, n, state, waiting, k)
+        keep(states, n, state, waiting, usual, usual_root, k)
     return order.shape[0], revisions, anchors

@@ -5,7 +5,8 @@ own uncertainty. A scenario has a copy of the state: it is never journalled or s
 output says that it is no measurement. Effects are declared by whoever asks; the twin vouches for
 none.
 
-activity  level through a first-order lag (45 s rising, 90 s falling), times a gain ± its std
+activity  level through a first-order lag (45 s rising, 90 s falling), times a gain ± its std: those
+          that are declared, else what the twin has learnt of the person's heart (`personal`)
 drug      amount ± std, in full when onset and decay balance: (e^(−t/decay) − e^(−t/onset)) over its
           peak, the shape of a substance taken up and eliminated at constant rates (Bateman 1910)
 lost      a device that measures no more: `known_std` is how sure the twin will be of the value
@@ -44,14 +45,19 @@ _Amount = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]
 
 
 class Activity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A level of activity from begins_s to ends_s, and what one unit of it does to a signal."""
+    """A level of activity from begins_s to ends_s, and what one unit of it does to a signal.
+
+    Without gain and gain_std: the person's own, of the heart rate, to a level of the signal
+    `measured`, in its unit.
+    """
 
     ends_s: _Time
     level: _Spread
-    gain: _Amount
-    gain_std: _Spread
+    gain: _Amount | None = None
+    gain_std: _Spread | None = None
     begins_s: _Seconds = 0.0
     signal: str = "heart_rate"
+    measured: str = "activity"
 
 
 class Drug(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,6 +83,20 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lost: Annotated[list[str], msgspec.Meta(max_length=50)] = []
 
 
+class Response(msgspec.Struct, frozen=True):
+    """How a person's heart answers a signal that says how active the person is.
+
+    resting ± resting_std: heart rate at rest, /min; gain ± gain_std: /min for one unit of the
+    signal; minutes learnt (0: what is assumed of people).
+    """
+
+    resting: float
+    resting_std: float
+    gain: float
+    gain_std: float
+    minutes: float
+
+
 class ScenarioError(ValueError):
     """A scenario that cannot be asked; says where, what and what was expected."""
 
@@ -93,6 +113,33 @@ def read_scenario(content: bytes, named: str, toml: bool) -> Scenario:
     for where, wrong in _wrong(made):
         raise ScenarioError(f"{named}: {where}: {wrong}")
     return made
+
+
+def personal(asked: Scenario, known: Mapping[str, Response]) -> Scenario:
+    """The scenario with the person's own gain where an activity declares none.
+
+    known: signal that is measured → the answer to it. Raises ScenarioError: an activity of which
+    no gain is known, or with half of one.
+    """
+    made = []
+    for i, activity in enumerate(asked.activity):
+        said = activity.gain is not None, activity.gain_std is not None
+        if any(said) != all(said):
+            name = "gain" if said[1] else "gain_std"
+            raise ScenarioError(f"activity[{i}].{name}: expected with its other half, or neither")
+        if not any(said):
+            if activity.signal != "heart_rate":
+                raise ScenarioError(
+                    f"activity[{i}].gain: expected, of {activity.signal} none is learnt"
+                )
+            if activity.measured not in known:
+                expected = ", ".join(known) or "a gain, for the model assumes none"
+                got = f"activity[{i}].measured: got {activity.measured!r}"
+                raise ScenarioError(f"{got}, expected one of {expected}")
+            own = known[activity.measured]
+            activity = msgspec.structs.replace(activity, gain=own.gain, gain_std=own.gain_std)
+        made.append(activity)
+    return msgspec.structs.replace(asked, activity=made)
 
 
 def _wrong(asked: Scenario) -> list[tuple[str, str]]:
@@ -139,9 +186,10 @@ class Curve:
 def curves(bank: Bank, patient: str, devices: Sequence[str], asked: Scenario) -> list[Curve]:
     """Every signal of the patient under the scenario. devices: names by the bank's numbers.
 
-    Nothing of the bank is changed. Raises ScenarioError: the patient, a signal or a device that the
-    twin does not know.
+    Activities have a gain (`personal`). Nothing of the bank is changed. Raises ScenarioError: the
+    patient, a signal or a device that the twin does not know, an activity without a gain.
     """
+    asked = personal(asked, {})
     slots = _slots_of(bank, patient)
     a = bank.slots.of
     heard = {code: _rhythms(bank, slot, devices) for code, slot in slots.items()}
@@ -221,8 +269,8 @@ def _effects(code: str, seconds: Numbers, asked: Scenario) -> tuple[Numbers, Num
     for activity in asked.activity:
         if activity.signal == code:
             felt = lagged(activity, seconds)
-            shift += activity.gain * felt
-            var += (activity.gain_std * felt) ** 2
+            shift += (activity.gain or 0.0) * felt
+            var += ((activity.gain_std or 0.0) * felt) ** 2
     for drug in asked.drug:
         if drug.signal == code:
             share = taken_up(drug, seconds)

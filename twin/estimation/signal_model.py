@@ -54,6 +54,11 @@ class SignalModel:
     motion: how much of an outlier that came smoothly becomes variance of the velocity; lag_time:
     of the delays by which a device is found to follow another (0: not looked for); trend_time: the
     time over which the trend is taken; expected_interval: between measurements of a usual device;
+    usual_time: how fast a forecast returns to what is usual for the person at that hour (0: it does
+    not); daily_swing: standard deviation among people of each half-swing of a daily rhythm (0: a
+    fifth of the spread); heart_gain, heart_gain_std: of a signal that says how active a person is,
+    what one unit of it does to the heart rate, mean and standard deviation among people (std 0:
+    nothing is learnt of it);
     calibration: rows of a horizon (s) and factors on the 50, 90
     and 95 % bands of a forecast so far ahead (`scales`); source: where the numbers come from.
     """
@@ -78,6 +83,10 @@ class SignalModel:
     lag_time: float = 0.0
     trend_time: float = 900.0
     expected_interval: float = 0.0
+    usual_time: float = 0.0
+    daily_swing: float = 0.0
+    heart_gain: float = 0.0
+    heart_gain_std: float = 0.0
     calibration: tuple[tuple[float, float, float, float], ...] = ()
 
     def scales(self, horizon: float) -> tuple[float, float, float]:
@@ -98,6 +107,10 @@ class SignalModel:
     def wander(self) -> float:
         """Variance of mean − smoothed mean of a person at rest (docs/models.md, trend)."""
         return self.stationary()[0] * self.trend_time / (self.deviation_time + self.trend_time)
+
+    def swing(self) -> float:
+        """Standard deviation among people of the coefficients of a daily rhythm."""
+        return min(self.daily_swing or 0.2 * self.spread, self.spread)
 
     def jumps(self) -> float:
         """A change from one value to the next that no person makes at once."""
@@ -140,6 +153,10 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "lag_time": (0.0, 1e6),
     "trend_time": (1.0, 1e7),
     "expected_interval": (0.0, 1e7),
+    "usual_time": (0.0, 1e7),
+    "daily_swing": (0.0, 1e6),
+    "heart_gain": (-1e6, 1e6),
+    "heart_gain_std": (0.0, 1e6),
 }
 
 

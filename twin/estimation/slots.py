@@ -18,6 +18,7 @@ from twin.estimation.devices import ENTRIES
 from twin.estimation.kalman import NEVER, STATE
 from twin.estimation.robust import MEMORY
 from twin.estimation.tracker import FORECASTS, HORIZONS, WAITING
+from twin.estimation.usual import ROOT, USUAL
 
 #: name, dtype, width (0 = one number a slot), filled with.
 _SLOT_ARRAYS: tuple[tuple[str, Any, int, int], ...] = (
@@ -42,6 +43,9 @@ _SLOT_ARRAYS: tuple[tuple[str, Any, int, int], ...] = (
     ("forecast_at", np.uint32, 0, 0),  # the stamp that was last forecast from, whole seconds
     ("shares", np.int16, TALLIED * TALLY, 0),
     ("share_device", np.int32, TALLIED, -1),
+    ("usual", np.float32, USUAL, 0),
+    ("usual_root", np.int16, ROOT, 0),
+    ("usual_hour", np.int32, 0, 0),  # last learnt of, since the epoch
 )
 _RING_ARRAYS: tuple[tuple[str, Any], ...] = (
     ("ring_t", np.int64),

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from twin.estimate import Z50
 from twin.estimation.compiled import compiled
-from twin.estimation.kalman import NEVER, STATE, predict, spoken
+from twin.estimation.kalman import NEVER, STATE, spoken
 from twin.estimation.models import EXPECTED, HALF_WIDTH, TRACKED
+from twin.estimation.usual import foresee
 
 #: Forecasts of one horizon that wait at once, spaced by a third of it.
 WAITING = 3
@@ -38,12 +39,13 @@ FORECASTS = WIDTHS + BANDS * HORIZONS
 
 @compiled
 def track(  # type: ignore[no-untyped-def]
-    k, t, z, state, due, target, waiting, p, row, x, cache, cache_dt
+    k, t, z, state, due, target, waiting, usual, root, p, row, x, cache, cache_dt, room
 ):  # fmt: skip
     """Judge what waited for t, make new forecasts, write due[k], the next stamp to come here.
 
     target (slots, WAITING · HORIZONS) ns and waiting (slots, FORECASTS) are of slot k, whose state
-    is as of t and whose newest reading is z. x (1, STATE), cache and cache_dt are scratch.
+    is as of t and whose newest reading is z. usual and root: what it returns to (usual.py). x
+    (1, STATE), cache, cache_dt and room are scratch.
     """
     soon = _FAR
     early = np.int64(0.25e9 * p[row, EXPECTED])
@@ -63,7 +65,9 @@ def track(  # type: ignore[no-untyped-def]
         if newest < t + ahead - ahead // WAITING and waiting[k, 2 * free + 1] <= 0.0:
             for j in range(STATE):
                 x[0, j] = state[k, j]
-            predict(x, np.int64(0), ahead, p, row, cache, cache_dt)
+            foresee(
+                x, np.int64(0), ahead, t + ahead, usual, root, k, p, row, cache, cache_dt, room
+            )  # fmt: skip
             core = p[row, HALF_WIDTH + BANDS * h] / Z50 * math.exp(waiting[k, WIDTHS + BANDS * h])
             mean, variance = spoken(x, np.int64(0), core, p, row)
             waiting[k, 2 * free], waiting[k, 2 * free + 1] = mean, math.sqrt(variance)

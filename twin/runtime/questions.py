@@ -47,12 +47,13 @@ class TwinQuestions:
 
     def scenario(self, patient: str, asked: bytes) -> Mapping[str, Columns]:
         from twin.branch import branch_of_snapshots
-        from twin.estimation.scenario import ScenarioError, curves, read_scenario
+        from twin.estimation.scenario import ScenarioError, curves, personal, read_scenario
         from twin.snapshot import SnapshotUnreadable
 
         try:
             what = read_scenario(asked, "body", toml=False)
             branch = branch_of_snapshots(self.snapshots, self.partitions, patient)
+            what = personal(what, branch.responses.of_patient(patient))
             made = curves(branch.bank, patient, branch.devices, what)
         except (ScenarioError, SnapshotUnreadable) as error:
             raise Unanswerable(str(error)) from error

@@ -19,7 +19,7 @@ from itertools import chain
 import apsw
 import msgspec
 
-from twin.judgement import Alarm, AlarmState, Judgements
+from twin.judgement import Alarm, AlarmState, Change, Judgements
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS alarm(
@@ -67,8 +67,13 @@ def take(connection: apsw.Connection, judgements: Iterable[Judgements]) -> None:
     )
     connection.executemany(
         "INSERT OR REPLACE INTO change VALUES(?, ?, ?)",
-        [(c.patient, c.at, _encode(c)) for one in said for c in one.changes],
+        [(c.patient, c.at, _encode(_kept(c))) for one in said for c in one.changes],
     )
+
+
+def _kept(change: Change) -> Change:
+    """Without what is usual at each hour: it is what the twin has learnt, not what happened."""
+    return msgspec.structs.replace(change, habits=())
 
 
 def _take(connection: apsw.Connection, alarm: Alarm) -> None:

@@ -6,13 +6,15 @@ import math
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec import structs
 
+from ingest.instant import DAY, HOUR
 from tests.support.twins import T0
 from twin.care.board import Board
-from twin.care.change_words import change_line
-from twin.care.judged import change_body
+from twin.care.change_words import change_line, usual_line
+from twin.care.judged import change_body, usual_bodies
 from twin.care.words import Words
-from twin.judgement import Change, Departure, Judgements
+from twin.judgement import Change, Departure, Habit, Judgements
 
 PARTS = (
     Departure("heart_rate", 1.2, 9.0, 64.0, 4.0),
@@ -59,3 +61,33 @@ def test_a_body_has_units_and_contributions() -> None:
         ("heart_rate", "/min"), ("hrv_rmssd", "ms"),
     ]  # fmt: skip
     assert (body.unusual, body.known) == (True, True)
+
+
+#: 62 and a swing of 8 about 16:00 UTC; of the hours from 0 to 5 it is not known.
+HABIT = Habit("heart_rate", (62.0, -4.0, -6.9282, 0.0, 0.0), 5.9304, 0xFFFFC0)
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "Usual for this person at this hour (the middle half): Heart rate 66–74"),
+        ("fr", "à cette heure (moitié centrale)\u202f: Fréquence cardiaque 66–74"),
+    ],
+)
+def test_what_is_usual_is_said_for_the_hour(language: str, said: str) -> None:
+    change, words = structs.replace(LEARNING, habits=(HABIT,)), Words(language, ZoneInfo("UTC"))
+    midnight = T0 // DAY * DAY
+    assert said in usual_line(change, midnight + 16 * HOUR, words)
+    assert usual_line(change, midnight + 2 * HOUR, words) == ""
+    assert usual_line(LEARNING, midnight + 16 * HOUR, words) == ""
+    assert usual_line(None, midnight, words) == ""
+
+
+def test_bodies_of_what_is_usual_end_where_the_signal_does_and_are_null_where_not_known() -> None:
+    high = Habit("spo2", (99.5, 0.0, 0.0, 0.0, 0.0), 2.0, 1)
+    change, midnight = structs.replace(LEARNING, habits=(HABIT, high)), T0 // DAY * DAY
+    bodies = usual_bodies(change, midnight)
+    assert (bodies["heart_rate"].unit, bodies["heart_rate"].lo50) == ("/min", None)
+    assert bodies["spo2"].hi50 == 100.0
+    assert bodies["spo2"].lo50 == pytest.approx(98.151, abs=1e-3)
+    assert usual_bodies(change, midnight + HOUR)["spo2"].hi50 is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import nan
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.support.judged import alarm
 from tests.unit.care.test_alarms_api import TAKEN, Desk
 from twin.care.latest import Latest
 from twin.care.notebook import MOST, Notebook
-from twin.judgement import Change, Departure, Entered, Judgements
+from twin.judgement import Change, Departure, Entered, Habit, Judgements
 
 
 @pytest.fixture
@@ -65,6 +66,18 @@ def test_the_page_says_the_change_index_and_that_it_is_not_yet_known(desk: Desk)
     )
     said = "inhabituelles pour cette personne\u202f: Fréquence cardiaque au-dessus de l’habitude"
     assert said in desk.ask("GET", "/p/p1?lang=fr").text
+
+
+def test_the_page_and_the_interface_say_what_is_usual_at_this_hour(desk: Desk) -> None:
+    assert "Usual for this person" not in desk.ask("GET", "/p/p1?lang=en").text
+    assert desk.ask("GET", "/api/v1/patients/p1").json()["usual"] == {}
+    habit = Habit("heart_rate", (62.0, 0.0, 0.0, 0.0, 0.0), 5.93, 2**24 - 1)
+    change = Change("p1", NOW, False, *(nan,) * 3, 0.0, 0.4, False, (), (habit,))
+    desk.tell(Judgements(changes=(change,)))
+    assert "(the middle half): Heart rate 58–66" in desk.ask("GET", "/p/p1?lang=en").text
+    usual = desk.ask("GET", "/api/v1/patients/p1").json()["usual"]["heart_rate"]
+    assert usual["unit"] == "/min"
+    assert (round(usual["lo50"]), round(usual["hi50"])) == (58, 66)
 
 
 def test_a_note_is_a_command_of_a_named_person(desk: Desk) -> None:

@@ -67,7 +67,7 @@ REFUSED = [
     ('name = "x"\nversion = "1"\nsignal = 3', "base.toml:3: signal", "a table for each signal"),
     ('name = "x"\nversion = "1"\n[signal]\nspo2 = 3', "signal.spo2", "a table of constants"),
     (model_text("pulse", **HEART_RATE), "signal.pulse", "one of heart_rate"),
-    (table(ringg=3), "signal.heart_rate.ringg", "one of calibration, deviation_noise"),
+    (table(ringg=3), "signal.heart_rate.ringg", "one of calibration, daily_swing, deviation_noise"),
     (table(mean=True), "signal.heart_rate.mean", "a number"),
     (table(mean="high"), "signal.heart_rate.mean", "a number"),
     (table(mean=float("nan")), "signal.heart_rate.mean", "a number"),

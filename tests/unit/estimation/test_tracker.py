@@ -74,7 +74,7 @@ def test_the_state_knows_nothing_of_the_widths() -> None:
     before = bank.slots.of["state"][bank.known()].copy()
     bank.forecast(bank.known(), 3600.0)
     np.testing.assert_array_equal(bank.slots.of["state"][bank.known()], before)
-    assert FOLLOWED == STATE + 6
+    assert FOLLOWED == STATE + 6 + 6 + 16
 
 
 def test_a_forecast_names_its_target_and_the_chance_of_a_limit() -> None:

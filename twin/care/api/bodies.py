@@ -13,7 +13,7 @@ from fastapi import FastAPI, Response
 
 from ingest.instant import format_instant
 from twin.care.forecasts import ForecastBody
-from twin.care.judged import ChangeBody, ScoreBody
+from twin.care.judged import ChangeBody, ScoreBody, UsualBody
 from twin.judgement import Consistency
 
 Numbers = Sequence[float | None]
@@ -121,7 +121,7 @@ def consistency_body(said: Consistency) -> ConsistencyBody:
 class OnePatientBody(msgspec.Struct, frozen=True):
     """`PatientBody` with time and state; forecasts: code → the newest by horizon; change: how
     unusual the last day is, consistency: how well its models fit; null where nothing was said of it
-    yet."""
+    yet. usual: code → what is usual at this hour, of the signals of which something is known."""
 
     time: str
     state: str
@@ -134,6 +134,7 @@ class OnePatientBody(msgspec.Struct, frozen=True):
     forecasts: Mapping[str, Sequence[ForecastBody]]
     change: ChangeBody | None = None
     consistency: ConsistencyBody | None = None
+    usual: Mapping[str, UsualBody] = {}
 
 
 class SignalForecastBody(msgspec.Struct, frozen=True):

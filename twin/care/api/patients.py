@@ -22,7 +22,7 @@ from twin.care.api.bodies import (
     consistency_body,
 )
 from twin.care.display import STATUS_WORDS, Shown, shown
-from twin.care.judged import change_body, score_body
+from twin.care.judged import change_body, score_body, usual_bodies
 from twin.care.parts import PartsOf
 from twin.care.problem import Problem
 from twin.care.rank import by_urgency, standing
@@ -68,6 +68,7 @@ def one_patient(patient: str, parts: PartsOf) -> Response:
             parts.feed.forecasts(patient),
             None if change is None else change_body(change),
             None if consistency is None else consistency_body(consistency),
+            usual_bodies(change, reading.time),
         )
     )
 
