@@ -7,6 +7,7 @@ that keeps the newest row of each (device, patient) knows all that the worker kn
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any
@@ -81,22 +82,28 @@ class Changed(IntEnum):
     NUMBERS = 2  # gaps opened, filled or given up; redeliveries, restarts
     CLOCK = 4
     STATE = 8  # battery, contact, online
-    ACCOUNT = 16  # once an hour: the counts
+    ACCOUNT = 16  # observations were counted, or an hour has passed
 
 
 class _Wire(msgspec.Struct, frozen=True, array_like=True):
     patients: tuple[str, ...]
     devices: tuple[str, ...]
     rows: bytes
+    refused: Mapping[int, Mapping[str, int]] | None = None  # None: of before reasons were counted
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceReports:
-    """n rows (dtype DEVICE_ROW), sorted by patient and device."""
+    """n rows (dtype DEVICE_ROW), sorted by patient and device.
+
+    refused: place of the row → reason → observations that the twin refused for it; their sum is the
+    row's `refused`. Rows of which none was refused are not in it.
+    """
 
     patients: tuple[str, ...]
     devices: tuple[str, ...]
     rows: NDArray[Any]
+    refused: Mapping[int, Mapping[str, int]]
 
 
 class SystemCause(StrEnum):
@@ -123,7 +130,9 @@ _event = msgspec.msgpack.Decoder(SystemEvent)
 
 def encode_reports(reports: DeviceReports) -> bytes:
     """The body of a record."""
-    return _encode(_Wire(reports.patients, reports.devices, reports.rows.tobytes()))
+    return _encode(
+        _Wire(reports.patients, reports.devices, reports.rows.tobytes(), reports.refused)
+    )
 
 
 def decode_reports(body: bytes) -> DeviceReports:
@@ -133,7 +142,21 @@ def decode_reports(body: bytes) -> DeviceReports:
     for column, table in (("patient", wire.patients), ("device", wire.devices)):
         if len(rows) and rows[column].max() >= len(table):
             raise ValueError(f"a row names a {column} outside its table")
-    return DeviceReports(wire.patients, wire.devices, rows)
+    refused = reasons_before(rows) if wire.refused is None else wire.refused
+    if refused and not 0 <= min(refused) <= max(refused) < len(rows):
+        raise ValueError("reasons of a row that is not there")
+    return DeviceReports(wire.patients, wire.devices, rows, refused)
+
+
+def reasons_before(rows: NDArray[Any]) -> dict[int, dict[str, int]]:
+    """The reasons of a report of before they were counted one by one: what was not beyond the rate
+    was a signal without a model, as ingest lets no value pass that is not a number."""
+    reasons = {}
+    for row in np.flatnonzero(rows["refused"]).tolist():
+        over = int(rows["over_rate"][row])
+        by_reason = {"no_model": int(rows["refused"][row]) - over, "over_rate": over}
+        reasons[row] = {reason: n for reason, n in by_reason.items() if n}
+    return reasons
 
 
 def encode_event(event: SystemEvent) -> bytes:

@@ -167,8 +167,10 @@ def _observe(
     slot[known] = state.bank.find(arrived.patient[known], arrived.signal[known])
     reason = _reasons(arrived, slot, admitted.over)
     used = np.flatnonzero(reason == 0)
-    for refused in np.unique(reason[reason > 0]).tolist():
-        rows.refuse(arrived, np.flatnonzero(reason == refused), REASONS[refused])
+    for number in np.unique(reason[reason > 0]).tolist():
+        refused = np.flatnonzero(reason == number)
+        rows.refuse(arrived, refused, REASONS[number])
+        state.intake.refuse(admitted.row[refused], REASONS[number])
     events = _events(arrived, used, slot[used])
     updated = state.bank.update(events)
     verdict = np.full(len(arrived), Verdict.REFUSED, np.uint8)

@@ -27,7 +27,7 @@ def feed_of(*said: Said, people: MemoryPeople | None = None) -> Feed:
     with tempfile.TemporaryDirectory() as folder:
         journal = SqliteJournal(Path(folder), reserve_bytes=1 << 16)
         journal.close()
-    feed = Feed(journal, people or MemoryPeople(), lambda: NOW)
+    feed = Feed(journal, people or MemoryPeople(), lambda: NOW, zone=SIMULATED.zone)
     if said:
         feed.take([Entry(0, 1, encode_output(batch_of(*said)))], 1)
         feed.read_labels()

@@ -145,3 +145,20 @@ def estimates(line: IntakeLine) -> Iterable[tuple[str, int, float]]:
                     key = output.patients[row["patient"]], int(row["as_of"])
                     found[key] = float(row["mean"])
     return [(patient, at, mean) for (patient, at), mean in sorted(found.items())]
+
+
+#: Devices, three of them behind a gateway, and their patients.
+WARD = {"gw/a": "p1", "gw/b": "p2", "gw/c": "p3", "watch": "p1"}
+
+
+def silent_ward(devices: dict[str, str], broker: bool = True) -> IntakeLine:
+    """Devices (→ patients) that have spoken once a second, and then all stopped."""
+    line = IntakeLine()
+    line.tick()
+    for _ in range(10):
+        for device, patient in devices.items():
+            line.send(device=device, patient=patient)
+        line.tick()
+    line.broker = broker
+    line.run(70)
+    return line

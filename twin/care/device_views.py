@@ -13,15 +13,15 @@ from starlette.responses import RedirectResponse
 
 from ingest.instant import SECOND, parse_instant
 from twin.care.api.bodies import DeviceBody
-from twin.care.api.devices import ledgers, pending
+from twin.care.api.devices import DeviceBooks, device_books, pending
 from twin.care.api.onboarding import desk_of, one_device, refusing
+from twin.care.device_list import SORTS, VIEWS, Listed, asked_of, group_of, page_of
 from twin.care.forms import form_of, is_secure
 from twin.care.names import name_of
 from twin.care.parts import Parts, PartsOf
 from twin.care.problem import Problem
 from twin.care.reader import reader_of
 from twin.care.rendering import render
-from twin.care.told import grouped
 from twin.care.words import Words
 
 router = APIRouter(include_in_schema=False)
@@ -112,16 +112,20 @@ def _act(
 
 def _all(request: Request, parts: Parts, fault: str = "", status: int = 200) -> Response:
     reader, labels = reader_of(request, parts.settings), parts.feed.labels
-    silences = [each for each in grouped(parts.feed.facts()) if each.count > 1]
+    books = device_books(parts)
+    listing = page_of(_listed(books, labels), asked_of(request.query_params))
     return render(
         request,
         parts,
         reader,
         "devices.html",
         status=status,
-        devices=ledgers(parts),
+        listing=listing,
+        asked=listing.asked,
+        sorts=SORTS,
+        views=VIEWS,
+        groups=[(g, [books.body(one.device) for one in of]) for g, of in listing.groups],
         pending=pending(parts),
-        silences=silences,
         labels=labels,
         fault=fault,
         clock_of=lambda body: clock_of(body, reader.words),
@@ -130,6 +134,22 @@ def _all(request: Request, parts: Parts, fault: str = "", status: int = 200) -> 
         ),
         since=lambda iso: reader.words.age((parts.feed.now() - parse_instant(iso)) / SECOND),
     )
+
+
+def _listed(books: DeviceBooks, labels: Mapping[str, str]) -> list[Listed]:
+    """Every device as the list orders and filters it."""
+    registered = {} if (desk := books.parts.onboarding) is None else desk.registry.content.devices
+    found = []
+    for device in books.devices:
+        facts, patient, known = (
+            books.newest(device),
+            books.bound.get(device),
+            registered.get(device),
+        )
+        group = group_of(facts, known is not None and known.retired_at is not None)
+        name, model = labels.get(patient or "", ""), "" if known is None else known.model
+        found.append(Listed(device, patient, name, model or "", facts, group))
+    return found
 
 
 def _one(
@@ -164,10 +184,10 @@ def clock_of(device: DeviceBody, words: Words) -> str:
     clock = None if device.state is None else device.state.clock
     if clock is None or clock.offset_s is None:
         return "—"
-    offset = words.number(clock.offset_s, 1)
     if clock.offset_std_s is None:
-        return words("devices.offset", offset=offset)
-    std = words.number(clock.offset_std_s, 1)
+        return words("devices.offset", offset=words.number(clock.offset_s, 1))
+    decimals = 1 if clock.offset_std_s >= 0.05 else 2
+    offset, std = (words.number(each, decimals) for each in (clock.offset_s, clock.offset_std_s))
     return words("devices.offset_std", offset=offset, std=std)
 
 

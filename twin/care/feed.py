@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -21,17 +22,20 @@ from ingest.observation import RecordDamaged
 from twin.care.commands import Commands, Outcomes
 from twin.care.folded import Folded
 from twin.care.forecasts import Bodies, bodies_of
-from twin.care.frames import Frame, Framer, alarms_event
+from twin.care.frames import NOTHING, Frame, Framer, alarms_event
 from twin.care.hub import Hub
 from twin.care.joined import joined
 from twin.care.latest import Latest
-from twin.care.ledger import Account, Totals
+from twin.care.ledger import Totals
 from twin.care.limits import LimitsInForce, limits_in_force
 from twin.care.points import Points
 from twin.care.pulse import INGEST_DOWN, LIVE, Pulses
 from twin.care.reading import Reading
 from twin.care.saved import load_fold, save_fold
+from twin.care.settings import LANGUAGES
+from twin.care.silences import SilentGroup, lines_of
 from twin.care.told import DeviceFacts, without_ingest
+from twin.care.words import Words
 from twin.device_report import DeviceReports, SystemEvent
 from twin.estimate import EstimateBatch, Outcome, People, decode_output
 from twin.judgement import Alarm, Consistency, Entered, Judgements, Pause
@@ -55,7 +59,8 @@ class Feed:
     journal, "worker": a count of its commits); the first that stands still for 5 s is named in
     every frame. Without any, the estimates themselves are ingest's pulse.
     saved: file of the fold, or None to begin at the oldest kept record at every start. covered:
-    whether somebody watches at an int64 ns UTC, which every heartbeat says.
+    whether somebody watches at an int64 ns UTC, which every heartbeat says. zone: the
+    site's, in which heartbeats name times.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class Feed:
         saved: Path | None = None,
         pulses: Mapping[str, Callable[[], int]] | None = None,
         covered: Callable[[int], bool] = lambda _at: True,
+        zone: str = "UTC",
     ) -> None:
         self.hub = Hub()
         self.now = now
@@ -79,6 +85,7 @@ class Feed:
         self._beats = dict(pulses or {})
         self._pulses = Pulses()
         self._covered = covered
+        self._words = [Words(language, ZoneInfo(zone)) for language in LANGUAGES]
         self._latest = Latest() if saved is None else load_fold(saved)
         self._labels: Mapping[str, str] = self._all_labels()
         self._named = len(self._latest.patients)
@@ -126,7 +133,7 @@ class Feed:
     def devices(self) -> list[str]:
         """Devices by the number that a row's `device` is."""
         with self._lock:
-            return self._latest.ledger.devices
+            return self._latest.devices
 
     def reading(self) -> Reading:
         """Everything, copied."""
@@ -158,26 +165,28 @@ class Feed:
         with self._lock:
             return self._latest.board.consistency(patient)
 
-    def facts(self) -> list[DeviceFacts]:
-        """What the worker last reported of every device; while ingest is down, that it is."""
+    def facts(self, device: str | None = None) -> list[DeviceFacts]:
+        """What the worker last reported of every device, or of one; while ingest is down, that it
+        is."""
         with self._lock:
-            facts = self._latest.told.facts()
+            facts = self._latest.told.facts(device)
         return without_ingest(facts, self._state_at) if self._state == INGEST_DOWN else facts
+
+    def silences(self) -> list[SilentGroup]:
+        """What silences many devices now: gateways, the broker, ingest."""
+        since = self._state_at if self._state == INGEST_DOWN else None
+        with self._lock:
+            return self._latest.told.silences(since)
 
     def events(self) -> list[SystemEvent]:
         """What last happened to the line itself, oldest first."""
         with self._lock:
             return list(self._latest.told.events)
 
-    def accounts(self) -> list[Account]:
-        """The ledger's part that the estimates journal knows."""
+    def totals(self) -> Totals:
+        """What the worker counted of all devices together."""
         with self._lock:
-            return self._latest.ledger.accounts()
-
-    def totals(self) -> tuple[Totals, Mapping[str, int]]:
-        """The same of all devices together, and `Told.numbers`."""
-        with self._lock:
-            return self._latest.ledger.totals(), self._latest.told.numbers()
+            return self._latest.told.totals()
 
     def open_alarms(self) -> list[Alarm]:
         """The newest row of every alarm that is not over."""
@@ -353,9 +362,9 @@ class Feed:
             self._due["frame"] = at + (LARGE_FRAME_S if self._large else FRAME_S)
             self._hand_over(frames, at)
         if self._is_due("heartbeat", at, HEARTBEAT_S):
-            now = self.now()
+            now, lines = self.now(), self._silent_lines() if self.hub.clients else NOTHING
             beat = self._framer.heartbeat(
-                now, self._state, self.alarms_on, unwatched=not self._covered(now)
+                now, self._state, self.alarms_on, lines, unwatched=not self._covered(now)
             )
             self._hand_over([beat], at)
         if self._is_due("save", at, SAVE_S):
@@ -402,6 +411,11 @@ class Feed:
                     )
             self._points.clear()
         return frames, len(places)
+
+    def _silent_lines(self) -> Mapping[str, Sequence[str]]:
+        """language → a line for each event; {} while there is none."""
+        groups, now = self.silences(), self.now()
+        return {w.language: lines_of(groups, w, now) for w in self._words} if groups else NOTHING
 
     def _hand_over(self, frames: list[Frame], at: float) -> None:
         if frames and self._loop is not None and not self._stop.is_set():

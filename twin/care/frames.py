@@ -34,6 +34,7 @@ from twin.judgement import Alarm
 
 #: What the numbers of a cell are; time is in ms after the frame's own time.
 COLUMNS = ("key", "mean", "half95", "arrow", "approximate", "status", "as_of")
+NOTHING: Mapping[str, Sequence[str]] = {}
 RETRY = b"retry: 2000\n\n"
 Key = tuple[int, str, str]
 
@@ -68,7 +69,8 @@ class Picture(msgspec.Struct, frozen=True, omit_defaults=True):
     forecasts (likewise): code → the newest by horizon, where they changed.
     standings: patient → place in the ward, where it changed; score: of one patient's stream;
     alarms: of a `snap`, all that are not over, everybody's; alarms_on: of `hb`, the twin's word;
-    unwatched: of `hb`, it is outside the hours in which somebody watches.
+    unwatched: of `hb`, it is outside the hours in which somebody watches;
+    silences: of `hb`, language → a line for each thing that silences many devices.
     """
 
     time: int
@@ -85,6 +87,7 @@ class Picture(msgspec.Struct, frozen=True, omit_defaults=True):
     alarms: Sequence[AlarmBody] = ()
     alarms_on: bool = False
     unwatched: bool = False
+    silences: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
 
 
 class AlarmsTold(msgspec.Struct, frozen=True):
@@ -248,10 +251,21 @@ class Framer:
         return Frame(patient, self.number, event("d", picture))
 
     def heartbeat(
-        self, time: int, state: str, alarms_on: bool = False, unwatched: bool = False
+        self,
+        time: int,
+        state: str,
+        alarms_on: bool = False,
+        silences: Mapping[str, Sequence[str]] = NOTHING,
+        unwatched: bool = False,
     ) -> Frame:
         """To everybody, so that silence means a lost link."""
-        picture = Picture(time // MILLISECOND, state, alarms_on=alarms_on, unwatched=unwatched)
+        picture = Picture(
+            time // MILLISECOND,
+            state,
+            alarms_on=alarms_on,
+            unwatched=unwatched,
+            silences=silences,
+        )
         return Frame(None, self.number, event("hb", picture))
 
 

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from ingest.observation import RecordDamaged, seal, unseal
 from twin.care.board import Board, BoardState
 from twin.care.forecasts import Forecasts, ForecastsState
-from twin.care.ledger import Ledger, LedgerState
 from twin.care.notebook import Notebook
 from twin.care.told import Told, ToldState
 from twin.care.vitals import ORDER, VITALS
@@ -57,13 +56,19 @@ _NONE = -1
 _NEVER = np.iinfo(np.int64).min
 
 
+class _Devices(msgspec.Struct, frozen=True, array_like=True):
+    """Builds before this one saved a ledger here, whose first part were the same names."""
+
+    names: list[str]
+
+
 class _State(msgspec.Struct, frozen=True, array_like=True):
     layout: str
     position: int
     patients: list[str]
     signals: list[str]
     rows: bytes
-    ledger: LedgerState
+    devices: _Devices
     board: BoardState = BoardState()
     told: ToldState = ToldState()
     forecasts: ForecastsState = ForecastsState()
@@ -76,7 +81,6 @@ class Latest:
     def __init__(self) -> None:
         #: Journal position of the last record that is folded in.
         self.position = 0
-        self.ledger = Ledger()
         #: Alarms and scores.
         self.board = Board()
         self.told = Told()
@@ -85,6 +89,7 @@ class Latest:
         self.notebook = Notebook()
         self._patients: dict[str, int] = {}
         self._names: list[str] = []
+        self._devices: dict[str, int] = {}
         self._slots = np.full((0, len(VITALS)), _NONE, np.int64)
         self._rows: NDArray[Any] = np.zeros(0, LATEST_ROW)
         self._size = 0
@@ -100,6 +105,11 @@ class Latest:
         """Patient ids in order of first appearance; row["patient"] indexes them."""
         return self._names
 
+    @property
+    def devices(self) -> list[str]:
+        """Device ids in order of first appearance; row["device"] indexes them."""
+        return list(self._devices)
+
     def places_of(self, patient: str) -> NDArray[np.int64]:
         """Places in `rows` of one patient's keys, in the order of signals, (n,)."""
         place = self._patients.get(patient)
@@ -110,7 +120,7 @@ class Latest:
 
     def fold(self, batch: EstimateBatch) -> None:
         """Take in one batch. Rows of a signal that the catalogue has not are left out."""
-        self.ledger.count(batch)
+        self.told.fold(batch)
         self.forecasts.fold(batch)
         rows = batch.rows
         if not len(rows):
@@ -144,7 +154,7 @@ class Latest:
             self._names,
             list(VITALS),
             self.rows.tobytes(),
-            self.ledger.state(),
+            _Devices(self.devices),
             self.board.state(),
             self.told.state(),
             self.forecasts.state(),
@@ -162,7 +172,7 @@ class Latest:
                 raise RecordDamaged("of another build")
             latest = cls()
             latest.position = state.position
-            latest.ledger = Ledger.of(state.ledger)
+            latest._devices = {name: n for n, name in enumerate(state.devices.names)}
             latest.board = Board.of(state.board)
             latest.told = Told.of(state.told)
             latest.forecasts = Forecasts.of_state(state.forecasts)
@@ -240,8 +250,14 @@ class Latest:
         ):
             self._rows[name][slot[winners]] = rows[source][winners]
         if len(winners):
-            device = self.ledger.places(batch.devices, rows["device"][winners])
-            self._rows["device"][slot[winners]] = device
+            self._rows["device"][slot[winners]] = self._numbers(batch, rows["device"][winners])
+
+    def _numbers(self, batch: EstimateBatch, used: NDArray[np.uint32]) -> NDArray[np.int64]:
+        """The fold's own number of each used device, (n,); used: indexes of the batch's."""
+        here, index = np.zeros(len(batch.devices), np.int64), self._devices
+        for i in np.unique(used).tolist():
+            here[i] = index.setdefault(batch.devices[i], len(index))
+        return here[used]
 
     def _take_status(
         self,

@@ -26,6 +26,7 @@ from twin.care.rank import by_urgency, is_unanswered
 from twin.care.reader import THEMES, Reader, remember
 from twin.care.reading import Reading
 from twin.care.settings import LANGUAGES
+from twin.care.silences import lines_of
 from twin.care.vitals import VITALS
 from twin.care.words import Words, catalogue
 from twin.judgement import Alarm
@@ -94,6 +95,7 @@ def render(
         counts=counts_of(alarms),
         symbols=SYMBOLS,
         strip=_strip(alarms, parts, now, reader.words),
+        silences=lines_of(parts.feed.silences(), reader.words, now),
         covered=settings.purpose.covered(now, ZoneInfo(settings.zone)),
         uncovered=uncovered_words(settings.purpose, reader.words),
         watching=hours_words(settings.purpose, reader.words),

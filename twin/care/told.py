@@ -1,27 +1,51 @@
 """What the worker last reported of each device on each patient: a fold of the estimates journal.
 
-The newest report of a pair replaces the one before; nothing is added up here. One dead gateway, or
-a broker that is away, silences many devices: `grouped` makes one event of them, with a count.
+The newest report of a pair replaces the one before. Its counts are those of the tick that it was
+made on; until the next one, some ticks later, each verdict row adds to them, so that they are exact
+at any time, and whatever of the journal was never read is in them as soon as the worker reports.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.device_report import DEVICE_ROW, DeviceReports, Silence, SystemEvent
+from twin.care.ledger import Totals
+from twin.care.silences import Pairs, SilentGroup, grouped
+from twin.device_report import (
+    DEVICE_ROW,
+    DeviceReports,
+    Silence,
+    SystemEvent,
+    reasons_before,
+)
+from twin.estimate import EstimateBatch, Kind, Verdict
 
 EVENTS = 100
 #: Fields of a report that count messages by the device's own numbers.
 NUMBERS = ("missing", "open", "redelivered", "restarts")
-#: Silence that a group of devices shares, and what the group is named by: all, or the gateway.
-_SHARED = frozenset({Silence.BROKER, Silence.INGEST})
+_WORDS = [silence.word for silence in Silence]
+#: Columns of a report in the order of `DeviceFacts`, whose last field is the refused by reason.
+_FACTS = (
+    "silence", "since", "at", "last_received", "expected", "battery", "contact", "online", "offset",
+    "offset_std", "drift", "drift_std", "correction", "missing", "open", "redelivered", "restarts",
+    "accepted", "belated", "duplicate", "conflict",
+)  # fmt: skip
+_DIGITS = {"battery": 2, **dict.fromkeys(("offset", "offset_std", "drift", "drift_std"), 6)}
+_COUNTED = {verdict: verdict.name.lower() for verdict in Verdict if verdict}
+#: What nobody has said yet of a device whose first report is still to come.
+_UNSAID = {
+    "contact": -1,
+    "online": -1,
+    **dict.fromkeys(("battery", "offset", "offset_std", "drift", "drift_std"), np.nan),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +55,9 @@ class DeviceFacts:
     silence: a word of `Silence`, "" while it is heard, since `since` (ns UTC, 0: never). offset_s:
     by how much its stamps lead their receipt (negative: late, or its clock is slow) ± offset_std_s;
     drift_ppm ± drift_std_ppm; correction_s is taken from its stamps. Of its numbered messages:
-    missing, still_open (not come yet), redelivered; restarts of its count. over_rate: samples that
-    were refused as beyond the declared rate. reported_at: ns UTC.
+    missing, still_open (not come yet), redelivered; restarts of its count. accepted … conflict: its
+    observations by verdict; refused: by the twin, by reason. reported_at: ns UTC, 0: the first
+    report is still to come.
     """
 
     device: str
@@ -54,21 +79,11 @@ class DeviceFacts:
     still_open: int
     redelivered: int
     restarts: int
-    over_rate: int
-
-
-@dataclass(frozen=True, slots=True)
-class SilentGroup:
-    """Devices that are silent for one cause: one event. gateway: "" where it is not about one."""
-
-    cause: str
-    gateway: str
-    since: int
-    devices: tuple[str, ...]
-
-    @property
-    def count(self) -> int:
-        return len(self.devices)
+    accepted: int
+    belated: int
+    duplicate: int
+    conflict: int
+    refused: Mapping[str, int]
 
 
 class ToldState(msgspec.Struct, frozen=True, array_like=True):
@@ -79,6 +94,7 @@ class ToldState(msgspec.Struct, frozen=True, array_like=True):
     devices: list[str] = []
     rows: bytes = b""
     events: list[SystemEvent] = []
+    refused: dict[int, dict[str, int]] | None = None  # as in `DeviceReports`
 
 
 class Told:
@@ -86,34 +102,110 @@ class Told:
 
     def __init__(self) -> None:
         self.events: deque[SystemEvent] = deque(maxlen=EVENTS)
-        self._rows: dict[tuple[str, str], NDArray[Any]] = {}
+        #: (device, patient) → place in `_rows`.
+        self._places: dict[tuple[str, str], int] = {}
+        self._rows: NDArray[Any] = np.zeros(0, DEVICE_ROW)
+        self._refused: dict[int, dict[str, int]] = {}
+        self._gateways: dict[str, int] = {}
+        #: The gateway of each place, −1: none.
+        self._gateway: NDArray[np.int64] = np.zeros(0, np.int64)
+        #: What silences many, and of which silences that was made.
+        self._grouped: tuple[tuple[bytes, int | None], list[SilentGroup]] = (b"", None), []
 
-    def fold(self, output: DeviceReports | SystemEvent) -> None:
+    def fold(self, output: DeviceReports | EstimateBatch | SystemEvent) -> None:
         """Take in one record."""
         if isinstance(output, SystemEvent):
             self.events.append(output)
+        elif isinstance(output, DeviceReports):
+            places = self._places_of(output, output.rows)
+            self._rows[places] = output.rows
+            for row, reasons in output.refused.items():
+                self._refused[int(places[row])] = dict(reasons)
+        else:
+            self._judged(output)
+
+    def _judged(self, batch: EstimateBatch) -> None:
+        rows = batch.rows[batch.rows["kind"] == Kind.VERDICT]
+        if not len(rows):
             return
-        for row in output.rows:
-            key = output.devices[row["device"]], output.patients[row["patient"]]
-            self._rows[key] = row.copy()
+        places = self._places_of(batch, rows)
+        for verdict, name in _COUNTED.items():
+            np.add.at(self._rows[name], places[rows["verdict"] == verdict], 1)
+        np.maximum.at(self._rows["last_received"], places, rows["received_at"])
+        refused = rows["verdict"] == Verdict.REFUSED
+        columns = places[refused].tolist(), rows["reason"][refused].tolist()
+        for place, reason in zip(*columns, strict=True):
+            reasons = self._refused.setdefault(place, {})
+            word = batch.reasons[reason]
+            reasons[word] = reasons.get(word, 0) + 1
 
-    def facts(self) -> list[DeviceFacts]:
-        """Of every device on every patient, in order of device id, then of patient."""
-        return [_facts(*key, self._rows[key]) for key in sorted(self._rows)]
+    def _places_of(
+        self, output: DeviceReports | EstimateBatch, rows: NDArray[Any]
+    ) -> NDArray[np.int64]:
+        """The place of each row's device and patient, (n,); new ones are made."""
+        pair = rows["device"].astype(np.int64) * len(output.patients) + rows["patient"]
+        used, inverse = np.unique(pair, return_inverse=True)
+        index, known = self._places, len(self._places)
+        places = np.empty(len(used), np.int64)
+        for n, one in enumerate(used.tolist()):
+            device, patient = divmod(one, len(output.patients))
+            key = output.devices[device], output.patients[patient]
+            places[n] = index.setdefault(key, len(index))
+        if len(index) > len(self._rows):
+            grown = np.zeros(2 * len(index), DEVICE_ROW)
+            grown[:known] = self._rows[:known]
+            self._rows = grown
+        for name, unsaid in _UNSAID.items():
+            self._rows[name][known : len(index)] = unsaid
+        return places[inverse]
 
-    def numbers(self) -> Mapping[str, int]:
-        """Messages of all devices by what their numbers tell: missing, open, redelivered; restarts
-        of their counts."""
-        rows = np.array([*self._rows.values()], DEVICE_ROW)
-        return {name: int(rows[name].sum()) for name in NUMBERS}
+    def facts(self, device: str | None = None) -> list[DeviceFacts]:
+        """Of every device (or of one) on every patient, in order of device id, then of patient."""
+        keys = sorted(key for key in self._places if device in (None, key[0]))
+        places = [self._places[key] for key in keys]
+        columns = (_column(self._rows[name][places], _DIGITS.get(name)) for name in _FACTS)
+        refused = (self._refused.get(place, {}) for place in places)
+        return [_facts(*key, *said) for key, *said in zip(keys, *columns, refused, strict=True)]
+
+    def silences(self, ingest_since: int | None) -> list[SilentGroup]:
+        """What silences many; ingest_since: ingest is down since then (ns UTC), by the reader's
+        clock."""
+        rows = self._rows[: len(self._places)]
+        seen = rows["silence"].tobytes(), ingest_since
+        if seen != self._grouped[0]:
+            self._look_at_gateways()
+            pairs = Pairs(list(self._places), rows, self._gateway, list(self._gateways))
+            self._grouped = seen, grouped(pairs, ingest_since)
+        return list(self._grouped[1])
+
+    def totals(self) -> Totals:
+        """Of all devices together."""
+        rows = self._rows[: len(self._places)]
+        reached = np.sum([rows[name] for name in _COUNTED.values()], axis=0) > 0
+        keys = zip(self._places, reached.tolist(), strict=True)
+        heard = {device for (device, _patient), there in keys if there}
+        refused: Counter[str] = Counter()
+        for reasons in self._refused.values():
+            refused.update(reasons)
+        return Totals(
+            len(heard),
+            {name: int(rows[name].sum()) for name in _COUNTED.values() if name != "refused"},
+            dict(refused),
+            {name: int(rows[name].sum()) for name in NUMBERS},
+        )
+
+    def _look_at_gateways(self) -> None:
+        index, new = self._gateways, islice(self._places, len(self._gateway), None)
+        names = [device.rpartition("/")[0] for device, _patient in new]
+        numbers = [index.setdefault(name, len(index)) if name else -1 for name in names]
+        self._gateway = np.concatenate([self._gateway, np.array(numbers, np.int64)])
 
     def state(self) -> ToldState:
-        keys = list(self._rows)
-        rows = np.array([self._rows[key] for key in keys], DEVICE_ROW)
-        devices, patients = [key[0] for key in keys], [key[1] for key in keys]
-        return ToldState(
-            str(DEVICE_ROW.descr), patients, devices, rows.tobytes(), list(self.events)
-        )
+        devices, patients = [key[0] for key in self._places], [key[1] for key in self._places]
+        rows = self._rows[: len(devices)].tobytes()
+        refused = {place: dict(reasons) for place, reasons in self._refused.items()}
+        layout = str(DEVICE_ROW.descr)
+        return ToldState(layout, patients, devices, rows, list(self.events), refused)
 
     @classmethod
     def of(cls, state: ToldState) -> Told:
@@ -121,9 +213,11 @@ class Told:
         told = cls()
         told.events.extend(state.events)
         if state.layout == str(DEVICE_ROW.descr):
-            rows = np.frombuffer(state.rows, DEVICE_ROW)
+            rows = np.frombuffer(state.rows, DEVICE_ROW).copy()
             keys = zip(state.devices, state.patients, strict=True)
-            told._rows = dict(zip(keys, rows, strict=True))
+            told._places = {key: place for place, key in enumerate(keys)}
+            told._rows = rows
+            told._refused = state.refused or reasons_before(rows)
         return told
 
 
@@ -146,73 +240,51 @@ def without_ingest(facts: Iterable[DeviceFacts], since: int) -> list[DeviceFacts
     return [one if one.silence else replace(one, silence=cause, since=since) for one in facts]
 
 
-def grouped(facts: Sequence[DeviceFacts]) -> list[SilentGroup]:
-    """The silences, one for each cause: all devices without a broker, all devices of a gateway.
-
-    A gateway whose devices are all late, two of them at least, is silent itself, whether or not
-    anybody said so.
-    """
-    silent = [one for one in facts if one.silence]
-    lost = _lost_gateways(facts)
-    groups: dict[tuple[str, str], list[DeviceFacts]] = {}
-    for one in silent:
-        gateway = one.device.rpartition("/")[0]
-        cause = Silence[one.silence.upper()]
-        if cause in _SHARED:
-            key = (one.silence, "")
-        elif cause is Silence.GATEWAY or (cause is Silence.LATE and gateway in lost):
-            key = (Silence.GATEWAY.word, gateway)
-        else:
-            key = (one.silence, f"\0{one.device}")
-        groups.setdefault(key, []).append(one)
-    return [
-        SilentGroup(
-            cause,
-            "" if gateway.startswith("\0") else gateway,
-            min(one.since for one in of),
-            tuple(dict.fromkeys(one.device for one in of)),
-        )
-        for (cause, gateway), of in groups.items()
-    ]
-
-
-def _lost_gateways(facts: Iterable[DeviceFacts]) -> set[str]:
-    late: dict[str, list[bool]] = {}
-    for one in facts:
-        if gateway := one.device.rpartition("/")[0]:
-            late.setdefault(gateway, []).append(one.silence in ("late", "gateway"))
-    return {gateway for gateway, each in late.items() if len(each) > 1 and all(each)}
-
-
-def _facts(device: str, patient: str, row: NDArray[Any]) -> DeviceFacts:
+def _facts(
+    device: str,
+    patient: str,
+    silence: int,
+    since: int,
+    at: int,
+    last_received: int,
+    expected: int,
+    battery: float,
+    contact: int,
+    online: int,
+    offset: float,
+    offset_std: float,
+    drift: float,
+    drift_std: float,
+    *counts: Any,
+) -> DeviceFacts:
     return DeviceFacts(
         device,
         patient,
-        Silence(int(row["silence"])).word,
-        int(row["since"]),
-        int(row["at"]),
-        int(row["last_received"]),
-        int(row["expected"]) * 1e-9,
-        _number(row["battery"], 2),
-        _said(row["contact"]),
-        _said(row["online"]),
-        _number(row["offset"]),
-        _number(row["offset_std"]),
-        _number(row["drift"]),
-        _number(row["drift_std"]),
-        float(row["correction"]),
-        int(row["missing"]),
-        int(row["open"]),
-        int(row["redelivered"]),
-        int(row["restarts"]),
-        int(row["over_rate"]),
+        _WORDS[silence],
+        since,
+        at,
+        last_received,
+        expected * 1e-9,
+        _number(battery),
+        _said(contact),
+        _said(online),
+        _number(offset),
+        _number(offset_std),
+        _number(drift),
+        _number(drift_std),
+        *counts,
     )
 
 
-def _number(value: Any, digits: int = 6) -> float | None:
-    number = float(value)
-    return round(number, digits) if number == number else None
+def _column(numbers: NDArray[Any], digits: int | None) -> list[Any]:
+    """As Python's own numbers, rounded to so many digits."""
+    rounded = numbers if digits is None else numbers.astype(np.float64).round(digits)
+    return list(rounded.tolist())
 
 
-def _said(value: Any) -> bool | None:
+def _number(number: float) -> float | None:
+    return number if number == number else None
+
+
+def _said(value: int) -> bool | None:
     return None if value < 0 else bool(value)

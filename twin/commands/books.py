@@ -1,8 +1,8 @@
 """What the durable records say of every device's observations: the sources of the ledger.
 
-The live feed's saved fold and the estimates journal after it, the observations that the worker has
-not committed, the quarantine, the store's position and counts. Works beside a running service, and
-without one.
+What the worker counted (the live feed's saved fold and the estimates journal after it), the
+observations that it has not committed, the quarantine, the store's position and counts. Works
+beside a running service, and without one.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from ingest.journal.sqlite import SqliteJournal
 from ingest.observation import ObservationBatch, RecordDamaged, decode_record
 from ingest.quarantine import Quarantine
 from twin.care.latest import Latest
-from twin.care.ledger import Account
+from twin.care.ledger import Account, accounts_of
 from twin.care.saved import load_fold
 from twin.care.told import DeviceFacts, by_device
 from twin.commands.place import opened_journal, registry_of
@@ -35,9 +37,9 @@ _PATIENCE = 5
 class Books:
     """Counts by device.
 
-    facts: what the worker last reported of a device: gaps, silence, clock. waiting: in the journal,
-    not committed by the worker. unwritten: estimated, after the store's position. stored None: no
-    store could be asked.
+    facts: what the worker last reported of a device: silence, clock. waiting: in the journal, not
+    committed by the worker. unwritten: estimated, after the store's position. stored None: no store
+    could be asked.
     """
 
     accounts: Mapping[str, Account]
@@ -63,8 +65,8 @@ def read_books(config: Config) -> Books:
     books = Books({}, {}, bound, refused, stored)
     with opened_journal(config) as journal:
         _read_journal(journal, fold, position, books)
-    books.facts = by_device(fold.told.facts())
-    books.accounts = {account.device: account for account in fold.ledger.accounts()}
+    facts = fold.told.facts()
+    books.facts, books.accounts = by_device(facts), accounts_of(facts)
     return books
 
 
@@ -95,8 +97,6 @@ def _read_journal(journal: SqliteJournal, fold: Latest, stored: int, books: Book
     or, should it never rest, as near to it as that goes.
     """
     after = fold.position
-    if journal.oldest("estimates") > after + 1:
-        say("estimates were trimmed before the page saved its fold: counts are too low")
     with closing(journal.reader("estimates", min(after, stored))) as reader:
         for _ in range(_PATIENCE):
             committed = journal.committed()
@@ -121,17 +121,11 @@ def _count(
     except RecordDamaged:
         books.damaged += 1
         return
-    if isinstance(output, DeviceReports):
-        if position > after:
-            fold.told.fold(output)
-        return
-    if not isinstance(output, EstimateBatch):
-        return
-    if position > after:
-        fold.ledger.count(output)
-    if position > stored:
+    if position > after and isinstance(output, DeviceReports | EstimateBatch):
+        fold.told.fold(output)
+    if position > stored and isinstance(output, EstimateBatch):
         rows = output.rows[output.rows["kind"] == Kind.VERDICT]
-        to_store = (rows["verdict"] == Verdict.ACCEPTED) | (rows["verdict"] == Verdict.BELATED)
+        to_store = np.isin(rows["verdict"], (Verdict.ACCEPTED, Verdict.BELATED))
         books.unwritten.update(output.devices[n] for n in rows["device"][to_store].tolist())
 
 

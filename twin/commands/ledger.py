@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,37 +13,27 @@ from twin.commands.options import ConfigFile, DataDir, Json
 from twin.commands.printing import counted, print_columns, print_json, print_line, say
 
 if TYPE_CHECKING:
+    from twin.care.ledger import Account, Ledger
     from twin.care.told import DeviceFacts
     from twin.commands.books import Books
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One device's ledger; difference: in the journal, not in the store, for no other reason.
-
-    It is what waits for the twin, what waits for the store, and the rest: belated observations that
-    came again (they overwrite their own key), or a loss.
-    """
+    """One device. Its difference is what is on its way, and the rest: belated observations that
+    came again (they overwrite their own key), or a loss."""
 
     device: str
     patient: str | None
-    last_received: int
-    received: int
-    journalled: int
-    estimated: int
-    belated: int
-    duplicate: int
-    conflict: int
-    refused: Mapping[str, int]
-    stored: int | None
-    difference: int | None
+    ledger: Ledger
+    account: Account | None
+    facts: DeviceFacts | None
     waiting_for_twin: int
     waiting_for_store: int
-    facts: DeviceFacts | None
 
     @property
     def rest(self) -> int:
-        return (self.difference or 0) - self.waiting_for_twin - self.waiting_for_store
+        return (self.ledger.difference or 0) - self.waiting_for_twin - self.waiting_for_store
 
 
 def print_ledger(
@@ -70,39 +59,23 @@ def print_ledger(
 
 
 def _lines(books: Books) -> list[_Line]:
-    known = {*books.accounts, *books.bound, *books.refused, *books.waiting, *books.facts} - {""}
+    known = {*books.accounts, *books.bound, *books.refused, *books.waiting} - {""}
     return [_line(books, device) for device in sorted(known)]
 
 
 def _line(books: Books, device: str) -> _Line:
-    account = books.accounts.get(device)
-    waiting = books.waiting[device]
-    by_ingest = books.refused.get(device, {})
-    by_twin = account.refused if account else {}
-    estimated, belated, duplicate, conflict = (
-        (account.accepted, account.belated, account.duplicate, account.conflict)
-        if account
-        else (0, 0, 0, 0)
-    )
-    journalled = (account.journalled if account else 0) + waiting
+    from twin.care.ledger import ledger_of
+
+    account, waiting = books.accounts.get(device), books.waiting[device]
     stored = None if books.stored is None else books.stored.get(device, 0)
-    kept_apart = duplicate + conflict + sum(by_twin.values())
     return _Line(
-        device=device,
-        patient=books.bound.get(device) or (account.patient if account else None),
-        last_received=account.last_received if account else 0,
-        received=journalled + sum(by_ingest.values()),
-        journalled=journalled,
-        estimated=estimated,
-        belated=belated,
-        duplicate=duplicate,
-        conflict=conflict,
-        refused=dict(Counter(by_ingest) + Counter(by_twin)),
-        stored=stored,
-        difference=None if stored is None else journalled - kept_apart - stored,
-        waiting_for_twin=waiting,
-        waiting_for_store=books.unwritten[device],
-        facts=books.facts.get(device),
+        device,
+        books.bound.get(device) or (account.patient if account else None),
+        ledger_of(account, books.refused.get(device, {}), stored, waiting),
+        account,
+        books.facts.get(device),
+        waiting,
+        books.unwritten[device],
     )
 
 
@@ -119,16 +92,16 @@ def _print(lines: list[_Line]) -> None:
             (
                 line.device,
                 line.patient,
-                line.received,
-                sum(line.refused.values()),
-                line.journalled,
-                line.duplicate,
-                line.conflict,
-                line.belated,
-                line.estimated,
-                line.stored,
-                line.difference,
-                line.facts.missing if line.facts else 0,
+                line.ledger.received,
+                sum(line.ledger.refused.values()),
+                line.ledger.journalled,
+                line.ledger.duplicate,
+                line.ledger.conflict,
+                line.ledger.belated,
+                line.ledger.estimated,
+                line.ledger.stored,
+                line.ledger.difference,
+                line.account.missing if line.account else 0,
                 line.facts.silence if line.facts else "",
                 _clock(line.facts),
             )
@@ -137,7 +110,8 @@ def _print(lines: list[_Line]) -> None:
     )
     for line in lines:
         told = itertools.chain(
-            ["refused: " + counted(line.refused)] if line.refused else [], _explained(line)
+            ["refused: " + counted(line.ledger.refused)] if line.ledger.refused else [],
+            _explained(line),
         )
         for each in told:
             print_line(f"{line.device}: {each}")
@@ -150,17 +124,21 @@ def _clock(facts: DeviceFacts | None) -> str:
     return f"{facts.offset_s:+.1f} ± {facts.offset_std_s:.1f} s"
 
 
-def _of_the_device(facts: DeviceFacts) -> list[str]:
-    """What the worker says of it that is in no column."""
+def _of_messages(account: Account) -> list[str]:
+    """What its own numbers tell that is in no column."""
     told = []
-    if facts.still_open:
-        told.append(f"{facts.still_open} numbers have not come yet, missing after 60 s")
-    if facts.redelivered:
-        told.append(f"{facts.redelivered} messages came more than once")
-    if facts.restarts:
-        told.append(f"its count began anew {facts.restarts} times")
-    if facts.over_rate:
-        told.append(f"{facts.over_rate} samples were beyond its declared rate")
+    if account.still_open:
+        told.append(f"{account.still_open} numbers have not come yet, missing after 60 s")
+    if account.redelivered:
+        told.append(f"{account.redelivered} messages came more than once")
+    if account.restarts:
+        told.append(f"its count began anew {account.restarts} times")
+    return told
+
+
+def _of_the_device(facts: DeviceFacts) -> list[str]:
+    """Silence and a clock that is set right."""
+    told = []
     if facts.silence:
         since = f" since {format_instant(facts.since)[:19]}Z" if facts.since else ""
         told.append(f"silent: {facts.silence}{since}")
@@ -170,19 +148,20 @@ def _of_the_device(facts: DeviceFacts) -> list[str]:
 
 
 def _explained(line: _Line) -> list[str]:
+    of_messages = _of_messages(line.account) if line.account else []
     of_device = _of_the_device(line.facts) if line.facts else []
-    return [*_difference(line), *of_device]
+    return [*_difference(line), *of_messages, *of_device]
 
 
 def _difference(line: _Line) -> list[str]:
-    if line.difference is None:
+    if line.ledger.difference is None:
         return ["the store did not answer"]
     told = []
     if line.waiting_for_twin:
         told.append(f"{line.waiting_for_twin} in the journal, not yet taken by the twin")
     if line.waiting_for_store:
         told.append(f"{line.waiting_for_store} estimated, not yet written to the store")
-    if 0 < line.rest <= line.belated:
+    if 0 < line.rest <= line.ledger.belated:
         told.append(f"{line.rest} belated ones came more than once: each is stored once")
     elif line.rest:
         told.append(f"{line.rest} unexplained")
@@ -190,38 +169,28 @@ def _difference(line: _Line) -> list[str]:
 
 
 def _in_json(line: _Line) -> dict[str, object]:
+    received = line.account.last_received if line.account else 0
     return {
         "id": line.device,
         "patient": line.patient,
-        "last_received": format_instant(line.last_received) if line.last_received else None,
-        "ledger": {
-            "received": line.received,
-            "duplicate": line.duplicate,
-            "conflict": line.conflict,
-            "belated": line.belated,
-            "refused": dict(line.refused),
-            "journalled": line.journalled,
-            "estimated": line.estimated,
-            "stored": line.stored,
-            "difference": line.difference,
-        },
-        "numbers": _numbers(line.facts),
+        "last_received": format_instant(received) if received else None,
+        "ledger": dataclasses.asdict(line.ledger),
+        "numbers": _numbers(line.account),
         "silence": _silence(line.facts),
         "clock": _clock_in_json(line.facts),
         "explained": _explained(line),
     }
 
 
-def _numbers(facts: DeviceFacts | None) -> dict[str, int] | None:
+def _numbers(account: Account | None) -> dict[str, int] | None:
     """Of its numbered messages; None: the worker has not reported it."""
-    if facts is None:
+    if account is None:
         return None
     return {
-        "missing": facts.missing,
-        "open": facts.still_open,
-        "redelivered": facts.redelivered,
-        "restarts": facts.restarts,
-        "over_rate": facts.over_rate,
+        "missing": account.missing,
+        "open": account.still_open,
+        "redelivered": account.redelivered,
+        "restarts": account.restarts,
     }
 
 

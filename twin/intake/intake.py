@@ -41,7 +41,7 @@ from twin.intake.kernel import (
     PARTITION,
     settle,
 )
-from twin.intake.ledger import reports
+from twin.intake.ledger import REFUSALS, reports
 from twin.intake.rate import Meters
 from twin.intake.saved import packed, unpacked
 from twin.intake.silence import RESPITE, judge
@@ -138,13 +138,15 @@ class Intake:
         if written:
             self.gaps.note(self.table, notes[:written], elapsed)
         over = self.meters.over(self.table, row, arrived.signal, stamp)
-        if over is not None:
-            self.table.marks[row[over], CHANGED] |= Changed.NUMBERS
         return Admitted(row, over, self.shifts.apply(self.table, row, stamp))
 
     def count(self, row: NDArray[np.int64], verdict: NDArray[np.uint8]) -> None:
         """Count the verdicts (n,) of what was admitted in rows (n,)."""
         settle(row, verdict, self.table.marks)
+
+    def refuse(self, row: NDArray[np.int64], reason: str) -> None:
+        """Count the reason of those that the twin cannot use: rows (n,), one for each of them."""
+        np.add.at(self.table.marks[:, REFUSALS[reason]], row, 1)
 
     def observe(self, seen: Seen) -> Said:
         """Nothing: `admit` and `count` saw everything, also what the bank never sees."""

@@ -13,19 +13,20 @@ from twin.estimation.compiled import compiled
 # of it; NEWEST: its newest device stamp; INTERVAL: ns between messages as seen (by stamps).
 # MESSAGE_AT, MESSAGE_NUMBER: receipt and number of the message the last observation came in.
 # HIGHEST: highest number of the present count (−1: none), BOOT: its mark; PREVIOUS_HIGHEST: of the
-# count before. ACCEPTED … REFUSED: observations by verdict, in the order of `Verdict`; OVER_RATE:
-# those of REFUSED. REDELIVERED, MISSING, RESTARTS: messages. SILENCE: a `Silence`, SINCE: when it
-# began (ns UTC). DECLARED, DELAY, LIVE: what its model says (ns between messages, ns, 0/1; 0:
-# nothing). METER: its row of the rate's arrays. CHANGED: `Changed` flags not yet reported.
-# REPORTED: journal time of the last report. SHIFTED: its stamps are corrected. CLOCK_FAULT: since
-# its last observation a message was refused for its stamps. ENDED: when it is taken from the
-# patient (ns UTC, 0: not known).
+# count before. ACCEPTED … REFUSED: observations by verdict, in the order of `Verdict`; OVER_RATE,
+# NO_MODEL, NOT_A_NUMBER: those of REFUSED, by reason. REDELIVERED, MISSING, RESTARTS: messages.
+# SILENCE: a `Silence`, SINCE: when it began (ns UTC). DECLARED, DELAY, LIVE: what its model says
+# (ns between messages, ns, 0/1; 0: nothing). METER: its row of the rate's arrays. CHANGED: flags of
+# `Changed` not yet reported. REPORTED: journal time of the last report. SHIFTED: its stamps are
+# corrected. CLOCK_FAULT: since its last observation a message was refused for its stamps. ENDED:
+# when it is taken from the patient (ns UTC, 0: not known). New columns go to the end: `saved.py`.
 (
     PATIENT, DEVICE, NEXT, PARTITION, HEARD, RECEIVED, NEWEST, INTERVAL, MESSAGE_AT, MESSAGE_NUMBER,
     HIGHEST, BOOT, PREVIOUS_HIGHEST, ACCEPTED, BELATED, DUPLICATE, CONFLICT, REFUSED,
     OVER_RATE, REDELIVERED, MISSING, RESTARTS, SILENCE, SINCE, CONTACT, ONLINE, DECLARED, DELAY,
-    LIVE, METER, CHANGED, REPORTED, SHIFTED, CLOCK_FAULT, ENDED, MARK_COLUMNS,
-) = range(36)  # fmt: skip
+    LIVE, METER, CHANGED, REPORTED, SHIFTED, CLOCK_FAULT, ENDED, NO_MODEL, NOT_A_NUMBER,
+    MARK_COLUMNS,
+) = range(38)  # fmt: skip
 
 # Columns of `clock`, float64. Leads are seconds by which a stamp is ahead of its receipt. MINUTE_*:
 # of the observations since the minute began; SEEN, SUM, SQUARES: of all, forgotten by and by, as
@@ -49,6 +50,8 @@ BURST, BURST_NS, TOLERANCE = 5, 1_000_000_000, 10
 # `Silence` and the flags of `Changed` (a test compares them).
 NONE, NEVER_SEEN, LATE, BODY_OFF, BATTERY, RADIO, GATEWAY, BROKER, INGEST, CLOCK = range(10)
 SILENCE_CHANGED, NUMBERS_CHANGED, ACCOUNT_CHANGED = 1, 2, 16
+#: What need not be told at once.
+COUNTS_CHANGED = NUMBERS_CHANGED | ACCOUNT_CHANGED
 
 #: Silence: nothing for longer than this many expected intervals, and this long (ns) at least.
 INTERVALS, LEAST_LATE = 3, 60_000_000_000
@@ -56,9 +59,9 @@ INTERVALS, LEAST_LATE = 3, 60_000_000_000
 INTERVALS_OFFLINE, LEAST_OFFLINE = 2, 10_000_000_000
 #: A battery at or below this share, when last heard, explains silence.
 EMPTY = 0.05
-#: Changes of numbers alone are reported at most so often; the account of a device that is heard at
-#: least so often (ns of journal time).
-NUMBERS_EVERY, ACCOUNT_EVERY = 5_000_000_000, 3_600_000_000_000
+#: A device is reported at least so often, changed or not (ns of journal time): a reader that begins
+#: anywhere in the journal knows all of them by then.
+REPORTED_EVERY = 3_600_000_000_000
 
 
 @compiled
@@ -158,6 +161,7 @@ def settle(row, verdict, marks):  # type: ignore[no-untyped-def]
     """Count each observation's verdict (1 … 5) in its row."""
     for i in range(row.shape[0]):
         marks[row[i], ACCEPTED - 1 + verdict[i]] += 1
+        marks[row[i], CHANGED] |= ACCOUNT_CHANGED
 
 
 @compiled
@@ -213,32 +217,32 @@ def cause_of(k, silent, at, connected, gateway_off, marks, clock):  # type: igno
 
 @compiled
 def rests_until(k, before, cause, marks):  # type: ignore[no-untyped-def]
-    """Journal time (ns) at which row k may fall silent, or its account is due; the least number of
-    all where it is not at rest."""
+    """Journal time (ns) at which row k may fall silent; the least number of all where it is not at
+    rest."""
     if before != NONE or cause != NONE or marks[k, CONTACT] == 0 or marks[k, ONLINE] == 0:
         return -(2**63)
     expected = marks[k, DECLARED] if marks[k, DECLARED] > 0 else marks[k, INTERVAL]
-    late = marks[k, HEARD] + max(LEAST_LATE, INTERVALS * expected) + marks[k, DELAY]
-    if marks[k, HEARD] > marks[k, REPORTED]:
-        return min(late, marks[k, REPORTED] + ACCOUNT_EVERY)
-    return late
+    return marks[k, HEARD] + max(LEAST_LATE, INTERVALS * expected) + marks[k, DELAY]
 
 
 @compiled
 def watch(  # type: ignore[no-untyped-def]
-    due, elapsed, latest, respite, at, connected, off, marks, clock, look, chosen
+    due, elapsed, latest, respite, every, at, connected, off, marks, clock, look, chosen
 ):
     """On a tick: judge the silence of each row of the due partitions; write into chosen which are
     to be reported, and return how many.
 
-    due (mask), elapsed, respite (partitions,), latest elapsed of those due; at (ns UTC); off (0,)
-    or (rows,): whether its gateway is offline; chosen (≥ rows,). look (rows,): the journal time
-    before which a row need not be judged if nothing of it changes: one number of each instead of
-    a row of marks, for all of a ward each second.
+    due (mask), elapsed, respite, every (partitions,): counts alone are reported at most so often,
+    and after twice that for sure; latest elapsed of those due; at (ns UTC); off (0,) or (rows,):
+    whether its gateway is offline; chosen (≥ rows,). look (rows,): the journal time before which a
+    row need not be judged if nothing but counts changes: one number of each instead of a row of
+    marks, for all of a ward each second. The last receipt, which is as good as drawn, says when
+    counts are reported: many devices that were reported at one tick are not at another.
     """
     written = 0
     for k in range(chosen.shape[0]):
-        if look[k] > latest and marks[k, CHANGED] == 0 and off.shape[0] == 0:
+        counts_alone = marks[k, CHANGED] & ~ACCOUNT_CHANGED == 0
+        if look[k] > latest and counts_alone and off.shape[0] == 0:
             continue
         partition = marks[k, PARTITION]
         if partition < 0 or not due[partition]:
@@ -247,7 +251,7 @@ def watch(  # type: ignore[no-untyped-def]
         gateway_off = off.shape[0] > 0 and off[k]
         before = marks[k, SILENCE]
         cause = cause_of(k, now - marks[k, HEARD], at, connected, gateway_off, marks, clock)
-        look[k] = rests_until(k, before, cause, marks)
+        rest = rests_until(k, before, cause, marks)
         if before == NONE and cause != BODY_OFF and now < respite[partition]:
             cause = NONE
         if cause != before:
@@ -258,12 +262,17 @@ def watch(  # type: ignore[no-untyped-def]
             elif cause == NONE:
                 marks[k, SINCE] = 0
         ago = now - marks[k, REPORTED]
-        if marks[k, HEARD] > marks[k, REPORTED] and ago >= ACCOUNT_EVERY:
+        if ago >= REPORTED_EVERY:
             marks[k, CHANGED] |= ACCOUNT_CHANGED
+        wait = every[partition] + marks[k, RECEIVED] % every[partition]
         if marks[k, CHANGED] != 0 and (
-            marks[k, CHANGED] != NUMBERS_CHANGED or ago >= NUMBERS_EVERY or marks[k, REPORTED] == 0
+            marks[k, CHANGED] & ~COUNTS_CHANGED != 0 or ago >= wait or marks[k, REPORTED] == 0
         ):
             marks[k, REPORTED] = now
             chosen[written] = k
             written += 1
+            wait = REPORTED_EVERY
+        elif marks[k, CHANGED] == 0:
+            wait = REPORTED_EVERY
+        look[k] = min(rest, marks[k, REPORTED] + wait)
     return written

@@ -1,9 +1,8 @@
 """Each device's account as the worker keeps it, and the reports that carry it to the readers.
 
 Verdicts are counted where they are given, in the state that the snapshot holds, so an account is as
-safe from a kill as the twin itself. Pages count the verdict rows of `estimates` themselves, which
-is exact and at once; the account in a report is what they are held against, and what they begin
-with when a part of the journal was trimmed before they read it.
+safe from a kill as the twin itself. It is the only account: pages, commands and metrics show the
+newest report of each device and the verdicts given since (`twin.care.told`).
 """
 
 from __future__ import annotations
@@ -37,6 +36,12 @@ _MARKS = {
     "redelivered": kernel.REDELIVERED,
     "missing": kernel.MISSING,
     "restarts": kernel.RESTARTS,
+}
+#: Why the twin refuses (`twin.rows.REASONS`), and the column that counts it.
+REFUSALS = {
+    "no_model": kernel.NO_MODEL,
+    "value_not_a_number": kernel.NOT_A_NUMBER,
+    "over_rate": kernel.OVER_RATE,
 }
 _CLOCK = {
     "battery": kernel.BATTERY_LEFT,
@@ -90,4 +95,12 @@ def _report(
         out[name][unknown] = np.nan
     table.clock[rows, kernel.TOLD_OFFSET] = clock[:, kernel.OFFSET]
     table.marks[rows, kernel.CHANGED] = 0
-    return DeviceReports(tuple(patients), tuple(devices), out)
+    return DeviceReports(tuple(patients), tuple(devices), out, _refused(marks))
+
+
+def _refused(marks: NDArray[np.int64]) -> dict[int, dict[str, int]]:
+    """Number of the row → reason → how many were refused for it, of rows that have such."""
+    return {
+        row: {reason: n for reason, column in REFUSALS.items() if (n := int(marks[row, column]))}
+        for row in np.flatnonzero(marks[:, kernel.REFUSED]).tolist()
+    }

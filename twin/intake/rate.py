@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.estimation.kalman import NEVER
-from twin.intake.kernel import METER, OVER_RATE, meter
+from twin.intake.kernel import METER, meter
 from twin.intake.table import DeviceTable
 
 
@@ -43,13 +43,12 @@ class Meters:
         signal: NDArray[np.int64],
         stamp: NDArray[np.int64],
     ) -> NDArray[np.bool_] | None:
-        """(n,) which samples are beyond the rate, counted by now; None: none is."""
+        """(n,) which samples are beyond the rate; None: none is."""
         if self.count == 1:
             return None
         over = np.empty(len(row), np.bool_)
         if not meter(row, signal, stamp, table.marks, self.interval, self.due, self.newest, over):
             return None
-        np.add.at(table.marks[:, OVER_RATE], row[over], 1)
         return over
 
     def take(self, table: DeviceTable, rows: NDArray[np.int64]) -> NDArray[np.int64]:

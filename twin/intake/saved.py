@@ -9,8 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.catalogue import BEFORE_NAMES, CODES, rows_of
+from twin.device_report import Changed
 from twin.intake.identity import Gap
-from twin.intake.kernel import CLOCK_COLUMNS, DEVICE, MARK_COLUMNS, METER, PATIENT
+from twin.intake.kernel import (
+    CHANGED,
+    CLOCK_COLUMNS,
+    DEVICE,
+    MARK_COLUMNS,
+    METER,
+    NO_MODEL,
+    OVER_RATE,
+    PATIENT,
+    REFUSED,
+)
 
 if TYPE_CHECKING:
     from twin.intake.intake import Intake
@@ -35,6 +46,8 @@ class _Saved(msgspec.Struct, frozen=True, array_like=True):
 
 
 _LAYOUT = (MARK_COLUMNS, CLOCK_COLUMNS)
+#: Columns of `marks` before the twin's refusals were counted by reason.
+_MARKS_BEFORE = NO_MODEL
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Saved).decode
 
@@ -72,11 +85,14 @@ def unpacked(intake: Intake, partition: int, content: bytes) -> None:
         saved = _decode(content)
     except msgspec.DecodeError as error:
         raise ValueError(str(error)) from error
-    if saved.layout != (*_LAYOUT, len(saved.signals)):
+    width = saved.layout[0]
+    if width not in (_MARKS_BEFORE, MARK_COLUMNS) or saved.layout[1:] != (
+        CLOCK_COLUMNS, len(saved.signals)
+    ):  # fmt: skip
         raise ValueError(f"columns {saved.layout}, this code reads {_LAYOUT}")
     signals = np.array(rows_of(saved.signals), np.int64)
     part = {
-        "marks": _array(saved.marks, "<i8", MARK_COLUMNS),
+        "marks": _marks(_array(saved.marks, "<i8", width)),
         "clock": _array(saved.clock, "<f8", CLOCK_COLUMNS),
     }
     patients = np.array(intake.bank.numbers_of(saved.patients), np.int64)
@@ -96,6 +112,18 @@ def unpacked(intake: Intake, partition: int, content: bytes) -> None:
         intake.gateways.tell(gateway, False, every)
     for name in _LINE:
         getattr(intake.line, name)[partition] = saved.line[name]
+
+
+def _marks(saved: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Marks of this build from those of any. What was refused before reasons were counted, and was
+    not beyond the rate, had no model; and readers are told the account anew."""
+    if saved.shape[1] == MARK_COLUMNS:
+        return saved
+    marks = np.zeros((len(saved), MARK_COLUMNS), np.int64)
+    marks[:, : saved.shape[1]] = saved
+    marks[:, NO_MODEL] = marks[:, REFUSED] - marks[:, OVER_RATE]
+    marks[:, CHANGED] |= Changed.ACCOUNT
+    return marks
 
 
 def _array(content: bytes, kind: str, columns: int) -> NDArray[Any]:

@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 from ingest.instant import SECOND
 from ingest.observation import Tick
 from twin.intake.gateways import Gateways
-from twin.intake.kernel import watch
+from twin.intake.kernel import PARTITION, watch
 from twin.intake.table import DeviceTable
 from twin.part import Moment
 
+#: Counts alone are reported at most so often (ns of journal time), and of a partition's devices
+#: about so many in a second: what a large fleet costs is bounded.
+COUNTS_EVERY, COUNTS_AT_ONCE = 5 * SECOND, 64
 #: After a gap in the ticks nobody falls silent for this long (ns of journal time).
 RESPITE = 30 * SECOND
 
@@ -36,11 +39,14 @@ def judge(
     """
     chosen = np.empty(table.count, np.int64)
     off = gateways.offline(table.marks[: table.count])
+    of = table.marks[: table.count, PARTITION]
+    rows = np.bincount(np.extract(of >= 0, of), minlength=len(respite))
     written = watch(
         moment.partitions,
         moment.elapsed,
         int(moment.elapsed[moment.partitions].max()),
         respite,
+        np.maximum(rows * SECOND // COUNTS_AT_ONCE, COUNTS_EVERY),
         tick.at,
         tick.broker_connected,
         off,

@@ -152,6 +152,7 @@ class Pipeline:
                 "worker": lambda: sum(parts.journal.committed().values()),
             },
             covered=lambda at: settings.purpose.covered(at, zone),
+            zone=care.zone,
         )
         if parts.history is None:
             raise RuntimeError("the role care has no history")

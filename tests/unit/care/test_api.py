@@ -250,7 +250,19 @@ def test_the_ledger_adds_up_for_every_device() -> None:
     assert ledger["refused"] == {"not_json": 2, "restricted": 1}
     assert (ledger["received"], ledger["journalled"], ledger["estimated"]) == (7, 5, 1)
     assert (ledger["duplicate"], ledger["conflict"], ledger["belated"]) == (1, 1, 1)
-    assert ledger["stored"] == 3
+    assert (ledger["stored"], ledger["difference"]) == (3, -1)
+
+
+def test_devices_come_in_pages_where_that_is_asked_for() -> None:
+    feed = feed_of(*(Said(device=f"watch-{n}", patient=f"p{n}") for n in range(5)))
+    said, seen = body("/api/v1/devices?limit=2", feed), []
+    while said["next"]:
+        seen += [device["id"] for device in said["devices"]]
+        said = body(said["next"], feed)
+    seen += [device["id"] for device in said["devices"]]
+    assert seen == [f"watch-{n}" for n in range(5)]
+    assert body("/api/v1/devices", feed)["next"] is None
+    assert problem("/api/v1/devices?limit=0", 422)["detail"]
 
 
 def test_the_quarantine_is_listed_by_reason() -> None:

@@ -3,16 +3,17 @@
 import random
 from itertools import pairwise
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.instant import SECOND
-from ingest.observation import RecordDamaged
+from ingest.observation import RecordDamaged, seal, unseal
 from tests.support.ward import T0, Said, batch_of
 from twin.care.latest import Latest
-from twin.care.ledger import Account
+from twin.care.ledger import accounts_of, ledger_of
 from twin.care.vitals import ORDER
 from twin.estimate import EstimateBatch, Kind, Status, Verdict
 
@@ -123,10 +124,10 @@ def test_the_ledger_counts_each_verdict_once() -> None:
     rows = [Said(at=i, verdict=verdict) for i, verdict in enumerate(verdicts)]
     refused = Said(at=9, verdict=Verdict.REFUSED, reason="restricted")
     latest = folded(batch_of(*rows, refused, Said(at=3, kind=Kind.REVISION)))
-    (account,) = latest.ledger.accounts()
+    (account,) = accounts_of(latest.told.facts()).values()
     assert (account.accepted, account.duplicate, account.belated) == (2, 1, 1)
     assert account.refused == {"restricted": 1}
-    assert account.journalled == 5
+    assert ledger_of(account, {}, None).journalled == 5
     assert (account.device, account.patient) == ("watch-1", "p1")
     assert account.last_received == T0 + 9 * SECOND + SECOND // 10
 
@@ -144,15 +145,22 @@ def test_a_dump_holds_everything_and_goes_on_where_it_was() -> None:
     assert again.dump() == whole.dump()
 
 
+def test_a_dump_of_before_the_worker_s_account_was_the_only_one_still_opens() -> None:
+    dumped = folded(batch_of(Said(), Said(patient="p2", device="ring"))).dump()
+    kind, body = unseal(dumped)
+    state = msgspec.msgpack.decode(body)
+    patients, refused, counts, received = ["p1", "p2"], [{}, {}], bytes(2 * 6 * 8), bytes(2 * 8)
+    state[5] = [*state[5], patients, refused, counts, received]
+    latest = Latest.load(seal(kind, msgspec.msgpack.encode(state)))
+    assert latest.devices == ["watch-1", "ring"]
+    assert latest.dump() == dumped
+
+
 def test_a_torn_or_foreign_dump_is_refused() -> None:
     dumped = folded(batch_of(Said())).dump()
     for bad in (b"", dumped[:-1], dumped[:40] + bytes([dumped[40] ^ 1]) + dumped[41:]):
         with pytest.raises(RecordDamaged):
             Latest.load(bad)
-
-
-def accounts(latest: Latest) -> list[Account]:
-    return sorted(latest.ledger.accounts(), key=lambda account: account.device)
 
 
 said = st.builds(
@@ -179,7 +187,7 @@ def test_the_fold_does_not_depend_on_where_batches_were_cut(
     by_one = folded(*(batch_of(row) for row in rows))
     whole = folded(batch_of(*rows))
     for other in (cut, by_one):
-        assert accounts(other) == accounts(whole)
+        assert other.told.facts() == whole.told.facts()
         assert other.patients == whole.patients
         for patient in whole.patients:
             mine, theirs = (

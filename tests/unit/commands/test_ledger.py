@@ -6,7 +6,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from ingest.instant import format_instant
@@ -17,12 +16,13 @@ from ingest.payload.decoded import Reason, Rejection
 from ingest.quarantine import Quarantine, RefusedMessage
 from ingest.settings import QuarantineSettings
 from tests.support.command import twin
+from tests.support.device_reports import reported
 from tests.support.estimates import SECOND, T0, batch, observed
 from tests.support.journals import Told
 from tests.support.twins import observation
 from twin.care.latest import Latest
 from twin.care.saved import save_fold
-from twin.device_report import DEVICE_ROW, DeviceReports, Silence
+from twin.device_report import DeviceReports, Silence
 from twin.estimate import EstimateBatch, Verdict, encode_output
 from twin.store.embedded import EmbeddedStore
 
@@ -162,25 +162,14 @@ def test_damaged_record_of_the_estimates_is_said(line: Line) -> None:
     assert "1 damaged records of the estimates journal are not counted" in ended.err
 
 
-def reported(**said: float) -> DeviceReports:
-    """The worker's report of watch-1 on p1."""
-    row = np.zeros(1, DEVICE_ROW)
-    row["at"], row["contact"], row["online"], row["battery"] = T0, -1, -1, np.nan
-    for name in ("offset", "offset_std", "drift", "drift_std"):
-        row[name] = np.nan
-    for name, value in said.items():
-        row[name] = value
-    return DeviceReports(("p1",), ("watch-1",), row)
-
-
 def test_the_worker_s_word_of_gaps_silence_and_clock_is_in_the_ledger(line: Line) -> None:
     said = batch(observed(T0, 70.0))
     line.receive(70.0)
     line.step(
         said,
         reported(
-            missing=3, open=2, redelivered=1, restarts=1, silence=Silence.RADIO, since=T0,
-            offset=-0.42, offset_std=0.1, drift=12.0, drift_std=1.0,
+            T0, accepted=1, missing=3, open=2, redelivered=1, restarts=1, silence=Silence.RADIO,
+            since=T0, offset=-0.42, offset_std=0.1, drift=12.0, drift_std=1.0,
         ),
     )  # fmt: skip
     line.store(said)
@@ -188,7 +177,7 @@ def test_the_worker_s_word_of_gaps_silence_and_clock_is_in_the_ledger(line: Line
     device = line.ledger()
 
     assert device["numbers"] == {
-        "missing": 3, "open": 2, "redelivered": 1, "restarts": 1, "over_rate": 0
+        "missing": 3, "open": 2, "redelivered": 1, "restarts": 1
     }  # fmt: skip
     assert device["silence"] == {"cause": "radio", "since": format_instant(T0)}
     assert device["clock"]["offset_s"] == -0.42
@@ -198,9 +187,26 @@ def test_the_worker_s_word_of_gaps_silence_and_clock_is_in_the_ledger(line: Line
     assert "silent: radio since" in printed
 
 
+def test_an_account_of_which_the_journal_was_trimmed_is_whole_again_with_the_next_report(
+    line: Line,
+) -> None:
+    fifty = batch(*(observed(T0 + i * SECOND, 70.0) for i in range(50)))
+    line.receive(70.0)
+    line.step(reported(T0, accepted=50))
+    line.store(fifty)
+    line.receive(71.0)
+    last = batch(observed(T0 + 50 * SECOND, 71.0))
+    line.step(last)
+    line.store(last)
+
+    ledger = line.ledger()["ledger"]
+
+    assert (ledger["estimated"], ledger["stored"], ledger["difference"]) == (51, 51, 0)
+
+
 def test_of_several_reports_the_newest_counts(line: Line) -> None:
-    line.step(reported(missing=1))
-    line.step(reported(missing=4))
+    line.step(reported(T0, missing=1))
+    line.step(reported(T0, missing=4))
 
     assert line.ledger()["numbers"]["missing"] == 4
 

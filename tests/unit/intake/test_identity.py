@@ -16,11 +16,11 @@ def test_a_number_passed_over_is_open_and_after_a_minute_missing() -> None:
     line.send(number=1)
     line.tick()
     line.send(number=4)
-    line.tick()
+    line.run(11)
     assert line.account()["open"] == 2
-    line.run(58)
+    line.run(47)
     assert "missing" not in line.account()
-    line.run(6)
+    line.run(13)
     assert line.account()["missing"] == 2
     assert "open" not in line.account()
 

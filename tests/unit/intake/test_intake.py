@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import random
 
+import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest.journal.protocol import partition_of
+from ingest.observation import seal, unseal
 from tests.support.intake_line import PARTITIONS, IntakeLine
 from tests.support.twin_journals import by_patient, merged
-from twin.device_report import Changed, Silence
-from twin.estimate import encode_output
+from twin.device_report import DEVICE_ROW, Changed, DeviceReports, Silence
+from twin.estimate import decode_output, encode_output
 from twin.intake import kernel
 from twin.intake.intake import Intake
+from twin.intake.ledger import REFUSALS
+from twin.rows import REASONS
 from twin.snapshot import capture, restore
 from twin.step import new_state, step
 
@@ -91,11 +97,50 @@ def test_a_partition_that_is_forgotten_leaves_the_others_as_they_were() -> None:
     assert {p: state.intake.capture(p) for p in range(PARTITIONS)} == kept
 
 
+def test_a_capture_of_before_refusals_were_counted_by_reason_is_read() -> None:
+    line = IntakeLine()
+    line.declare(expected_interval_s={"heart_rate": 10.0})
+    line.tick()
+    line.send(*(float(n) for n in range(9)))
+    line.send(10.0, signal="moonlight")
+    line.run(12)
+    partition = partition_of("p1", PARTITIONS)
+    old = msgspec.msgpack.decode(line.state.intake.capture(partition))
+    width, clocks, signals = old[0]
+    marks = np.frombuffer(old[3], "<i8").reshape(-1, width)
+    before = np.ascontiguousarray(marks[:, : kernel.NO_MODEL])
+    old[0], old[3] = (before.shape[1], clocks, signals), before.tobytes()
+
+    line.state.intake.restore(partition, msgspec.msgpack.encode(old))
+
+    line.outputs.clear()
+    line.run(12)
+    (report,) = (o for o in line.outputs if isinstance(o, DeviceReports))
+    over = line.account()["over_rate"]
+    assert report.refused == {0: {"no_model": 1, "over_rate": over}}
+    assert line.account()["refused"] == over + 1 > 1
+
+
 def test_what_is_no_capture_is_another_layout() -> None:
     state = new_state(PARTITIONS)
     intake = Intake(state.bank, state.devices)
     with pytest.raises(ValueError, match=r"."):
         intake.restore(0, b"\x93\x01")
+
+
+def test_a_report_of_before_reasons_were_told_is_read_with_them() -> None:
+    row = np.zeros(2, DEVICE_ROW)
+    row["refused"], row["over_rate"] = [0, 5], [0, 3]
+    reports = DeviceReports(("p1",), ("watch",), row, {1: {"no_model": 2, "over_rate": 3}})
+    kind, body = unseal(encode_output(reports))
+    old = seal(kind, msgspec.msgpack.encode(msgspec.msgpack.decode(body)[:3]))
+    said = decode_output(old)
+    assert isinstance(said, DeviceReports)
+    assert said.refused == reports.refused
+
+
+def test_every_reason_of_the_twin_has_its_count() -> None:
+    assert {"", *REFUSALS} == set(REASONS)
 
 
 def test_the_kernel_knows_silences_and_flags_by_their_numbers() -> None:

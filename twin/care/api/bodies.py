@@ -188,7 +188,9 @@ class SignalBody(msgspec.Struct, frozen=True):
 
 class LedgerBody(msgspec.Struct, frozen=True):
     """received = refused by ingest + journalled; journalled = duplicate + conflict + belated +
-    refused by the twin + estimated. stored: what the database has of it."""
+    refused by the twin + estimated. stored: what the database has of it; difference: estimated or
+    belated and not in it (yet); below 0: it has more than the twin's last report says. Of numbered
+    messages: missing, open (not come yet), redelivered."""
 
     received: int
     duplicate: int
@@ -198,6 +200,7 @@ class LedgerBody(msgspec.Struct, frozen=True):
     journalled: int
     estimated: int
     stored: int | None
+    difference: int | None = None
     missing: int = 0
     open: int = 0
     redelivered: int = 0
@@ -258,11 +261,26 @@ class PendingBody(msgspec.Struct, frozen=True):
     serial: str | None
 
 
+class SilenceBody(msgspec.Struct, frozen=True):
+    """Many devices that are silent for one cause, which is one event: cause `gateway` (named by the
+    part of its devices' ids before the last `/`), `broker` or `ingest`; how many devices and
+    patients are behind it. It ends by itself."""
+
+    cause: str
+    gateway: str | None
+    since: str
+    devices: int
+    patients: int
+
+
 class DevicesBody(msgspec.Struct, frozen=True):
-    """Every device that is registered, was heard, or was refused; pending: those to be approved."""
+    """Every device that is registered, was heard, or was refused; pending: those to be approved;
+    silences: what silences many of them now; next: address of the next page, or null."""
 
     devices: Sequence[DeviceBody]
     pending: Sequence[PendingBody] = ()
+    silences: Sequence[SilenceBody] = ()
+    next: str | None = None
 
 
 class RefusedBody(msgspec.Struct, frozen=True):
@@ -301,6 +319,7 @@ BODIES = (
     SignalBody,
     SignalForecastBody,
     DevicesBody,
+    SilenceBody,
     QuarantineBody,
     HealthBody,
 )

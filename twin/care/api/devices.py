@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from urllib.parse import urlencode
 
 import msgspec
 from fastapi import APIRouter, Query, Response
@@ -17,24 +22,39 @@ from twin.care.api.bodies import (
     PendingBody,
     QuarantineBody,
     RefusedBody,
+    SilenceBody,
     StateBody,
     answer,
     answers,
 )
-from twin.care.ledger import Account
+from twin.care.ledger import Account, account_of, ledger_of
 from twin.care.parts import Parts, PartsOf
 from twin.care.problem import Problem
-from twin.care.told import DeviceFacts, by_device
+from twin.care.told import DeviceFacts
 from twin.estimate import HistoryUnavailable
 
 router = APIRouter(prefix="/api/v1")
-MOST_ITEMS = 1_000
+MOST_ITEMS, MOST_DEVICES = 1_000, 100_000
 
 
 @router.get("/devices", responses=answers(DevicesBody))
-def devices(parts: PartsOf) -> Response:
+def devices(
+    parts: PartsOf,
+    after: str | None = Query(None, description="only devices whose id comes after this one"),
+    limit: int = Query(MOST_DEVICES, description="at most so many devices"),
+) -> Response:
     """Each device's ledger; the differences between its columns are zero or explained."""
-    return answer(DevicesBody(ledgers(parts), pending(parts)))
+    if not 1 <= limit <= MOST_DEVICES:
+        raise Problem(422, "limit", name="limit", got=str(limit), expected=f"1 to {MOST_DEVICES}")
+    books = device_books(parts)
+    names = books.devices
+    begin = bisect_right(names, after) if after is not None else 0
+    page = names[begin : begin + limit]
+    following = None
+    if begin + limit < len(names):
+        following = "/api/v1/devices?" + urlencode({"after": page[-1], "limit": limit})
+    listed = [books.body(device) for device in page]
+    return answer(DevicesBody(listed, pending(parts), silences(parts), following))
 
 
 @router.get("/quarantine", responses=answers(QuarantineBody))
@@ -49,24 +69,47 @@ def quarantine(
     return answer(refusals(parts, limit, reason))
 
 
-def ledgers(parts: Parts) -> list[DeviceBody]:
-    """Every device that is bound, was heard or was refused, by id."""
-    accounts = {account.device: account for account in parts.feed.accounts()}
-    facts = by_device(parts.feed.facts())
-    bound = {b.device: b.patient for b in parts.people.devices()}
-    refused, stored = parts.quarantine.by_device(), _stored(parts)
-    known = sorted({*accounts, *bound, *refused, *facts} - {""})
-    made = []
-    for device in known:
-        account = accounts.get(device)
+@dataclass(frozen=True, slots=True)
+class DeviceBooks:
+    """What is known of all devices, bound, heard or refused. Bodies are made of those asked for."""
+
+    parts: Parts
+    facts: Mapping[str, Sequence[DeviceFacts]]
+    bound: Mapping[str, str | None]
+    refused: Mapping[str, Mapping[str, int]]
+    stored: Mapping[str, int] | None
+
+    @property
+    def devices(self) -> list[str]:
+        """All of them, in order of their ids."""
+        return sorted({*self.facts, *self.bound, *self.refused} - {""})
+
+    def newest(self, device: str) -> DeviceFacts | None:
+        """Its facts on whom it was heard last; None: the twin knows nothing of it."""
+        return max(self.facts.get(device, ()), key=lambda one: one.last_received, default=None)
+
+    def body(self, device: str) -> DeviceBody:
+        """Its ledger, its state and what is registered."""
+        account = account_of(self.facts.get(device, ()))
         received = account.last_received if account else 0
-        in_store = None if stored is None else stored.get(device, 0)
-        told = facts.get(device)
-        ledger = _ledger(account, dict(refused.get(device, {})), in_store, told)
+        in_store = None if self.stored is None else self.stored.get(device, 0)
+        ledger = _ledger(account, self.refused.get(device, {}), in_store)
         at = format_instant(received) if received else None
-        body = DeviceBody(device, bound.get(device), at, ledger, state=_state(told))
-        made.append(_with_registered(body, parts))
-    return made
+        state = _state(self.newest(device))
+        body = DeviceBody(device, self.bound.get(device), at, ledger, state=state)
+        return _with_registered(body, self.parts)
+
+
+def device_books(parts: Parts, device: str | None = None) -> DeviceBooks:
+    """Of all devices, or of one."""
+    told = sorted(parts.feed.facts(device), key=attrgetter("device"))
+    return DeviceBooks(
+        parts,
+        {name: list(of) for name, of in groupby(told, attrgetter("device"))},
+        {b.device: b.patient for b in parts.people.devices() if device in (None, b.device)},
+        parts.quarantine.by_device(),
+        _stored(parts),
+    )
 
 
 def pending(parts: Parts) -> list[PendingBody]:
@@ -83,6 +126,20 @@ def pending(parts: Parts) -> list[PendingBody]:
             each.serial or None,
         )
         for each in (parts.onboarding.pending() if parts.onboarding is not None else ())
+    ]
+
+
+def silences(parts: Parts) -> list[SilenceBody]:
+    """What silences many devices now."""
+    return [
+        SilenceBody(
+            each.cause,
+            each.gateway or None,
+            format_instant(each.since),
+            each.devices,
+            each.patients,
+        )
+        for each in parts.feed.silences()
     ]
 
 
@@ -133,7 +190,7 @@ def _stored(parts: Parts) -> Mapping[str, int] | None:
 
 
 def _state(told: DeviceFacts | None) -> StateBody | None:
-    if told is None:
+    if told is None or not told.reported_at:
         return None
     return StateBody(
         told.silence,
@@ -154,22 +211,20 @@ def _state(told: DeviceFacts | None) -> StateBody | None:
 
 
 def _ledger(
-    account: Account | None, refused: dict[str, int], stored: int | None, told: DeviceFacts | None
+    account: Account | None, by_ingest: Mapping[str, int], stored: int | None
 ) -> LedgerBody:
-    journalled = account.journalled if account else 0
-    received = journalled + sum(refused.values())
-    for reason, count in (account.refused if account else {}).items():
-        refused[reason] = refused.get(reason, 0) + count
+    ledger = ledger_of(account, by_ingest, stored)
     return LedgerBody(
-        received=received,
-        duplicate=account.duplicate if account else 0,
-        conflict=account.conflict if account else 0,
-        belated=account.belated if account else 0,
-        refused=refused,
-        journalled=journalled,
-        estimated=account.accepted if account else 0,
-        stored=stored,
-        missing=told.missing if told else 0,
-        open=told.still_open if told else 0,
-        redelivered=told.redelivered if told else 0,
+        received=ledger.received,
+        duplicate=ledger.duplicate,
+        conflict=ledger.conflict,
+        belated=ledger.belated,
+        refused=ledger.refused,
+        journalled=ledger.journalled,
+        estimated=ledger.estimated,
+        stored=ledger.stored,
+        difference=ledger.difference,
+        missing=account.missing if account else 0,
+        open=account.still_open if account else 0,
+        redelivered=account.redelivered if account else 0,
     )

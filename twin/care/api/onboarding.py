@@ -22,7 +22,7 @@ from ingest.onboarding import Onboarding
 from ingest.registry import RegistryRefused
 from twin.care.api.asked import Asked, actor_of, body_of, body_schema
 from twin.care.api.bodies import DeviceBody, RefusedBody, answer, answers
-from twin.care.api.devices import ledgers, refused_body
+from twin.care.api.devices import device_books, refused_body
 from twin.care.api.signals import instant_of
 from twin.care.parts import Parts, PartsOf
 from twin.care.problem import Problem
@@ -219,8 +219,8 @@ def refusing(change: Callable[[], T]) -> T:
 
 def one_device(parts: Parts, device: str) -> OneDeviceBody:
     """Raises Problem 404: nobody knows it."""
-    body = next((each for each in ledgers(parts) if each.id == device), None)
-    if body is None:
+    books = device_books(parts, device)
+    if device not in books.devices:
         raise Problem(404, "no such device")
     desk, declared = parts.onboarding, None
     if desk is not None:
@@ -228,7 +228,9 @@ def one_device(parts: Parts, device: str) -> OneDeviceBody:
         declared = None if model is None else ModelBody(**msgspec.structs.asdict(model))
     bindings = [] if desk is None else [binding_body(each) for each in desk.bindings(device)]
     refused: Sequence[Refused] = parts.quarantine.items(_NEWEST, None, device)
-    return OneDeviceBody(body, declared, bindings, [refused_body(each) for each in refused])
+    return OneDeviceBody(
+        books.body(device), declared, bindings, [refused_body(each) for each in refused]
+    )
 
 
 def binding_body(binding: Binding) -> BindingBody:

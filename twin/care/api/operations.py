@@ -68,7 +68,7 @@ def _own(parts: Parts) -> list[Metric]:
 
 def _ledger(parts: Parts) -> Iterator[Metric]:
     """Sums over all devices, so that their number makes no more of them: by verdict and reason."""
-    totals, numbers = parts.feed.totals()
+    totals = parts.feed.totals()
     yield Metric("twin_ledger_devices", {}, totals.devices, "Devices that reached the twin.")
     for verdict, count in totals.verdicts.items():
         labels = {"verdict": verdict}
@@ -76,7 +76,7 @@ def _ledger(parts: Parts) -> Iterator[Metric]:
     for reason, count in totals.refused.items():
         labels = {"reason": reason}
         yield Metric("twin_ledger_refused", labels, count, "Samples that the twin itself refused.")
-    for told, count in numbers.items():
+    for told, count in totals.messages.items():
         labels = {"numbers": told}
         yield Metric("twin_ledger_messages", labels, count, "What devices' own numbers tell.")
 

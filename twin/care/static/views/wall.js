@@ -4,6 +4,7 @@ import { byPatient, how, SYMBOLS, waiting, what } from "../app/alarms.js";
 import { clock, now } from "../app/clock.js";
 import { put, words } from "../app/format.js";
 import { t } from "../app/i18n.js";
+import { silences } from "../app/silences.js";
 import { drawChip } from "../ui/row.js";
 
 /** Beds that fit with digits to be read at 4 m; of them so many may be pinned. */
@@ -60,7 +61,7 @@ export function open(store) {
     if (time !== RELOAD_AT) loaded = time;
   }
 
-  return { drawn, told() {}, keys: {} };
+  return { drawn, told: silences, keys: {} };
 }
 
 function draw(row, patient, own) {

@@ -3,6 +3,7 @@ import { about, signals } from "../app/about.js";
 import { byPatient } from "../app/alarms.js";
 import { now } from "../app/clock.js";
 import { plural, t } from "../app/i18n.js";
+import { silences } from "../app/silences.js";
 import { Row } from "../ui/row.js";
 import { Sparks } from "../ui/spark.js";
 
@@ -201,7 +202,7 @@ export function open(store) {
 
   return {
     drawn,
-    told() {},
+    told: silences,
     keys: {
       j: () => step(1), ArrowDown: () => step(1), k: () => step(-1), ArrowUp: () => step(-1),
       "/": () => filter.focus(), m: () => choose(wanted === "mine" ? "all" : "mine"),
