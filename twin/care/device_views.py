@@ -15,7 +15,7 @@ from ingest.instant import SECOND, parse_instant
 from twin.care.api.bodies import DeviceBody
 from twin.care.api.devices import DeviceBooks, device_books, pending
 from twin.care.api.onboarding import desk_of, one_device, refusing
-from twin.care.device_list import SORTS, VIEWS, Listed, asked_of, group_of, page_of
+from twin.care.device_list import AT_ONCE, SORTS, VIEWS, Listed, asked_of, group_of, page_of
 from twin.care.forms import form_of, is_secure
 from twin.care.names import name_of
 from twin.care.parts import Parts, PartsOf
@@ -126,6 +126,7 @@ def _all(request: Request, parts: Parts, fault: str = "", status: int = 200) -> 
         views=VIEWS,
         groups=[(g, [books.body(one.device) for one in of]) for g, of in listing.groups],
         pending=pending(parts),
+        pending_at_once=AT_ONCE,
         labels=labels,
         fault=fault,
         clock_of=lambda body: clock_of(body, reader.words),

@@ -13,6 +13,7 @@ from tests.support.care import NOW, SIMULATED, feed_of
 from tests.support.onboarding import hear, hear_announce, onboarding_in
 from tests.support.ward import MemoryHistory, MemoryPeople, Said
 from twin.care.app import create_app
+from twin.care.device_list import AT_ONCE
 
 Ask = Callable[..., httpx.Response]
 
@@ -73,6 +74,17 @@ def test_the_approval_form_registers_binds_and_leads_to_the_devices_page(
     for shown in ("Bed 1", "band-2", "medical device (CE)", "1.4.2", "S-77", "the beginning"):
         assert shown in html
     assert onboarding.pending() == []
+
+
+def test_of_many_that_wait_the_first_are_listed_and_the_others_counted(
+    ask: Ask, onboarding: Onboarding
+) -> None:
+    for n in range(AT_ONCE + 3):
+        hear(onboarding, f"ring-{n:03}")
+    html = ask("/devices").text
+    assert html.count('/approve"') == AT_ONCE
+    assert f"{AT_ONCE + 3} devices wait to be approved" in html
+    assert "and 3 more" in html
 
 
 @pytest.mark.parametrize(
