@@ -57,6 +57,7 @@ def test_a_fold_of_joined_batches_is_the_fold_of_each(seed: int) -> None:
         at += len(some)
     assert len(one.rows) == 6 * 3
     assert one.patients == together.patients
+    assert one.told.facts() == together.told.facts()
     assert picture(one, devices_of(one)) == picture(together, devices_of(together))
     for patient in one.patients:
         assert forecasts(one, patient) == forecasts(together, patient)
@@ -74,7 +75,7 @@ def forecasts(latest: Latest, patient: str) -> dict[str, bytes]:
 
 
 def devices_of(latest: Latest) -> list[str]:
-    return latest.ledger.devices
+    return latest.devices
 
 
 def test_rows_stay_in_order_and_name_whom_they_named() -> None:
