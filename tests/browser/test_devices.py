@@ -106,7 +106,7 @@ def test_a_fleet_is_counted_filtered_searched_and_turned_by_the_page(
     page.keyboard.press("Enter")
     expect(rows).to_have_count(10)
     page.get_by_role("link", name="ledger").click()
-    expect(page.locator("thead")).to_contain_text("Difference")
+    expect(page.locator(".ledger thead")).to_contain_text("Difference")
     assert page.locator("[data-id='patch-071'] .n").first.inner_text() == "71"
 
 
