@@ -78,7 +78,7 @@ def main(folder: Path, port: int, token: str | None) -> None:
     for patient in PATIENTS:
         for code in VITALS:
             fill(history, patient, code, started)
-    counts = {"watch-1": 40, "ring-2": 41}
+    counts = {"watch-1": 40, "ring-2": 41, "watch-4": 121}
     history.counts = counts
     refused = [
         Refused(

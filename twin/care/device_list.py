@@ -93,7 +93,7 @@ def group_of(facts: DeviceFacts | None, retired: bool) -> str:
     """Which of `ORDER` a device is in."""
     if retired:
         return RETIRED
-    if facts is None or not facts.reported_at:
+    if facts is None or not (facts.reported_at or facts.last_received):
         return UNHEARD
     return facts.silence or HEARD
 
