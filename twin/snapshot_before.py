@@ -25,6 +25,7 @@ from twin.estimation.robust import (
     OUT_LEVEL,
     SPREAD,
 )
+from twin.estimation.tracker import TH, WIDTHS
 
 LAYOUT = 1
 #: Columns of a memory row up to layout 4: how innovations were was not remembered.
@@ -54,9 +55,14 @@ def as_now(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
 
 
 def widened(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """The arrays, memory rows of layouts 3 and 4 made as wide as now: of innovations nothing."""
+    """The arrays of layouts 3 and 4, of innovations nothing; the widths of a person's bands are
+    kept, not the forecasts that waited for their reading."""
     made = dict(arrays)
     for name in ("memory", "base_memory"):
         if name in arrays and arrays[name].shape[1:] == (_NARROWER,):
             made[name] = np.pad(arrays[name], ((0, 0), (0, MEMORY - _NARROWER)))
+    if "waiting" in arrays and arrays["waiting"].dtype == np.float32:
+        th = np.round(arrays["waiting"][:, WIDTHS:] / TH).astype(np.int16)
+        made["waiting"] = np.pad(th, ((0, 0), (WIDTHS, 0)))
+        made["target"] = np.zeros(arrays["target"].shape, np.uint32)
     return made

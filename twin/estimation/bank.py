@@ -25,7 +25,7 @@ from twin.estimation.names import Names
 from twin.estimation.ring import process
 from twin.estimation.robust import MEMORY, TROUBLE
 from twin.estimation.slots import Slots
-from twin.estimation.tracker import BANDS, HORIZONS, WIDTHS, widths
+from twin.estimation.tracker import BANDS, HORIZONS, TH, WIDTHS, widths
 from twin.estimation.usual import ROOM, ROOT, TERMS, USUAL, project, rescale
 from twin.forecast import chance_below
 
@@ -387,7 +387,7 @@ class Bank:
         if at is not None:
             ahead = np.maximum(ahead + (at - a["state_t"][slots]) * 1e-9, 0.0)
         signal = a["model"][slots]
-        scales = self.scales(a["waiting"][slots, WIDTHS:], signal, seconds)
+        scales = self.scales(TH * a["waiting"][slots, WIDTHS:], signal, seconds)
         core = scales[:, 0].copy()
         mean, std = self.project(a["state"], slots, a["model"], ahead, core, self._usual())
         return Forecast(

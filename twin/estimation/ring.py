@@ -73,7 +73,7 @@ from twin.estimation.robust import (
     update,
     update_of_several,
 )
-from twin.estimation.tracker import BANDS, HORIZONS, WIDTHS, track
+from twin.estimation.tracker import BANDS, HORIZONS, TH, WIDTHS, track
 from twin.estimation.usual import ROOT, USUAL, learn
 
 ACCEPTED, BELATED, DUPLICATE, CONFLICT = 1, 2, 3, 4
@@ -257,7 +257,7 @@ def keep(states, n, state, waiting, usual, root, k):  # type: ignore[no-untyped-
         for j in range(STATE):
             states[n, j] = state[k, j]
         for j in range(BANDS * HORIZONS):
-            states[n, STATE + j] = waiting[k, WIDTHS + j]
+            states[n, STATE + j] = TH * waiting[k, WIDTHS + j]
         for j in range(USUAL):
             states[n, STATE + BANDS * HORIZONS + j] = usual[k, j]
         for j in range(ROOT):

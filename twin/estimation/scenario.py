@@ -29,7 +29,7 @@ from twin.estimate import Z50, Z90, Z95
 from twin.estimation.bank import SIGNAL_ROW, Bank
 from twin.estimation.kalman import PDD, PDV, PMD, PMM, PMV, PVV
 from twin.estimation.smoother import transition
-from twin.estimation.tracker import WIDTHS
+from twin.estimation.tracker import TH, WIDTHS
 
 MOST_POINTS = 2_000
 RISING_S, FALLING_S = 45.0, 90.0
@@ -250,7 +250,7 @@ def _curve(
     a, row, n = bank.slots.of, SIGNAL_ROW[code], len(seconds)
     behind = (now - int(a["state_t"][slot])) / SECOND
     mean, std = bank.ahead(np.full(n, slot), seconds + behind)
-    th, signal = a["waiting"][[slot], WIDTHS:], np.array([row])
+    th, signal = TH * a["waiting"][[slot], WIDTHS:], np.array([row])
     scales = np.concatenate([bank.scales(th, signal, float(s)) for s in seconds])
     shift, var = _effects(code, seconds, asked)
     total = np.sqrt(std**2 + var)

@@ -36,8 +36,8 @@ _SLOT_ARRAYS: tuple[tuple[str, Any, int, int], ...] = (
     ("ring_size", np.int16, 0, 0),
     ("ring_n", np.int16, 0, 0),
     ("due", np.int64, 0, NEVER),
-    ("target", np.int64, WAITING * HORIZONS, NEVER),
-    ("waiting", np.float32, FORECASTS, 0),
+    ("target", np.uint32, WAITING * HORIZONS, 0),
+    ("waiting", np.int16, FORECASTS, 0),
     ("status", np.uint8, 0, 0),
     ("coasted_at", np.int64, 0, NEVER),
     ("forecast_at", np.uint32, 0, 0),  # the stamp that was last forecast from, whole seconds

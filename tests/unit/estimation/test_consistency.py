@@ -13,6 +13,7 @@ from tests.support.twins import (
     NOISE,
     PLAIN,
     STEADY,
+    T0,
     Sample,
     fed,
     model_of,
@@ -44,6 +45,7 @@ from twin.estimation.kalman import E_DIVERGED, E_MEAN, E_TREND, E_VAR
 from twin.estimation.refilter import KeyFilter
 from twin.estimation.robust import MEMORY, SPREAD
 from twin.estimation.status import told_of
+from twin.estimation.tracker import FORECASTS, TH, WIDTHS
 from twin.step import new_state
 
 MODEL = model_of(**STEADY)
@@ -217,6 +219,10 @@ def test_a_snapshot_of_the_layout_before_is_read() -> None:
     assert isinstance(arrays, dict)
     for name in ("shares", "share_device"):
         del arrays[name]
+    (n, _), th = arrays["waiting"][1], [0.0, 0.25, -0.5, 0.05, 0.0, 1.5]
+    waiting = np.concatenate([np.ones(WIDTHS), th]).astype("<f4")
+    arrays["waiting"] = ["<f4", [n, FORECASTS], np.tile(waiting, n).tobytes()]
+    arrays["target"] = ["<i8", [n, 6], np.full((n, 6), T0, "<i8").tobytes()]
     for name in ("memory", "base_memory"):
         kind, (n, width), content = arrays[name]
         assert width == MEMORY
@@ -229,6 +235,8 @@ def test_a_snapshot_of_the_layout_before_is_read() -> None:
     (slot,) = other.bank.known()
     np.testing.assert_array_equal(state_of(other.bank), state_of(state.bank))
     assert other.bank.slots.of["memory"][slot, SPREAD] == 0.0
+    assert TH * other.bank.slots.of["waiting"][slot, WIDTHS:] == pytest.approx(th)
+    assert not other.bank.slots.of["waiting"][slot, :WIDTHS].any()
     assert other.bank.slots.of["share_device"][slot].tolist() == [-1, -1]
     said = fed(other.bank, wild_days()[100:500])
     assert diverged(said).any()

@@ -14,7 +14,7 @@ from twin.estimate import bands
 from twin.estimation.bank import FOLLOWED, Bank
 from twin.estimation.kalman import STATE
 from twin.estimation.models import base_model
-from twin.estimation.tracker import LIMIT, WIDTHS, widths
+from twin.estimation.tracker import LIMIT, TH, WIDTHS, widths
 
 
 def walked(bank: Bank, step: float, seconds: int = 6_000, seed: int = 1) -> None:
@@ -53,7 +53,7 @@ def test_a_person_s_share_inside_the_band_comes_near_its_nominal() -> None:
 def test_the_bands_of_forecasts_stay_in_order_and_bounded() -> None:
     bank = Bank(base_model())
     walked(bank, 30.0)
-    th = bank.slots.of["waiting"][bank.known(), WIDTHS:]
+    th = TH * bank.slots.of["waiting"][bank.known(), WIDTHS:]
     assert (np.abs(th) <= LIMIT).all()
 
 
