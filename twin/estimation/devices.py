@@ -11,7 +11,7 @@ import math
 
 from twin.estimation.compiled import compiled, inlined
 from twin.estimation.kalman import STATE
-from twin.estimation.models import EXPECTED, JUMP, JUMP_RATE, LAG_TIME, NOISE2
+from twin.estimation.models import EXPECTED, GATE, JUMP, JUMP_RATE, LAG_TIME, NOISE2
 from twin.estimation.robust import (
     DEVICE,
     INSIDE,
@@ -19,18 +19,24 @@ from twin.estimation.robust import (
     MEMORY,
     OTHER,
     OUT_AGE,
+    OUT_COUNT,
     SEVERAL,
 )
 
 #: Devices of a key that are told apart; a third takes the place of who is silent longest.
 DEVICES = 2
 # Columns of an entry (float32). NUMBER: the device (−1: free); LAST: its last value, AGE seconds
-# ago; JUMPED: its last value was far from the one before; SUSPECT: it jumped away and has not come
-# back; SLOW1, SLOW2: its values, delayed by two first-order lags. BEHIND: how far its values are
-# from the other's delayed ones, APART: from the other's last ones (both means of a/(a + 3 noise),
-# 0 to 1); DISTANCE: mean |a|, cut; LEARNED: weight of these means, 0 to 1; LAGS: it follows.
+# ago; JUMPED: its last value was far from the one before; SUSPECT: it jumped and has not come back
+# (> 0, see below), or was followed with the other (STEPPED); SLOW1, SLOW2: its values, delayed by
+# two first-order lags.
+# BEHIND: how far its values are from the other's delayed ones, APART: from the other's last ones
+# (both means of a/(a + 3 noise), 0 to 1); DISTANCE: mean |a|, cut; LEARNED: weight of these means,
+# 0 to 1; LAGS: it follows.
 NUMBER, LAST, AGE, JUMPED, SUSPECT, SLOW1, SLOW2 = range(7)
 BEHIND, APART, DISTANCE, LEARNED, LAGS, ENTRY = range(7, 13)
+#: Of a suspect device: it jumped after the other last spoke; the other has said since that nothing
+#: happened; both jumped at one time to one place. STEPPED: that was followed, and is held.
+AWAY, ALONE, TOGETHER, STEPPED = 1.0, 2.0, 3.0, -1.0
 #: Width of a row of entries, beside each memory row.
 ENTRIES = DEVICES * ENTRY
 #: Columns that hold a device's number, or less than 0: of a memory row, of a row of entries.
@@ -189,10 +195,52 @@ def one_lags(w, i):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def forgive(w, i):  # type: ignore[no-untyped-def]
+def suspect(y, w, i, e, z, r, age, p, row):  # type: ignore[no-untyped-def]
+    """The device of entry e jumped away from the state, to z; age seconds before it had not.
+
+    If the other began this run of outliers within these seconds, and is here too, both have jumped
+    together. Devices that go wild do so each at a time of its own.
+    """
+    o = ENTRY if e == 0 else 0
+    w[i, e + SUSPECT] = AWAY
+    apart = z - float(w[i, o + LAST])
+    if (
+        w[i, o + NUMBER] >= 0.0
+        and w[i, o + SUSPECT] == AWAY
+        and y[i, OUT_COUNT] != 0.0
+        and y[i, OUT_AGE] < age
+        and apart * apart <= 2.0 * p[row, GATE] * r
+    ):
+        w[i, e + SUSPECT] = w[i, o + SUSPECT] = TOGETHER
+
+
+@compiled
+def jumped_together(w, i):  # type: ignore[no-untyped-def]
+    """Whether both devices jumped at one time to one place, and neither has come back."""
+    return w[i, SUSPECT] == TOGETHER and w[i, ENTRY + SUSPECT] == TOGETHER
+
+
+@compiled
+def doubt_other(w, i, e):  # type: ignore[no-untyped-def]
+    """The device of entry e is right, so the other is where no person is."""
+    w[i, e + SUSPECT], w[i, (ENTRY if e == 0 else 0) + SUSPECT] = 0.0, ALONE
+
+
+@compiled
+def cleared(y, w, i, e):  # type: ignore[no-untyped-def]
+    """The device of entry e agrees with the state. That it stepped counts while a step is held."""
+    if w[i, e + SUSPECT] > 0.0 or y[i, OUT_COUNT] >= 0.0:
+        w[i, e + SUSPECT] = 0.0
+    o = ENTRY if e == 0 else 0
+    if w[i, o + SUSPECT] > 0.0:
+        w[i, o + SUSPECT] = ALONE
+
+
+@compiled
+def forgive(w, i, together):  # type: ignore[no-untyped-def]
     """After a true step nobody is suspect."""
     for k in range(DEVICES):
-        w[i, k * ENTRY + SUSPECT] = 0.0
+        w[i, k * ENTRY + SUSPECT] = STEPPED if together else 0.0
 
 
 @compiled

@@ -23,18 +23,23 @@ from twin.estimation.devices import (
     ENTRIES,
     JUMPED,
     LAST,
+    STEPPED,
     SUSPECT,
     alone,
     begin_memory,
+    cleared,
     compare,
+    doubt_other,
     entry,
     forgive,
     heard,
+    jumped_together,
     lag_variance,
     note,
     one_lags,
     pass_time,
     put_out,
+    suspect,
 )
 from twin.estimation.kalman import (
     E_INTERVAL,
@@ -68,8 +73,10 @@ from twin.estimation.robust import (
     LINEAR,
     MEMORY,
     OUT_COUNT,
+    came_back,
     doubt_return,
     hold,
+    step_back,
     update,
     update_of_several,
 )
@@ -102,11 +109,12 @@ def noise_variance(noise_std, quality, p, row):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def take_one(x, y, w, i, z, r, device, several, e, known, p, row):  # type: ignore[no-untyped-def]
-    """Update with one measurement; e: its device's entry (−1: none); returns (nis, weight).
+def take_one(x, y, w, i, z, r, device, several, e, known, age, p, row):  # type: ignore[no-untyped-def]
+    """Update with one measurement; returns (nis, weight).
 
-    Of several devices one may be wild for long while the estimate follows the other: whether the
-    key is consistent is told only where one device reports.
+    e: its device's entry (−1: none), what it said before is known, and age seconds old. Of several
+    devices one may be wild for long while the estimate follows the other: whether the key is
+    consistent is told only where one device reports.
     """
     if not several or x[i, LAG] != x[i, LAG]:
         nis, weight = update(x, y, i, z, r, p, row)
@@ -114,9 +122,12 @@ def take_one(x, y, w, i, z, r, device, several, e, known, p, row):  # type: igno
         return nis, weight
     if e >= 0:
         if normalised(x, i, z, r) <= p[row, GATE]:
-            w[i, e + SUSPECT] = 0.0
+            cleared(y, w, i, e)
         elif w[i, e + JUMPED] > 0.0:
-            w[i, e + SUSPECT] = 1.0
+            if w[i, e + SUSPECT] == STEPPED and came_back(x, y, i, z, r, p, row):
+                doubt_other(w, i, e)
+                return step_back(x, y, i, z, r, device, p, row), 1.0
+            suspect(y, w, i, e, z, r, age, p, row)
     more = lag_variance(w, i, e)
     if more > 0.0:  # it follows the other: heard, but no witness for or against it
         nis = normalised(x, i, z, r + more)
@@ -127,10 +138,11 @@ def take_one(x, y, w, i, z, r, device, several, e, known, p, row):  # type: igno
         return update(x, y, i, z, r, p, row)
     recent = y[i, INSIDE_AGE] <= max(2.5, 1.25 * p[row, EXPECTED])
     another = y[i, INSIDE] != device and recent
-    smooth = e >= 0 and known and w[i, e + SUSPECT] == 0.0 and not another
-    nis, weight, step = update_of_several(x, y, i, z, r, device, smooth, p, row)
+    smooth = e >= 0 and known and w[i, e + SUSPECT] <= 0.0 and not another
+    together = jumped_together(w, i)
+    nis, weight, step = update_of_several(x, y, i, z, r, device, smooth, together, p, row)
     if step:
-        forgive(w, i)
+        forgive(w, i, together)
     return nis, weight
 
 
@@ -154,7 +166,7 @@ def take_group(  # type: ignore[no-untyped-def]
             e, known, age = note(w, i, ring_z[m], ring_device[m], p, row)
             compare(w, i, e, age, p, row)
         nis, weight = take_one(
-            x, y, w, i, ring_z[m], ring_r[m], ring_device[m], several, e, known, p, row
+            x, y, w, i, ring_z[m], ring_r[m], ring_device[m], several, e, known, age, p, row
         )
         taken[1, 0] = nis
         taken[2, 0] = weight
@@ -175,7 +187,7 @@ def take_group(  # type: ignore[no-untyped-def]
         e = entry(w, i, ring_device[chosen])
         nis, weight = take_one(
             x, y, w, i, ring_z[chosen], ring_r[chosen], ring_device[chosen], n > 1, e,
-            taken[3, best] > 0.0, p, row,
+            taken[3, best] > 0.0, taken[4, best], p, row,
         )  # fmt: skip
         taken[0, best] = 1.0
         taken[1, best] = nis

@@ -54,6 +54,8 @@ FOLLOWING = -1.0
 SMOOTH2 = 15.0 * 15.0
 #: Several devices: fewest agreeing outliers that make a step, and longest time (s) to wait.
 FEWEST, LONGEST = 4.0, 15.0
+#: A step of several devices is taken back within so many seconds, if at all.
+TAKEN_BACK = 30.0
 #: Velocity after a jump by d: a standard deviation of this many d/tg.
 CARRIED = 0.1
 #: A deviation that is held becomes the level's with a time constant of so many tg.
@@ -172,12 +174,34 @@ def begin_at(x, i, z, r, spread2, velocity, var_v):  # type: ignore[no-untyped-d
 
 
 @compiled
-def update_of_several(x, y, i, z, r, device, smooth, p, row):  # type: ignore[no-untyped-def]
+def came_back(x, y, i, z, r, p, row):  # type: ignore[no-untyped-def]
+    """Whether z, of a device that has just jumped, is the level from which a held step went off."""
+    away = z - x[i, M]
+    fresh = y[i, OUT_COUNT] < 0.0 and y[i, OUT_AGE] < TAKEN_BACK
+    return fresh and away * away <= p[row, GATE] * (p[row, VAR_D] + r)
+
+
+@compiled
+def step_back(x, y, i, z, r, device, p, row):  # type: ignore[no-untyped-def]
+    """Take a step back: two that go wild at once may agree, and the first to recover tells.
+
+    Returns the nis of z against the step.
+    """
+    nis = normalised(x, i, z, r)
+    begin_at(x, i, z, r, p[row, VAR_D], 0.0, p[row, VAR_V])
+    y[i, OUT_COUNT] = 0.0
+    y[i, INSIDE], y[i, INSIDE_AGE] = device, 0.0
+    return nis
+
+
+@compiled
+def update_of_several(x, y, i, z, r, device, smooth, together, p, row):  # type: ignore[no-untyped-def]
     """Robust update where several devices report; returns (nis, weight, whether it was a step).
 
     smooth: this device's own series has come here without a jump. A device that goes wild jumps
     first; a person who begins to run does not. So a smooth outlier is followed, and the velocity
-    may change, unless another device has just said that the state is right.
+    may change, unless another device has just said that the state is right. together: two devices
+    have jumped at one time to one place: as good as one device that nobody contradicts.
     """
     nis = normalised(x, i, z, r)
     weight = 1.0 / (1.0 + nis / p[row, ROBUST2])
@@ -201,7 +225,10 @@ def update_of_several(x, y, i, z, r, device, smooth, p, row):  # type: ignore[no
     # agree by chance.
     steps = abs(away) / p[row, STEP_DISTANCE]
     need = min(max(steps, FEWEST), p[row, STEP_SAMPLES_SEVERAL])
-    if agreeing < need or y[i, OUT_AGE] < min(0.5 * steps, LONGEST):
+    long = min(0.5 * steps, LONGEST)
+    if together:
+        need, long = p[row, STEP_SAMPLES], 0.0
+    if agreeing < need or y[i, OUT_AGE] < long:
         correct_place(x, i, z, r / weight)
         return nis, weight, False
     carried = CARRIED * (z - x[i, M]) / p[row, DEVIATION_TIME]
