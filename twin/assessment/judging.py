@@ -33,6 +33,7 @@ from twin.assessment.rules import (
 from twin.device_report import DeviceReports
 from twin.estimation.bank import TURNS
 from twin.estimation.kalman import NEVER as NO_STATE
+from twin.estimation.models import ceiling_of
 from twin.forecast import LOOK_AHEAD_S
 from twin.judgement import LimitSet, Pause, Score, Switched
 from twin.part import Moment, Said
@@ -137,7 +138,7 @@ def _now(
     mean = float(known.memory.of["mean"][number, row])
     std = float(known.memory.of["std"][number, row])
     elapsed = int(moment.elapsed[known.bank.partition[number]])
-    chance = chance_beyond(mean, std, limit, side)
+    chance = chance_beyond(mean, std, limit, side, ceiling_of(SIGNALS[CODES[row]]))
     return Now(at, elapsed, mean, std, chance, known.bank.model_file.version)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 from twin.estimation.compiled import compiled
+from twin.estimation.kalman import normal_below, unspoken
 
 NEVER, LATEST = -(2**63), 2**63 - 1
 SECOND = 1_000_000_000
@@ -311,17 +312,14 @@ def score(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def below(x, mean, std):  # type: ignore[no-untyped-def]
-    """P(true value < x) of a Gaussian."""
-    return 0.5 * math.erfc((mean - x) / (std * math.sqrt(2.0)))
-
-
-@compiled
-def chances(mean, std, have, rows, lowest, highest, uppers, bands, fixed, fixed3, pmf, part, out):  # type: ignore[no-untyped-def]
+def chances(  # type: ignore[no-untyped-def]
+    mean, std, have, rows, lowest, highest, ceiling, uppers, bands, fixed, fixed3, pmf, part, out
+):  # fmt: skip
     """out (n, 4): expected score, P(≥ 5), P(≥ 7), P(any 3), for n patients.
 
-    mean, std (n, 5) of the vitals in reporting units, have (n, 5) whether anything is known, rows
-    (n, 5) charts; fixed (n,) points of oxygen and consciousness, fixed3 (n,) whether one of these
+    mean, std (n, 5) of the vitals in reporting units as they are said, ceiling (5,) where the
+    distribution of each is cut off (`unspoken`), have (n, 5) whether anything is known, rows (n, 5)
+    charts; fixed (n,) points of oxygen and consciousness, fixed3 (n,) whether one of these
     is 3. A Gaussian truncated to what can be read gives each vital's points; their distributions
     are convolved. pmf (21,) and part (4,) are scratch.
     """
@@ -335,13 +333,14 @@ def chances(mean, std, have, rows, lowest, highest, uppers, bands, fixed, fixed3
                 continue
             for k in range(4):
                 part[k] = 0.0
-            bottom = below(lowest[v] - 0.5, mean[n, v], std[n, v])
-            whole = below(highest[v] + 0.5, mean[n, v], std[n, v]) - bottom
+            middle, wide = unspoken(mean[n, v], std[n, v], ceiling[v])
+            bottom = normal_below(lowest[v] - 0.5, middle, wide)
+            whole = normal_below(highest[v] + 0.5, middle, wide) - bottom
             before = bottom
             row = rows[n, v]
             for j in range(uppers.shape[1]):
                 edge = min(uppers[row, j], highest[v])
-                upto = below(edge + 0.5, mean[n, v], std[n, v])
+                upto = normal_below(edge + 0.5, middle, wide)
                 if whole > 1e-12:
                     part[bands[row, j]] += (upto - before) / whole
                 before = upto

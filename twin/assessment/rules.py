@@ -14,6 +14,7 @@ from ingest.catalogue import CODES
 from twin.assessment.alarm import FURTHER, Condition, HeldPause, Now, Standing, begun
 from twin.assessment.kernel import HIGH, HIGH_SIDE, PENDING, QUIET
 from twin.assessment.standing import OpenAlarms
+from twin.estimation.kalman import spoken_below
 from twin.judgement import Alarm, AlarmKind, AlarmState, Priority
 
 SIDES = ("low", "high")
@@ -181,9 +182,14 @@ def forecast_condition_of(patient: str, signal: str, side: int) -> Condition:
     return Condition(patient, signal, AlarmKind.ADVISORY, rule, SIDES[side], "forecast")
 
 
-def chance_beyond(mean: float, std: float, limit: float, side: int) -> float:
-    """P(true value beyond the limit); NaN without a limit or an estimate."""
+def chance_beyond(
+    mean: float, std: float, limit: float, side: int, ceiling: float = math.inf
+) -> float:
+    """P(true value beyond the limit) of an estimate as it is said; NaN without one or a limit.
+
+    ceiling: where the signal's distribution is cut off (`twin.estimation.models.ceiling_of`).
+    """
     if not std > 0 or limit != limit:
         return math.nan
-    excess = (mean - limit) if side == HIGH_SIDE else (limit - mean)
-    return 0.5 * math.erfc(-excess / (std * math.sqrt(2.0)))
+    below = float(spoken_below(limit, mean, std, ceiling))
+    return 1.0 - below if side == HIGH_SIDE else below

@@ -41,10 +41,12 @@ from twin.assessment.news2 import (
 )
 from twin.estimation.bank import Bank
 from twin.estimation.kalman import NEVER as NO_STATE
+from twin.estimation.models import ceiling_of
 from twin.judgement import PARAMETERS, Chances, Component, Score
 
 #: Places in `held` in the order of `PARAMETERS`.
 HELD_OF = (0, 1, H_OXYGEN, 2, 3, H_CONSCIOUSNESS, 4)
+_CEILING = np.array([ceiling_of(SIGNALS[code]) for code in SIGNAL_OF]) * PER_UNIT
 _ENTRY_OF = {2: E_SBP, 4: E_TEMPERATURE}
 _OTHERS = {H_OXYGEN: E_OXYGEN, H_CONSCIOUSNESS: E_CONSCIOUSNESS}
 
@@ -186,7 +188,8 @@ def _chances(memory: Memory, patients: NDArray[np.int64], known: Known) -> NDArr
     charts[(context // 2 == 2) & (context % 2 == 1), 1] = chart_of(1, 2, True)
     out, pmf, part = np.empty((n, 4)), np.empty(HIGHEST_SCORE + 1), np.empty(4)
     chances(
-        known.mean, known.std, known.have, charts, LOWEST, HIGHEST, UPPER, POINTS,
+        known.mean, known.std, known.have, charts, LOWEST, HIGHEST, _CEILING, UPPER,
+        POINTS,
         2 * oxygen.astype(np.int64) + 3 * awry.astype(np.int64), awry, pmf, part, out,
     )  # fmt: skip
     return out

@@ -208,6 +208,45 @@ def spoken(x, i, core, p, row):  # type: ignore[no-untyped-def]
     return min(mean - core * math.sqrt(var) * g, p[row, UPPER]), var * (1.0 - b * g - g * g)
 
 
+@compiled
+def unspoken(mean, std, ceiling):  # type: ignore[no-untyped-def]
+    """Mean and std of the Gaussian that, cut off at the ceiling, has this mean and std.
+
+    The way back from what `spoken` said. With b = (ceiling − its mean)/its std and g = φ(b)/Φ(b),
+    (ceiling − mean)/std is (b + g)/√(1 − b·g − g²), which grows with b: bisected between −6, where
+    the cut tail is exponential, and 8, where nothing is cut.
+    """
+    room = ceiling - mean
+    if room * room > 64.0 * std * std:
+        return mean, std
+    low, high = -6.0, 8.0
+    g = 0.0
+    for _ in range(32):
+        b = 0.5 * (low + high)
+        g = 2.0 * _PHI0 * math.exp(-0.5 * b * b) / math.erfc(-b * _ROOT_HALF)
+        if (b + g) * (b + g) * std * std < room * room * (1.0 - b * g - g * g):
+            low = b
+        else:
+            high = b
+    wide = room / (b + g)
+    return ceiling - b * wide, wide
+
+
+@compiled
+def normal_below(x, mean, std):  # type: ignore[no-untyped-def]
+    """P(value < x) of a Gaussian."""
+    return 0.5 * math.erfc((mean - x) / std * _ROOT_HALF)
+
+
+@compiled
+def spoken_below(x, mean, std, ceiling):  # type: ignore[no-untyped-def]
+    """P(true value < x), of a mean and std as they are said; ceiling: inf where there is none."""
+    if x >= ceiling:
+        return 1.0
+    m, s = unspoken(mean, std, ceiling)
+    return normal_below(x, m, s) / normal_below(ceiling, m, s)
+
+
 @inlined
 def estimate(x, i, p, row, out, o, nis, weight):  # type: ignore[no-untyped-def]
     """Write the estimate of x into out[o] (ESTIMATE,). Trend per minute (docs/models.md)."""

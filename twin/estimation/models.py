@@ -72,7 +72,7 @@ PARAMETERS = HALF_WIDTH + 3 * len(TRACKED)
 _NOWHERE = 1e12
 
 
-def _ceiling(signal: Signal) -> float:
+def ceiling_of(signal: Signal) -> float:
     """Where the distribution is cut off: a share in per cent reads as its upper limit up to half a
     digit above it. Other signals have no end that people come near."""
     return signal.upper + signal.resolution / 2 if signal.unit == "%" else _NOWHERE
@@ -132,7 +132,7 @@ class ModelFile:
                 model.step_distance or 2.0 * model.noise,
                 model.motion,
                 model.lag_time,
-                _ceiling(catalogue[code]),
+                ceiling_of(catalogue[code]),
                 catalogue[code].upper,
                 model.usual_time,
                 model.swing() ** 2,
