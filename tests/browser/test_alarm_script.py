@@ -320,3 +320,18 @@ def test_outside_the_hours_an_open_page_says_that_nobody_watches_and_whom_to_cal
         expect(page.locator("#uncovered")).to_be_hidden(timeout=15_000)
     finally:
         ward.stop()
+
+
+def test_whoever_opens_an_alarm_by_name_has_seen_it(ward: TwinWard, browser: Browser) -> None:
+    ward.run(60, low(82.0))
+    (alarm, *_rest) = ask(ward, "/api/v1/alarms?state=active")["alarms"]
+    roux = named(browser, ward, "I. Roux")
+    roux.goto(f"{ward.page.address}/alarms/{alarm['id']}")
+    seen = roux.locator(".story [data-event=seen]")
+    expect(seen).to_contain_text("I. Roux")
+    roux.reload()
+    roux.wait_for_function(LIVE)
+    expect(seen).to_have_count(1)
+    roux.goto(f"{ward.page.address}/p/p1")
+    expect(roux.locator("#viewers")).to_have_text("Looking now: I. Roux")
+    roux.context.close()

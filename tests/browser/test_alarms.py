@@ -263,3 +263,17 @@ def test_what_a_page_loads_of_our_own_script_stays_under_its_budget(
         assert len(files) >= 10
         size = sum(len(gzip.compress(file.read_bytes())) for file in files)
         assert size <= 25_000, f"{path}: {size} bytes gzipped"
+
+
+def test_the_preview_of_limits_says_what_they_would_have_raised(
+    told_ward: Ward, page: Page
+) -> None:
+    look(page, told_ward, "/p/p1/limits")
+    form = page.locator("form#limits")
+    form.locator("[name=signal]").select_option("heart_rate")
+    form.locator("[name=high]").fill("84")
+    form.locator("#try").click()
+    expect(page.locator("#trial-said")).to_contain_text("these limits would have raised")
+    expect(page.locator("#trial-plot svg")).to_be_visible()
+    page.locator("#trial").scroll_into_view_if_needed()
+    picture(page, "limits-preview")

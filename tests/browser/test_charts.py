@@ -179,3 +179,41 @@ def test_what_belated_measurements_changed_is_said_in_the_table(
     said = vital.locator("tbody td:nth-child(2)")
     expect(said).to_have_count(13)
     assert 1 <= sum("revised by late measurements" in text for text in said.all_inner_texts()) <= 3
+
+
+def test_refused_samples_stand_in_the_journal_and_under_their_chart(
+    still_ward: Ward, page: Page
+) -> None:
+    page.goto(f"{still_ward.url}/p/p2?r=15m")
+    page.wait_for_function(LIVE)
+    line = page.locator("#journal li[data-kind=refused]")
+    page.locator("#journal summary").click()
+    expect(line).to_contain_text("HR 900 · range · ring-2")
+    at = int(line.get_attribute("data-at") or 0)
+    for code, marked in (("heart_rate", True), ("spo2", False)):
+        plot = page.locator(f".vital[data-code={code}] .u-over")
+        expect(plot).to_be_visible()
+        box = plot.bounding_box()
+        assert box is not None
+        now_ms = page.evaluate("() => Date.now()")
+        place = box["x"] + box["width"] * (1 - (now_ms - at) / 900_000)
+        page.mouse.move(place, box["y"] + 30)
+        read = page.locator(f".vital[data-code={code}] .read")
+        (expect(read).to_contain_text if marked else expect(read).not_to_contain_text)("range")
+
+
+def test_a_gap_says_what_the_journal_says_of_its_sensor(still_ward: Ward, page: Page) -> None:
+    page.goto(f"{still_ward.url}/p/p1?r=4h")
+    page.wait_for_function(LIVE)
+    told = page.evaluate(
+        """async () => {
+          const { causeOf } = await import("/static/ui/rails.js");
+          const journal = document.getElementById("journal");
+          const line = (at, kind, said) => `<li data-at="${at}" data-kind="${kind}">
+            <span class="said">${said}</span></li>`;
+          journal.innerHTML = line(90000, "sensor", "later") + line(61000, "alarm", "an alarm")
+            + line(60000, "sensor", "watch-1 is off") + line(1000, "sensor", "before");
+          return [causeOf(62000, 80000), causeOf(200000, 300000)];
+        }"""
+    )
+    assert told == ["watch-1 is off", "no data"]

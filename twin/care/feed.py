@@ -237,8 +237,9 @@ class Feed:
         with self._lock:
             if topic == "":
                 return self._framer.snap(self._latest, self._labels, self.now(), self._state)
+            viewers = self.hub.viewers.get(topic, ())
             return self._framer.patient_snap(
-                self._latest, topic, self._labels, self.now(), self._state
+                self._latest, topic, self._labels, self.now(), self._state, viewers
             )
 
     def missed(self, cursor: str) -> list[Frame] | None:
@@ -407,6 +408,7 @@ class Feed:
                             now,
                             self._state,
                             patient in forecast,
+                            self.hub.viewers.get(patient, ()),
                         )
                     )
             self._points.clear()

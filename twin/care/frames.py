@@ -69,7 +69,8 @@ class Picture(msgspec.Struct, frozen=True, omit_defaults=True):
     forecasts (likewise): code → the newest by horizon, where they changed.
     standings: patient → place in the ward, where it changed; score: of one patient's stream;
     alarms: of a `snap`, all that are not over, everybody's; alarms_on: of `hb`, the twin's word;
-    unwatched: of `hb`, it is outside the hours in which somebody watches;
+    unwatched: of `hb`, it is outside the hours in which somebody watches; viewers: of one patient's
+    stream, names of who has it open ("": without a name);
     silences: of `hb`, language → a line for each thing that silences many devices.
     """
 
@@ -88,6 +89,7 @@ class Picture(msgspec.Struct, frozen=True, omit_defaults=True):
     alarms_on: bool = False
     unwatched: bool = False
     silences: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
+    viewers: Sequence[str] = ()
 
 
 class AlarmsTold(msgspec.Struct, frozen=True):
@@ -205,7 +207,13 @@ class Framer:
         return Frame("", self.number, event("snap", picture, cursor))
 
     def patient_snap(
-        self, latest: Latest, patient: str, labels: Mapping[str, str], time: int, state: str
+        self,
+        latest: Latest,
+        patient: str,
+        labels: Mapping[str, str],
+        time: int,
+        state: str,
+        viewers: Sequence[str] = (),
     ) -> Frame:
         """One patient's whole picture, for a stream of that patient alone."""
         rows, places = latest.rows, latest.places_of(patient)
@@ -219,6 +227,7 @@ class Framer:
             standings=_standings(latest, [patient]),
             score=_score(latest, patient, time),
             alarms=_alarms(latest.board.open_alarms(), labels),
+            viewers=viewers,
         )
         return Frame(patient, self.number, event("snap", picture))
 
@@ -231,6 +240,7 @@ class Framer:
         time: int,
         state: str,
         forecast: bool = False,
+        viewers: Sequence[str] = (),
     ) -> Frame:
         """One patient's cells and, for the charts, what was estimated and observed since; forecast:
         there are new ones."""
@@ -247,6 +257,7 @@ class Framer:
             points.overflown,
             _standings(latest, [patient]),
             _score(latest, patient, time),
+            viewers=viewers,
         )
         return Frame(patient, self.number, event("d", picture))
 

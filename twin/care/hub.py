@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
+from collections.abc import Mapping
 
 from twin.care.frames import Frame
 
@@ -23,8 +24,10 @@ class Client:
     BOUND = 8
     MOST_KEPT = 1_000
 
-    def __init__(self, topic: str | None) -> None:
+    def __init__(self, topic: str | None, who: str = "") -> None:
         self.topic = topic
+        #: Name of who reads it, "" if unknown.
+        self.who = who
         #: It missed frames: it needs a snap before anything else.
         self.behind = False
         self.closed = False
@@ -67,6 +70,8 @@ class Hub:
         self._topics: Counter[str] = Counter()
         #: Patients whose own stream somebody reads; replaced as a whole, safe to read anywhere.
         self.watched: frozenset[str] = frozenset()
+        #: Patient → names of who reads its stream, each once; replaced as a whole too.
+        self.viewers: Mapping[str, tuple[str, ...]] = {}
         self.closed = False
 
     @property
@@ -82,9 +87,9 @@ class Hub:
                 if frame.topic is None or frame.topic == client.topic:
                     client.put(frame)
 
-    def subscribe(self, topic: str | None) -> Client:
+    def subscribe(self, topic: str | None, who: str = "") -> Client:
         """A new client of the ward (""), of one patient (its id) or of heartbeats only (None)."""
-        client = Client(topic)
+        client = Client(topic, who)
         if self.closed:
             client.close()
         self._clients.add(client)
@@ -121,3 +126,6 @@ class Hub:
             self._topics[topic] += by
             self._topics = +self._topics
             self.watched = frozenset(self._topics)
+            readers = sorted(c.who for c in self._clients if c.topic == topic)
+            told = {**self.viewers, topic: tuple(dict.fromkeys(readers))}
+            self.viewers = {each: names for each, names in told.items() if each in self.watched}

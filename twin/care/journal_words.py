@@ -13,6 +13,8 @@ from twin.care.words import Words, catalogue
 
 #: Lines shown; the interface gives all that is kept.
 MOST = 60
+#: Refused samples shown.
+MOST_NOT_USED = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,32 @@ class Worn:
     device: str
     silence: str
     battery: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotUsed:
+    """A sample that was refused. at: epoch ms; code: of its signal; said: what and why."""
+
+    at: int
+    when: str
+    code: str
+    said: str
+
+
+def not_used_of(parts: Parts, patient: str, now: int, words: Words) -> Sequence[NotUsed]:
+    """The newest refused samples of the patient's devices, newest first; their reasons are those of
+    the quarantine, which keeps them."""
+    found = []
+    for bound in parts.people.devices():
+        if bound.patient != patient:
+            continue
+        for item in parts.quarantine.items(MOST_NOT_USED, device=bound.device):
+            code = item.path.removeprefix("values.")
+            if code in VITALS:
+                said = f"{words(f'short.{code}')} {item.got} · {item.reason} · {item.device}"
+                at = item.received_at
+                found.append(NotUsed(at // MILLISECOND, words.moment(at, now), code, said))
+    return sorted(found, key=lambda one: -one.at)[:MOST_NOT_USED]
 
 
 def lines_of(parts: Parts, patient: str, now: int, words: Words) -> Sequence[Line]:

@@ -14,7 +14,7 @@ from twin.care.api.devices import refusals
 from twin.care.api.patients import estimates_of, list_patients
 from twin.care.cells import Cell, band_of, cell_of
 from twin.care.change_words import change_line, usual_line
-from twin.care.journal_words import lines_of, worn_by
+from twin.care.journal_words import lines_of, not_used_of, worn_by
 from twin.care.judged import ComponentBody, score_body
 from twin.care.parts import PartsOf
 from twin.care.rank import by_urgency, standing
@@ -26,7 +26,7 @@ from twin.care.words import Words
 from twin.judgement import Alarm, Pause
 
 router = APIRouter(include_in_schema=False)
-RANGES = ("15m", "1h", "4h", "12h", "24h", "7d")
+RANGES = ("15m", "1h", "4h", "12h", "24h", "72h", "7d")
 _SHOWN_ITEMS = 200
 
 
@@ -132,6 +132,7 @@ def patient(patient: str, request: Request, parts: PartsOf) -> Response:
         scored=lambda part: _scored(part, words),
         lines=lines_of(parts, patient, reading.time, words),
         worn=worn_by(parts, patient, words),
+        not_used=not_used_of(parts, patient, reading.time, words),
     )
 
 

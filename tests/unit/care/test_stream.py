@@ -244,3 +244,19 @@ def test_a_feed_that_cannot_save_goes_on(tmp_path: Path) -> None:
     asyncio.run(scene())
     journal.close()
     assert feed.saved_position == 0  # the journal must keep what is nowhere else
+
+
+def test_who_has_a_patient_open_is_told_to_all_who_have() -> None:
+    feed = feed_of(Said())
+    hub = feed.hub
+    roux, other = hub.subscribe("p1", "I. Roux"), hub.subscribe("p1")
+    hub.subscribe("p1", "I. Roux")  # the same person in a second window
+    hub.subscribe("", "A. Blanc")  # looks at the ward
+    assert hub.viewers == {"p1": ("", "I. Roux")}
+    snap = json.loads(feed.snap("p1").payload.split(b"data: ", 1)[1])
+    assert snap["viewers"] == ["", "I. Roux"]
+    assert "viewers" not in json.loads(feed.snap("").payload.split(b"data: ", 1)[1])
+    hub.unsubscribe(other)
+    assert hub.viewers == {"p1": ("I. Roux",)}
+    hub.unsubscribe(roux)
+    assert hub.viewers == {"p1": ("I. Roux",)}

@@ -33,13 +33,18 @@ async def stream(
         raise Problem(404, "no such patient")
     topic = None if quiet else (patient or "")
     cursor = request.headers.get("last-event-id") or after or ""
-    return StreamingResponse(events(parts, topic, cursor), 200, _HEADERS, "text/event-stream")
+    who = parts.names.of(request.headers) or ""
+    return StreamingResponse(events(parts, topic, cursor, who), 200, _HEADERS, "text/event-stream")
 
 
-async def events(parts: Parts, topic: str | None, cursor: str) -> AsyncIterator[bytes]:
-    """Chunks of the stream, without end until the hub closes. topic: see `Hub.subscribe`."""
+async def events(
+    parts: Parts, topic: str | None, cursor: str, who: str = ""
+) -> AsyncIterator[bytes]:
+    """Chunks of the stream, without end until the hub closes. topic, who: see `Hub.subscribe`."""
     feed, settings = parts.feed, parts.settings
-    client = feed.hub.subscribe(topic)  # before the snap: what comes meanwhile waits in its queue
+    client = feed.hub.subscribe(
+        topic, who
+    )  # before the snap: what comes meanwhile waits in its queue
     try:
         time = feed.now() // MILLISECOND
         hello = Hello(time, settings.speed, settings.build, feed.cursor())

@@ -10,18 +10,8 @@ const TOAST_MS = 6000;
 let cut = false;
 let hiding = 0;
 
-/** What a dialog asks before an act: [field, kind, choices and their words]. */
-const ASKS = {
-  pause: () => [
-    ["reason", about.reasons.map((reason) => [reason, t(`reason.${reason}`)])],
-    ["minutes", about.minutes.map((n) => [n, t("act.n_minutes", { n })])],
-    ["note", null],
-  ],
-  close: () => [["outcome", about.outcomes.map((outcome) => [outcome, t(`outcome.${outcome}`)])], ["note", null]],
-  note: () => [["text", null]],
-};
-/** Loaded when first needed: most who look never act. */
-const ask = async (...asked) => (await import("../ui/dialog.js")).ask(...asked);
+/** Acts of which a dialog asks more; it is loaded when first needed: most who look never act. */
+const ASKED = ["pause", "close", "note"];
 
 export function install() {
   name.hidden = false;
@@ -48,7 +38,7 @@ export function disable(lost) {
 export async function act(kind, alarm) {
   if (cut) return tell(t("act.cut"));
   if (!(await named())) return undefined;
-  const body = kind in ASKS ? await ask(t(`act.${kind}`).replace("…", ""), ASKS[kind]()) : {};
+  const body = ASKED.includes(kind) ? await (await import("../ui/dialog.js")).askOf(kind) : {};
   if (body === null) return undefined;
   return post(`/api/v1/alarms/${encodeURIComponent(alarm)}/${kind}`, body);
 }

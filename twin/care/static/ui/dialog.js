@@ -4,6 +4,20 @@ import { t } from "../app/i18n.js";
 
 const LABELS = { reason: "act.reason", minutes: "act.minutes", note: "act.words", outcome: "act.outcome", text: "act.words" };
 
+/** What is asked before an act: [field, choices and their words]. */
+const ASKS = {
+  pause: () => [
+    ["reason", about.reasons.map((reason) => [reason, t(`reason.${reason}`)])],
+    ["minutes", about.minutes.map((n) => [n, t("act.n_minutes", { n })])],
+    ["note", null],
+  ],
+  close: () => [["outcome", about.outcomes.map((outcome) => [outcome, t(`outcome.${outcome}`)])], ["note", null]],
+  note: () => [["text", null]],
+};
+
+/** What somebody says to an act, or null. */
+export const askOf = (kind) => ask(t(`act.${kind}`).replace("…", ""), ASKS[kind]());
+
 /** A dialog's answers by field, or null if it was closed. asked: [field, choices or null]. */
 export function ask(heading, asked, action = heading, hint = "") {
   const dialog = make("dialog", { id: "act" });

@@ -6,6 +6,8 @@ import { t } from "../app/i18n.js";
 const [STEP, FLAG, NEAR] = [9, 5, 6];
 /** A gap is called one where there is room for the word. */
 const ROOM = 90;
+/** A sensor may be said to be off so long (ms) before the last value. */
+const BEFORE = 30000;
 
 /** Hatch the gaps in view: between estimates, and from the newest to now. */
 export function gaps(u, { series, to }, colours) {
@@ -39,46 +41,60 @@ function hatch(u, from, until, colours) {
     ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
     ctx.textAlign = "center";
     ctx.textBaseline = "bottom";
-    ctx.fillText(t("chart.nothing"), (left + right) / 2, bbox.top + bbox.height - 4 * devicePixelRatio);
+    const cause = causeOf(from, until);
+    const words = ctx.measureText(cause).width < right - left ? cause : t("chart.nothing");
+    ctx.fillText(words, (left + right) / 2, bbox.top + bbox.height - 4 * devicePixelRatio);
   }
   ctx.restore();
 }
 
-/** The journal's lines in [from, to]: [epoch ms, kind, text]. */
-function events(from, to) {
-  return [...document.querySelectorAll("#journal li[data-at]")]
-    .map((line) => [Number(line.dataset.at), line.dataset.kind, line])
-    .filter(([at]) => at >= from && at <= to);
+/** What the journal says of a sensor where a gap begins, or that there is none. */
+export function causeOf(from, until) {
+  const [, , line] = events(from - BEFORE, until).findLast(([, kind]) => kind === "sensor") ?? [];
+  return line?.querySelector(".said").textContent ?? t("chart.nothing");
 }
 
-/** ▼ of a note or an entry, ▽ of an alarm, ■ of a sensor. */
-export function flags(u, { from, to }, colours) {
+/** The journal's lines in [from, to], of refused samples those of this signal: [epoch ms, kind, line]. */
+function events(from, to, signal) {
+  return [...document.querySelectorAll("#journal li[data-at]")]
+    .map((line) => [Number(line.dataset.at), line.dataset.kind, line])
+    .filter(([at, , { dataset: { code } }]) => at >= from && at <= to && (!code || code === signal?.code));
+}
+
+/** ▼ of a note or an entry, ▽ of an alarm, ■ of a sensor; on the bottom rail ✕ of a refused sample. */
+export function flags(u, { from, to, signal }, colours) {
   const { ctx, bbox } = u;
   const size = FLAG * devicePixelRatio;
   ctx.save();
   ctx.fillStyle = ctx.strokeStyle = colours.flag;
   ctx.lineWidth = devicePixelRatio;
-  for (const [at, kind] of events(from, to)) {
+  for (const [at, kind] of events(from, to, signal)) {
     const x = u.valToPos(at, "x", true);
-    const y = bbox.top + devicePixelRatio;
+    const refused = kind === "refused";
+    const y = refused ? bbox.top + bbox.height - 3 * size : bbox.top + devicePixelRatio;
     ctx.beginPath();
-    if (kind === "sensor") ctx.rect(x - size, y, 2 * size, 2 * size);
+    if (refused) {
+      for (const side of [-size, size]) {
+        ctx.moveTo(x - side, y);
+        ctx.lineTo(x + side, y + 2 * size);
+      }
+    } else if (kind === "sensor") ctx.rect(x - size, y, 2 * size, 2 * size);
     else {
       ctx.moveTo(x - size, y);
       ctx.lineTo(x + size, y);
       ctx.lineTo(x, y + 2 * size);
       ctx.closePath();
     }
-    if (kind === "alarm") ctx.stroke();
+    if (refused || kind === "alarm") ctx.stroke();
     else ctx.fill();
   }
   ctx.restore();
 }
 
 /** What the flag under the cursor says, or "". */
-export function flagAt(u, { from, to }) {
+export function flagAt(u, { from, to, signal }) {
   const { left } = u.cursor;
   if (left === undefined || left < 0) return "";
-  const near = events(from, to).find(([at]) => Math.abs(u.valToPos(at, "x") - left) <= NEAR);
+  const near = events(from, to, signal).find(([at]) => Math.abs(u.valToPos(at, "x") - left) <= NEAR);
   return near ? near[2].textContent.replace(/\s+/g, " ").trim() : "";
 }

@@ -44,7 +44,7 @@ export class Sparks {
   }
 }
 
-/** A line with its gaps left open; a lone point is a short dash. */
+/** A line with its gaps left open; a lone point is a dash as long as its hour would be, to be seen. */
 function draw(element, { signal, line }) {
   const known = line.filter((value) => value !== null);
   const { least, unit, decimals } = signals.get(signal);
@@ -64,7 +64,7 @@ function draw(element, { signal, line }) {
     if (value === null) return;
     const begins = i === 0 || line[i - 1] === null;
     path += `${begins ? "M" : "L"}${x(i).toFixed(1)} ${y(value).toFixed(1)}`;
-    if (begins && (line[i + 1] ?? null) === null) path += "h1.6";
+    if (begins && (line[i + 1] ?? null) === null) path += `m-3 0h6`;
   });
   const drawn = document.createElementNS(SVG, "path");
   drawn.setAttribute("d", path);

@@ -3,7 +3,6 @@ import { moment } from "../app/clock.js";
 import { number } from "../app/format.js";
 import { plural, t } from "../app/i18n.js";
 
-const TABLE_ROWS = 13;
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
 
 export class Spoken {
@@ -72,29 +71,7 @@ export class Spoken {
     this.tabulate();
   }
 
-  tabulate() {
-    if (!this.details.open) return;
-    const { series, signal, forecast, from, to } = this.chart;
-    const rows = [];
-    const add = (cells) => {
-      const row = document.createElement("tr");
-      for (const text of cells) row.insertCell().textContent = text;
-      rows.push(row);
-    };
-    if (forecast) add(this.chart.ahead.row(forecast, signal));
-    for (let k = TABLE_ROWS - 1; k >= 0; k--) {
-      const at = from + (k * (to - from)) / (TABLE_ROWS - 1);
-      const i = series.before(at);
-      const band = (edge) => `${this.say(series[`lo${edge}`][i])}–${this.say(series[`hi${edge}`][i])}`;
-      add(i < 0 || series.mean[i] === null
-        ? [moment(at), t("chart.nothing"), "", ""]
-        : [moment(series.time[i]), this.say(series.mean[i]) + again(series, i), band(50), band(95)]);
-    }
-    this.table.replaceChildren(...rows);
+  async tabulate() {
+    if (this.details.open) (await import("./table.js")).fill(this);
   }
-}
-
-/** Said of an estimate that is not what stood there at the time: belated measurements changed it. */
-function again({ revised, time }, i) {
-  return revised.some(([first, last]) => first <= time[i] && time[i] <= last) ? ` (${t("chart.revised")})` : "";
 }

@@ -9,7 +9,7 @@ import { VitalChart } from "../ui/chart.js";
 
 const MINUTE = 60000;
 const HOUR = 60 * MINUTE;
-const RANGES = { "15m": 15 * MINUTE, "1h": HOUR, "4h": 4 * HOUR, "12h": 12 * HOUR, "24h": 24 * HOUR, "7d": 168 * HOUR };
+const RANGES = { "15m": 15 * MINUTE, "1h": HOUR, "4h": 4 * HOUR, "12h": 12 * HOUR, "24h": 24 * HOUR, "72h": 72 * HOUR, "7d": 168 * HOUR };
 const SHORTEST = 10000;
 /** So many live points on top of a history: ask for it anew, in buckets again. */
 const MOST_APPENDED = 900;
@@ -158,6 +158,7 @@ export function open(store) {
 
   function told(name, body) {
     judged(name);
+    if (body.viewers) put(element("viewers"), t("patient.viewers", { who: body.viewers.map((who) => who || t("who.none")).join(", ") }));
     for (const [code, list] of Object.entries(body.forecasts ?? {})) forecasts.set(code, list);
     if (forecasts.size && cone === null) import("../ui/cone.js").then((module) => { cone = module; });
     if (name === "snap") {

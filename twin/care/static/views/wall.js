@@ -10,6 +10,8 @@ import { drawChip } from "../ui/row.js";
 /** Beds that fit with digits to be read at 4 m; of them so many may be pinned. */
 const BEDS = 13;
 const PINNED = 6;
+/** A longer name takes two smaller lines. */
+const LONG = 10;
 const PAGE_MS = 15000;
 const SHIFT_MS = 600000;
 const RELOAD_AT = "04:00";
@@ -71,7 +73,9 @@ function draw(row, patient, own) {
     if (value === undefined) delete row.dataset[name];
     else row.dataset[name] = value;
   }
-  put(row.cells[0], masked ? mask(patient.label || patient.id) : patient.label || patient.id);
+  const label = patient.label || patient.id;
+  put(row.cells[0], masked ? mask(label) : label);
+  row.cells[0].classList.toggle("long", row.cells[0].textContent.length > LONG);
   drawChip(row.querySelector(".chip"), patient.standing);
   codes.forEach((code, i) => {
     const said = words(patient.cells.get(code), now());
