@@ -158,7 +158,8 @@ export function open(store) {
 
   function told(name, body) {
     judged(name);
-    if (body.viewers) put(element("viewers"), t("patient.viewers", { who: body.viewers.map((who) => who || t("who.none")).join(", ") }));
+    const others = body.viewers?.filter((who) => who !== (about.name ?? ""));
+    if (others) put(element("viewers"), others.length ? t("patient.viewers", { who: others.map((who) => who || t("who.none")).join(", ") }) : "");
     for (const [code, list] of Object.entries(body.forecasts ?? {})) forecasts.set(code, list);
     if (forecasts.size && cone === null) import("../ui/cone.js").then((module) => { cone = module; });
     if (name === "snap") {
