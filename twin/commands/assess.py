@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from twin.commands.failure import WrongInput, failing, wrong_input
-from twin.commands.options import Columns, FilePatient, Json, ModelFile, TimeColumn, columns, one_of
+from twin.commands.options import Columns, FilePatient, Json, ModelPath, TimeColumn, columns, one_of
 from twin.commands.printing import counted, print_json, say
 from twin.commands.replay import chosen_model, progress_bar
 
@@ -41,7 +41,7 @@ def assess_recording(
     ] = None,
     wide: Columns = None,
     time_column: TimeColumn = None,
-    model: ModelFile = None,
+    model: ModelPath = None,
     patient: FilePatient = None,
     as_json: Json = False,
 ) -> None:

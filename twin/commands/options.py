@@ -37,7 +37,7 @@ TimeColumn = Annotated[
 FilePatient = Annotated[
     str | None, typer.Option(metavar="ID", help="Where the file names none: its own name.")
 ]
-ModelFile = Annotated[
+ModelPath = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Model file; without it, the shipped one.")
 ]
 

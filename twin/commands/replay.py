@@ -15,7 +15,7 @@ from twin.commands.options import (
     Columns,
     FilePatient,
     Json,
-    ModelFile,
+    ModelPath,
     TimeColumn,
     columns,
     durations,
@@ -46,7 +46,7 @@ def replay_recording(
         str | None,
         typer.Option(metavar="60s,15min,...", help="Rows for these times ahead, too."),
     ] = None,
-    model: ModelFile = None,
+    model: ModelPath = None,
     patient: FilePatient = None,
     device: Annotated[
         str | None, typer.Option(metavar="ID", help="Where the file names none: its own name.")

@@ -12,7 +12,7 @@ from twin.commands.options import (
     Columns,
     ConfigFile,
     DataDir,
-    ModelFile,
+    ModelPath,
     TimeColumn,
     columns,
     instant,
@@ -46,7 +46,7 @@ def smooth_history(
     ] = None,
     wide: Columns = None,
     time_column: TimeColumn = None,
-    model: ModelFile = None,
+    model: ModelPath = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from twin.commands.failure import Failed, WrongInput, failing, wrong_input
-from twin.commands.options import Columns, Json, ModelFile, TimeColumn, columns, durations
+from twin.commands.options import Columns, Json, ModelPath, TimeColumn, columns, durations
 from twin.commands.printing import print_columns, print_json, say
 from twin.commands.replay import chosen_model
 
@@ -52,7 +52,7 @@ def validate_model(
             help="Reference: these columns of the wide files.",
         ),
     ] = None,
-    model: ModelFile = None,
+    model: ModelPath = None,
     compare: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Another model file, on the same readings.")
     ] = None,
