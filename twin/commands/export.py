@@ -1,4 +1,4 @@
-"""`twin export`: the embedded store's record as one CSV or Parquet file."""
+"""`twin export`: the embedded store's record as one CSV, Parquet or DuckDB file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ _BEGINNING, _END = -(1 << 62), 1 << 62
 def export_record(
     what: Annotated[What, typer.Argument(help="In replay's columns, or with bands.")],
     out: Annotated[
-        Path, typer.Option("--out", metavar="FILE", help="File to write: .csv or .parquet.")
+        Path,
+        typer.Option("--out", metavar="FILE", help="File to write: .csv, .parquet or .duckdb."),
     ],
     patient: Annotated[str | None, typer.Option(metavar="ID", help="Only this patient's.")] = None,
     start: Annotated[
@@ -40,12 +41,13 @@ def export_record(
     """Write observations or estimates of the embedded store; beside a running service too."""
     import apsw
 
+    from twin.commands.duck import write_duckdb
     from twin.commands.place import config_at, present
     from twin.commands.tables import write_tables
     from twin.store.embedded import EmbeddedStore
     from twin.store.sqlite_file import StoreDamaged
 
-    one_of(out, (".csv", ".parquet"), "--out")
+    one_of(out, (".csv", ".parquet", ".duckdb"), "--out")
     first, last = instant(start, "--from"), instant(end, "--to")
     if first is not None and last is not None and last <= first:
         raise WrongInput("--to: expected a time after --from")
@@ -54,7 +56,11 @@ def export_record(
         if patient is not None and not store.reading.knows(patient):
             raise WrongInput(f"--patient: got {patient!r}, expected a patient who has measurements")
         span = (_BEGINNING if first is None else first, _END if last is None else last)
-        rows = write_tables(_tables(store.reading, what, patient, *span), out)
+        tables = _tables(store.reading, what, patient, *span)
+        if out.suffix.lower() == ".duckdb":
+            rows = write_duckdb(tables, out, what)
+        else:
+            rows = write_tables(tables, out)
     if as_json:
         print_json({"out": str(out), "rows": rows})
     say(f"{rows} rows in {out}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from math import nan
 from pathlib import Path
 
@@ -84,6 +85,38 @@ def test_patient_and_time_choose_rows(folder: Path) -> None:
     twin("export", "observations", "--out", folder / "o.csv", *chosen, "--data-dir", folder)
 
     assert [row["value"] for row in rows_of(folder / "o.csv")] == ["70"]
+
+
+def test_a_duckdb_file_has_the_rows_of_the_parquet_file_to_the_nanosecond(folder: Path) -> None:
+    duckdb = pytest.importorskip("duckdb", reason="the extra duckdb is not installed")
+    for what, stamp in (("observations", "measured_at"), ("estimates", "as_of")):
+        for suffix in ("parquet", "duckdb"):
+            out = folder / f"{what}.{suffix}"
+            assert twin("export", what, "--out", out, "--data-dir", folder).code == 0
+            assert twin("export", what, "--out", out, "--data-dir", folder).code == 0  # again
+
+        with duckdb.connect(str(folder / f"{what}.duckdb"), read_only=True) as file:
+            of_duckdb = file.sql(f"FROM {what}").to_arrow_table()
+            known = file.execute(f"SELECT count(*), epoch_ns(max({stamp})) FROM {what}").fetchone()
+        of_parquet = parquet.read_table(folder / f"{what}.parquet")
+        assert known == (of_parquet.num_rows, T0 + SECOND)
+        for name in of_parquet.column_names:
+            expected = of_parquet.column(name)
+            if name in ("measured_at", "received_at", "as_of"):
+                expected = expected.cast("timestamp[ns]")
+            assert of_duckdb.column(name).to_pylist() == expected.to_pylist(), name
+        assert sorted(file.name for file in folder.glob(".*")) == []
+
+
+def test_a_duckdb_file_without_duckdb_says_what_to_install(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+
+    ended = twin("export", "estimates", "--out", folder / "e.duckdb", "--data-dir", folder)
+
+    assert ended.code == 2
+    assert "wearable-twin[duckdb]" in ended.err
 
 
 def test_export_without_rows_has_its_columns(folder: Path) -> None:
