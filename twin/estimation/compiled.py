@@ -17,6 +17,7 @@ _SOURCES = (
     "estimation/robust.py",
     "estimation/devices.py",
     "estimation/members.py",
+    "estimation/group.py",
     "estimation/ring.py",
     "estimation/tracker.py",
     "estimation/consistency.py",

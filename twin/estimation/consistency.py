@@ -1,4 +1,4 @@
-"""The compiled kernel, sixth part: whether innovations are as large as the filter expects them.
+"""The compiled kernel, seventh part: whether innovations are as large as the filter expects them.
 
 Of each key a running mean of g = nis/(1 + nis), in order of stamp like the state: a function of the
 set. Where it says for long that innovations are far larger than expected, the key has diverged: its

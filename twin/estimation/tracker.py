@@ -1,4 +1,4 @@
-"""The compiled kernel, fifth part: how wide a person's forecasts have to be.
+"""The compiled kernel, sixth part: how wide a person's forecasts have to be.
 
 For two horizons a few forecasts of each key wait for their reading; each that misses its band
 widens the 50, 90 or 95 % band, each that is inside narrows it a little, so that in the long run the

@@ -1,4 +1,4 @@
-"""The compiled kernel, sixth part: what is usual for a person at an hour of the day.
+"""The compiled kernel, eighth part: what is usual for a person at an hour of the day.
 
 The slow personal layer of a (patient, signal): a mean and a daily rhythm, learnt from one value of
 the filter an hour, of measured time (the base, as anchors are put out: `ring.py`). Forecasts return

@@ -23,6 +23,7 @@ from tests.support.twins import (
 )
 from twin.estimate import Verdict, bands
 from twin.estimation.bank import Bank
+from twin.estimation.group import noise_variance
 from twin.estimation.kalman import (
     E_MEAN,
     E_NIS,
@@ -32,7 +33,6 @@ from twin.estimation.kalman import (
     E_WEIGHT,
 )
 from twin.estimation.models import base_model
-from twin.estimation.ring import noise_variance
 
 MODEL = base_model().signals["heart_rate"]
 
