@@ -80,8 +80,7 @@ def _readings(
     readings = []
     try:
         for m in messages:
-            at = _by_its_clock(m, registry, settings)
-            reading = read(m.topic, m.payload, at, settings, births)
+            reading = read(m.topic, m.payload, m.received_at, settings, births, registry.stamping)
             if reading.spoken is not None:
                 _take_in(reading, reading.spoken, m.received_at, births)
             readings.append(reading)
@@ -89,15 +88,6 @@ def _readings(
     finally:
         births.discard()  # what is not on disk now was not acknowledged either
     return readings
-
-
-def _by_its_clock(message: Message, registry: Registry, settings: IngestSettings) -> int:
-    """When the message was received by a clock as wrong as its device's is declared to be: then the
-    age of its stamps is judged rightly. Births are looked up by ours."""
-    address = settings.routes.address(message.topic)
-    if address is None or address.form == "sparkplug":
-        return message.received_at
-    return message.received_at + registry.clock_offset(address.device)
 
 
 def _take_in(reading: Reading, spoken: Spoken, at: int, births: Births) -> None:
@@ -198,9 +188,8 @@ class Decider:
         sequence = reading.sequence if unheard else -1
         if not (reading.state_said or stamps or sequence >= 0):
             return
-        ahead = self._registry.clock_offset(reading.device)
-        refused_at = received_at if reading.newest is None else reading.newest - ahead
-        at = max((sample.stamp - ahead for sample, _ in reading.measured), default=refused_at)
+        refused_at = received_at if reading.newest is None else reading.newest
+        at = max((instant for _, _, instant in reading.measured), default=refused_at)
         patient = self._registry.patient_at(reading.device, at)
         if isinstance(patient, Reason) or self._registry.allowed(reading.device, at) is None:
             return

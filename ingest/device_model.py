@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
 from ingest.catalogue import SIGNALS
+from ingest.stamping import Unit, zone_of
 
 Regulatory = Literal["ce", "wellness", "research"]
+_WORDS: Mapping[str, object] = {"regulatory": Regulatory, "stamp_unit": Unit}
 
 
 class ModelWrong(ValueError):
@@ -35,7 +37,9 @@ class DeviceModel(
     none. bias_std: how far devices of this model differ from each other. delay_s: how old a value
     is at its stamp (an average over the last minute: 30). live: it sends at once, never a backlog,
     so that a slow clock can be told from old data. regulatory: cleared as a medical device (ce),
-    sold for wellness, or for research only.
+    sold for wellness, or for research only. stamp_unit: in which its times are, where they are
+    numbers and its format has another unit. stamp_zone: its times show the wall clock of this zone,
+    whatever zone they name ("": they do not); an offset like +02:00, or a name like Europe/Paris.
     """
 
     name: str
@@ -46,6 +50,8 @@ class DeviceModel(
     expected_interval_s: Mapping[str, float] = {}
     noise_std: Mapping[str, float] = {}
     bias_std: Mapping[str, float] = {}
+    stamp_unit: Unit | None = None
+    stamp_zone: str = ""
 
 
 def model_of(table: Mapping[str, object]) -> DeviceModel:
@@ -54,18 +60,20 @@ def model_of(table: Mapping[str, object]) -> DeviceModel:
         model = msgspec.convert(dict(table), DeviceModel)
     except msgspec.ValidationError as error:
         why, _, place = str(error).partition(" - at `$.")
-        raise ModelWrong(place.strip("`") or "models", _expected(why)) from None
+        place = place.strip("`")
+        raise ModelWrong(place or "models", _expected(why, place)) from None
     _check(model)
     return model
 
 
-def _expected(why: str) -> str:
+def _expected(why: str, place: str) -> str:
     if "required field" in why:
         return "a name"
     if "unknown field" in why:
         return "one of " + ", ".join(DeviceModel.__struct_fields__)
-    if "enum" in why:
-        return '"ce", "wellness" or "research"'
+    if place in _WORDS:
+        *words, last = (f'"{word}"' for word in get_args(_WORDS[place]))
+        return f"{', '.join(words)} or {last}"
     return why.partition(", got")[0].removeprefix("Expected ").replace("`", "")
 
 
@@ -74,6 +82,11 @@ def _check(model: DeviceModel) -> None:
         raise ModelWrong("name", "1–64 printable characters")
     if not 0 <= model.delay_s <= 86_400:
         raise ModelWrong("delay_s", "0 to 86400 seconds")
+    if model.stamp_zone:
+        try:
+            zone_of(model.stamp_zone)
+        except ValueError as error:
+            raise ModelWrong("stamp_zone", str(error)) from None
     for field, least in (("expected_interval_s", 1e-3), ("noise_std", 1e-9), ("bias_std", 0.0)):
         for signal, value in getattr(model, field).items():
             if signal not in SIGNALS:

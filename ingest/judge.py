@@ -28,6 +28,7 @@ from ingest.payload.sparkplug_births import NO_TABLE, NO_TABLES, Spoken, Tables
 from ingest.reading import Reading, read_announcement, read_status, screened
 from ingest.routes import NATIVE, Routes
 from ingest.settings import IngestSettings, ScreenSettings
+from ingest.stamping import AS_SAID, Stamping, Unit
 from ingest.topic import EXPECTED, Address, Kind, is_declared, is_name
 
 #: Format name → decoder.
@@ -42,13 +43,24 @@ FORMATS: Mapping[str, Callable[[bytes], Decoded]] = MappingProxyType(
 )
 
 
+#: Those of them in which times may be numbers, and the unit that the format says.
+_NUMBERED: Mapping[str, tuple[Callable[[bytes, Unit], Decoded], Unit]] = MappingProxyType(
+    {
+        "native": (native.decode, "ms"),
+        "senml": (senml.decode_json, "s"),
+        "senml-cbor": (senml.decode_cbor, "s"),
+    }
+)
+#: What is declared of a device's stamps, by its id.
+Stampings = Callable[[str], Stamping]
+
+
 class Bindings(Protocol):
     """Whose a device is, what may be kept of its patient, what its model says; the registry."""
 
     def patient_at(self, device: str, stamp: int) -> PatientId | Reason: ...
     def refusal(self, patient: str, signal: str, stamp: int) -> Reason | None: ...
     def noise_std(self, device: str) -> Mapping[str, float]: ...
-    def clock_offset(self, device: str) -> int: ...
 
 
 def read(
@@ -57,8 +69,10 @@ def read(
     received_at: int,
     settings: IngestSettings,
     tables: Tables = NO_TABLES,
+    stampings: Stampings = lambda _: AS_SAID,
 ) -> Reading:
-    """Decode and screen one message, by the births that `tables` knows. Never raises."""
+    """Decode and screen one message, by the births that `tables` knows and what `stampings` says of
+    its device's stamps. Never raises."""
     address = settings.routes.address(topic)
     if address is None:
         fault = Rejection(Reason.TOPIC_UNKNOWN, "topic", EXPECTED, shortened(topic))
@@ -72,20 +86,36 @@ def read(
         return read_status(address.device, payload)
     if address.kind is Kind.ANNOUNCE:
         return read_announcement(address.device, payload)
-    if address.form == "sparkplug":
-        return _read_sparkplug(address, payload, received_at, settings.screen, tables)
     if address.form == "mapped":
-        decoded = mapped.decode(payload, settings.routes.mappings[address.part])
-        return _read_mapped(address, decoded, received_at, settings.screen)
-    decoded = FORMATS[address.form](payload)
-    return screened(address.device, decoded, received_at, settings.screen)
+        return _read_mapped(address, payload, received_at, settings, stampings)
+    stamping = stampings(address.device)
+    if address.form == "sparkplug":
+        return _read_sparkplug(address, payload, received_at, settings.screen, tables, stamping)
+    decoded, unit = decoded_by(address.form, payload, stamping)
+    return screened(address.device, decoded, received_at, settings.screen, stamping, unit)
+
+
+def decoded_by(form: str, payload: bytes, stamping: Stamping) -> tuple[Decoded, Unit | None]:
+    """What a payload holds, and the unit that its format (of FORMATS) has for times that are
+    numbers, if any. Raises KeyError."""
+    if form not in _NUMBERED:
+        return FORMATS[form](payload), None
+    decode, unit = _NUMBERED[form]
+    return decode(payload, stamping.unit or unit), unit
 
 
 def _read_mapped(
-    address: Address, decoded: Decoded, received_at: int, settings: ScreenSettings
+    address: Address,
+    payload: bytes,
+    received_at: int,
+    settings: IngestSettings,
+    stampings: Stampings,
 ) -> Reading:
-    device, named = address.device, decoded.device
+    device, rule = address.device, settings.routes.mappings[address.part]
+    stamping = stampings(device)
+    decoded = mapped.decode(payload, rule, stamping.unit)
     if not device:  # behind a gateway of which only the payload says which one it is
+        named = decoded.device
         if named is None or not is_name(named):
             expected = "the device's id: 1–64 of A–Z a–z 0–9 . _ -"
             got = "none" if named is None else shortened(named)
@@ -93,20 +123,28 @@ def _read_mapped(
             fault = Rejection(Reason.DEVICE_UNNAMED, "device", expected, got, samples=lost)
             return Reading(DeviceId(""), True, [fault], surplus=decoded.surplus)
         device = DeviceId(f"{address.gateway}/{named}")
-    return screened(device, decoded, received_at, settings)
+        stamping = stampings(device)
+        if stamping.unit is not None:
+            decoded = mapped.decode(payload, rule, stamping.unit)
+    return screened(device, decoded, received_at, settings.screen, stamping, rule.time.number)
 
 
 def _read_sparkplug(
-    address: Address, payload: bytes, received_at: int, settings: ScreenSettings, tables: Tables
+    address: Address,
+    payload: bytes,
+    received_at: int,
+    settings: ScreenSettings,
+    tables: Tables,
+    stamping: Stamping,
 ) -> Reading:
-    device, part = address.device, address.part
+    device, part, unit = address.device, address.part, stamping.unit or "ms"
     table = tables.table(device, received_at)
-    understood = sparkplug.decode(payload, part, table)
+    understood = sparkplug.decode(payload, part, table, unit)
     if any(each.reason is Reason.ALIAS_UNKNOWN for each in understood.decoded.rejections):
         later = tables.next_table(device, received_at)
         if later is not None:
-            understood = sparkplug.decode(payload, part, later)
-    reading = screened(device, understood.decoded, received_at, settings)
+            understood = sparkplug.decode(payload, part, later, unit)
+    reading = screened(device, understood.decoded, received_at, settings, stamping, unit)
     reading.telemetry = part != "DEATH" or bool(reading.rejections)
     reading.spoken = Spoken(
         part, understood.declared, understood.session, understood.seq, table is not NO_TABLE
@@ -126,9 +164,8 @@ def bind(
     nobody: dict[Reason, list[Sample]] = {}
     unkept: dict[tuple[Reason, str], int] = {}
     device = reading.device
-    noise_std, ahead = bindings.noise_std(device), bindings.clock_offset(device)
-    for sample, value in reading.measured:
-        measured_at = sample.stamp - ahead
+    noise_std = bindings.noise_std(device)
+    for sample, value, measured_at in reading.measured:
         patient = bindings.patient_at(device, measured_at)
         if isinstance(patient, Reason):
             nobody.setdefault(patient, []).append(sample)
@@ -166,14 +203,16 @@ def judge(
     now: int | None = None,
     decode: Callable[[bytes], Decoded] | None = None,
     routes: Routes = NATIVE,
+    stamping: Stamping = AS_SAID,
+    unit: Unit | None = None,
 ) -> list[dict[str, object]]:
     """What the decoder makes of a payload: a line for each observation or refusal.
 
     Judges format, unit, range and the stamp's syntax; with `now` (ns UTC) the stamp's age too.
-    Never device or consent. decode: instead of the form's own (FORMATS). Raises KeyError for a form
+    Never device or consent. decode: instead of the form's own (FORMATS), with the unit that it has
+    for times that are numbers; stamping: what is declared of the stamps. Raises KeyError for a form
     that is not there.
     """
-    decode = decode or FORMATS[form]
     device = None
     if topic is not None:
         address = routes.address(topic)
@@ -187,9 +226,13 @@ def judge(
         if address.kind is not Kind.TELEMETRY:
             return []
         device = address.device or None
-    reading = screened(device, decode(payload), now, ScreenSettings())
+    if decode is None:
+        decoded, unit = decoded_by(form, payload, stamping)
+    else:
+        decoded = decode(payload)
+    reading = screened(device, decoded, now, ScreenSettings(), stamping, unit)
     return [
-        *(_observation_line(sample, value) for sample, value in reading.measured),
+        *(_observation_line(*measured) for measured in reading.measured),
         *(_kept_line(kept, value) for kept, value in reading.kept),
         *(_refusal_line(each) for each in reading.rejections),
     ]
@@ -238,13 +281,15 @@ def _unbound(reason: Reason, unknown: Reason, samples: list[Sample], device: str
     return Rejection(reason, first.time_path, _UNBOUND[reason], stamp, first.signal, len(samples))
 
 
-def _observation_line(sample: Sample, value: float) -> dict[str, object]:
+def _observation_line(sample: Sample, value: float, measured_at: int) -> dict[str, object]:
     line: dict[str, object] = {
         "signal": sample.signal,
         "value": value,
         "unit": SIGNALS[sample.signal].unit,
-        "measured_at": format_instant(sample.stamp),
+        "measured_at": format_instant(measured_at),
     }
+    if measured_at != sample.stamp:
+        line["device_stamp"] = format_instant(sample.stamp)
     if sample.quality == sample.quality:
         line["quality"] = sample.quality
     return line | {"path": sample.path}

@@ -11,11 +11,13 @@ from types import MappingProxyType
 
 from ingest.announcement import Announced
 from ingest.announcement import read_announcement as announcement_in
+from ingest.instant import format_instant
 from ingest.observation import DeviceId
 from ingest.payload.decoded import Decoded, Kept, Paths, Reason, Rejection, Sample, shortened
 from ingest.payload.sparkplug_births import Spoken
 from ingest.screen import screen, screen_kept
 from ingest.settings import ScreenSettings
+from ingest.stamping import AS_SAID, Stamping, Unit
 from ingest.topic import is_device_id
 
 #: Payload → online; empty: a retained status was cleared.
@@ -28,17 +30,18 @@ _STATUSES: Mapping[bytes, bool | None] = MappingProxyType(
 class Reading:
     """What a message holds, whoever's it is.
 
-    device: "" where the topic names none. measured: samples with their canonical values. kept:
-    values of dates and intervals, likewise. telemetry: the message is one (a status or one of our
-    own refusals is not). battery, contact, online, announced: what the device said of itself, None:
-    nothing. spoken: of a Sparkplug message; dead: the devices whose death it says. newest: the
-    newest stamp of samples that were refused for something else (ns UTC, None: of none).
+    device: "" where the topic names none. measured: samples with their canonical values and the
+    instants (ns UTC) that their stamps mean. kept: values of dates and intervals, likewise.
+    telemetry: the message is one (a status or one of our own refusals is not). battery, contact,
+    online, announced: what the device said of itself, None: nothing. spoken: of a Sparkplug
+    message; dead: the devices whose death it says. newest: the newest stamp of samples that were
+    refused for something else (ns UTC, None: of none).
     """
 
     device: DeviceId
     telemetry: bool
     rejections: list[Rejection] = field(default_factory=list)
-    measured: list[tuple[Sample, float]] = field(default_factory=list)
+    measured: list[tuple[Sample, float, int]] = field(default_factory=list)
     kept: list[tuple[Kept, float]] = field(default_factory=list)
     surplus: int = 0
     sequence: int = -1
@@ -75,9 +78,17 @@ def read_announcement(device: DeviceId, payload: bytes) -> Reading:
 
 
 def screened(
-    device: DeviceId | None, decoded: Decoded, received_at: int | None, settings: ScreenSettings
+    device: DeviceId | None,
+    decoded: Decoded,
+    received_at: int | None,
+    settings: ScreenSettings,
+    stamping: Stamping = AS_SAID,
+    unit: Unit | None = None,
 ) -> Reading:
-    """The decoded payload of a device; received_at None leaves the age of stamps unjudged."""
+    """The decoded payload of a device; received_at None leaves the age of stamps unjudged.
+
+    stamping: what is declared of its stamps; unit: the format's of times that are numbers, if any.
+    """
     named = decoded.device
     if named is not None and device is not None and named not in (device, device.split("/")[-1]):
         fault = Rejection(
@@ -98,27 +109,46 @@ def screened(
         battery=decoded.battery,
         contact=decoded.contact,
     )
-    names = _Names(device)
+    names, read_in = _Names(device), unit and (stamping.unit or unit)
     for sample in decoded.samples:
         if sample.at is not None and names.another(sample.at):
             continue
-        value = screen(sample, received_at, settings)
+        at: int | Rejection = sample.stamp
+        if stamping is not AS_SAID:
+            at = _instant(sample.stamp, sample.time_path, stamping, sample.signal)
+        if isinstance(at, Rejection):
+            reading.rejections.append(at)
+            continue
+        value = screen(sample, at, received_at, settings, read_in)
         if isinstance(value, Rejection):
             reading.rejections.append(value)
-            if received_at is not None and settings.can_be(sample.stamp, received_at):
-                reading.newest = max(reading.newest or sample.stamp, sample.stamp)
+            if received_at is not None and settings.can_be(at, received_at):
+                reading.newest = max(reading.newest or at, at)
         else:
-            reading.measured.append((sample, value))
+            reading.measured.append((sample, value, at))
     for kept in decoded.kept:
         if names.another(kept.at):
             continue
-        value = screen_kept(kept, received_at, settings)
+        end = kept.stamp and _instant(kept.stamp, kept.at.time, stamping, kept.signal)
+        if isinstance(end, Rejection):
+            reading.rejections.append(end)
+            continue
+        value = screen_kept(kept, end, received_at, settings)
         if isinstance(value, Rejection):
             reading.rejections.append(value)
         else:
             reading.kept.append((kept, value))
     reading.rejections += names.rejections()
     return reading
+
+
+def _instant(stamp: int, path: str, stamping: Stamping, signal: str) -> int | Rejection:
+    """ns UTC that the stamp means."""
+    try:
+        return stamping.instant(stamp)
+    except ValueError as error:
+        got = format_instant(stamp)
+        return Rejection(Reason.TIME_UNREADABLE, path, str(error), got, signal)
 
 
 @dataclass(slots=True)

@@ -27,6 +27,7 @@ from ingest.registry_commands import binding_command, device_command, outbox, pu
 from ingest.registry_content import TABLES, Content, Settled, load
 from ingest.registry_file import Enrolment
 from ingest.settings import DeviceSettings
+from ingest.stamping import Stamping
 from ingest.topic import DEVICE_ID
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -98,9 +99,9 @@ class Registry:
             return frozenset()
         return self._content.allowed(patient, self._now())
 
-    def clock_offset(self, device: str) -> int:
-        """How far the device's clock is declared to be ahead, ns; as of the last `refresh`."""
-        return self._content.clock_offset(device)
+    def stamping(self, device: str) -> Stamping:
+        """What is declared to be wrong with the device's stamps; as of the last `refresh`."""
+        return self._content.stamping(device)
 
     def noise_std(self, device: str) -> Mapping[str, float]:
         """By signal, of one value, where the device's model says it; as of the last `refresh`."""

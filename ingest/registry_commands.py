@@ -42,6 +42,8 @@ def device_command(
         "expected_interval_s": dict(model.expected_interval_s),
         "noise_std": dict(model.noise_std),
         "bias_std": dict(model.bias_std),
+        "stamp_unit": model.stamp_unit,
+        "stamp_zone": model.stamp_zone,
         "firmware": device.firmware,
         "serial": device.serial,
         "clock_offset_s": device.clock_offset / SECOND,

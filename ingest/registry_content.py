@@ -19,6 +19,7 @@ from ingest.database import rows
 from ingest.device_model import DeviceModel
 from ingest.observation import PatientId
 from ingest.payload.decoded import Reason
+from ingest.stamping import AS_SAID, Stamping, zone_of
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS patient(
@@ -43,6 +44,7 @@ CREATE TABLE IF NOT EXISTS basis(
 CREATE TABLE IF NOT EXISTS outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, command BLOB NOT NULL);
 """
 _FIRST, _LAST = -(2**63), 2**63 - 1
+_NATIVE = (AS_SAID, Stamping("ms"))  # its stamps are in no way wrong
 
 _model = msgspec.msgpack.Decoder(DeviceModel)
 
@@ -100,6 +102,7 @@ class Content:
     devices: Mapping[str, Device] = field(default_factory=dict)
     models: Mapping[str, DeviceModel] = field(default_factory=dict)
     bases: Mapping[str, tuple[Basis, ...]] = field(default_factory=dict)
+    stampings: Mapping[str, Stamping] = field(default_factory=dict)
 
     def patient_at(self, device: str, stamp: int) -> PatientId | Reason:
         """Whose the device was at its stamp, or why nobody knows."""
@@ -136,10 +139,9 @@ class Content:
         model = self.model_of(device)
         return {} if model is None else model.noise_std
 
-    def clock_offset(self, device: str) -> int:
-        """How far the device's clock is declared to be ahead, ns."""
-        known = self.devices.get(device)
-        return 0 if known is None else known.clock_offset
+    def stamping(self, device: str) -> Stamping:
+        """What is declared to be wrong with the device's stamps."""
+        return self.stampings.get(device, AS_SAID)
 
     def model_of(self, device: str) -> DeviceModel | None:
         """The device's declared model, if there is one."""
@@ -147,12 +149,13 @@ class Content:
         return None if known is None else self.models.get(known.model)
 
     def settled(self, device: str, now: int) -> Settled | None:
-        """What holds for nearly all that the device sends now; None: look at each stamp.
+        """What holds for nearly all that the device sends now, in the native format; None: look at
+        each stamp.
 
         Only the last of its bindings is settled, and only under at most one basis.
         """
         bindings = self.bindings.get(device)
-        if not bindings or self.clock_offset(device):
+        if not bindings or self.stamping(device) not in _NATIVE:
             return None
         last = bindings[-1]
         since = _FIRST if last.start is None else last.start
@@ -192,12 +195,32 @@ def load(connection: apsw.Connection, ambiguous_ns: int, require_basis: bool) ->
         "SELECT id, model, firmware, serial, since, retired_at, coalesce(offset, 0) "
         "FROM device LEFT JOIN clock_offset ON device = id"
     )
+    known = {row[0]: Device(*row) for row in rows(connection, devices)}
+    models = {
+        name: _model.decode(body) for name, body in rows(connection, "SELECT name, body FROM model")
+    }
     return Content(
         ambiguous_ns,
         require_basis,
         {row[0]: row[1] for row in rows(connection, "SELECT id, label FROM patient")},
         {device: in_order(each) for device, each in bindings.items()},
-        {row[0]: Device(*row) for row in rows(connection, devices)},
-        {n: _model.decode(body) for n, body in rows(connection, "SELECT name, body FROM model")},
+        known,
+        models,
         {patient: tuple(each) for patient, each in bases.items()},
+        _stampings(known, models),
     )
+
+
+def _stampings(
+    devices: Mapping[str, Device], models: Mapping[str, DeviceModel]
+) -> dict[str, Stamping]:
+    """Of the devices whose stamps are declared to be wrong. Raises ValueError for a zone that this
+    machine does not know (any more)."""
+    found = {}
+    for device in devices.values():
+        model = models.get(device.model)
+        unit, zone = (None, "") if model is None else (model.stamp_unit, model.stamp_zone)
+        stamping = Stamping(unit, zone_of(zone) if zone else None, device.clock_offset)
+        if stamping != AS_SAID:
+            found[device.id] = stamping
+    return found

@@ -6,26 +6,29 @@ Pure, and without memory: two ingest processes judge the same. Whatever needs ea
 
 from __future__ import annotations
 
-from fractions import Fraction
 from math import isfinite
 
 from ingest.catalogue import SIGNALS, Signal, to_canonical
-from ingest.instant import DAY, HOUR, MINUTE, SECOND, format_instant
+from ingest.instant import DAY, SECOND, format_instant
 from ingest.payload.decoded import Kept, Reason, Rejection, Sample, shortened
 from ingest.settings import ScreenSettings
+from ingest.stamping import Unit, declared_as, likeness
 
 #: What says that a device's clock, or how it writes its time, is wrong.
 STAMP_FAULTS = frozenset({Reason.FUTURE, Reason.ANCIENT})
-#: What epoch numbers are written in, as a multiple of a number read as milliseconds.
-_UNITS = ((Fraction(1000), "seconds"), (Fraction(1, 1000), "µs"), (Fraction(1, 10**6), "ns"))
-#: Zones lie on quarters of an hour, 14 h at most; a device's clock is this near to one (ns).
-_QUARTER, _FARTHEST, _NEAR = 15 * MINUTE, 14 * HOUR, 2 * MINUTE
 
 
-def screen(sample: Sample, received_at: int | None, settings: ScreenSettings) -> float | Rejection:
+def screen(
+    sample: Sample,
+    at: int,
+    received_at: int | None,
+    settings: ScreenSettings,
+    read_in: Unit | None = None,
+) -> float | Rejection:
     """The sample's value in its signal's canonical unit, or why it cannot be an observation.
 
-    received_at: ns UTC; None leaves the age of the stamp unjudged.
+    at: the instant that its stamp means, received_at: ns UTC; None leaves the stamp's age unjudged.
+    read_in: the unit in which its stamp was read, None: it was no number.
     """
     signal = SIGNALS.get(sample.signal)
     # Nearly all are plain: in the canonical unit, within the range, of a plausible age.
@@ -35,13 +38,15 @@ def screen(sample: Sample, received_at: int | None, settings: ScreenSettings) ->
     value = sample.value if plain else _canonical(sample)
     if received_at is None or isinstance(value, Rejection):
         return value
-    if -settings.future_ns <= received_at - sample.stamp <= settings.ancient_ns:
+    if -settings.future_ns <= received_at - at <= settings.ancient_ns:
         return value
-    return _stamp_fault(sample, received_at, settings)
+    return _stamp_fault(sample, at, received_at, settings, read_in)
 
 
-def screen_kept(kept: Kept, received_at: int | None, settings: ScreenSettings) -> float | Rejection:
-    """As `screen`, for a value that belongs to no instant.
+def screen_kept(
+    kept: Kept, at: int | None, received_at: int | None, settings: ScreenSettings
+) -> float | Rejection:
+    """As `screen`, for a value that belongs to no instant; at: None where its end is none either.
 
     The plausible range holds for what has a value's own scale; not for a spread, a count, or steps
     that were added up over an interval. The age is that of the interval's end, where that is an
@@ -58,11 +63,11 @@ def screen_kept(kept: Kept, received_at: int | None, settings: ScreenSettings) -
         value = _canonical(sample) if total is None or total < 0 else total
     else:
         value = _canonical(sample)
-    if received_at is None or kept.stamp is None or isinstance(value, Rejection):
+    if received_at is None or at is None or isinstance(value, Rejection):
         return value
-    if settings.can_be(kept.stamp, received_at):
+    if settings.can_be(at, received_at):
         return value
-    return _stamp_fault(sample, received_at, settings)
+    return _stamp_fault(sample, at, received_at, settings, None)
 
 
 #: Statistics that say how wide values lie, and the power of the unit that they have.
@@ -97,26 +102,18 @@ def _canonical(sample: Sample) -> float | Rejection:
     return _rejection(Reason.VALUE_OUT_OF_RANGE, sample, sample.path, _range(signal), got)
 
 
-def _stamp_fault(sample: Sample, received_at: int, settings: ScreenSettings) -> Rejection:
-    path = sample.time_path
-    said = format_instant(sample.stamp) + _guessed(sample.stamp, received_at)
-    if sample.stamp > received_at:
+def _stamp_fault(
+    sample: Sample, at: int, received_at: int, settings: ScreenSettings, read_in: Unit | None
+) -> Rejection:
+    found = likeness(at, received_at, read_in)
+    said = format_instant(sample.stamp) + (f" ({found.words})" if found else "")
+    if at > received_at:
         expected = f"at most {settings.future_ns // SECOND} s ahead of its receipt"
-        return _rejection(Reason.FUTURE, sample, path, expected, said)
-    expected = f"at most {settings.ancient_ns // DAY} days before its receipt"
-    return _rejection(Reason.ANCIENT, sample, path, expected, said)
-
-
-def _guessed(stamp: int, received_at: int) -> str:
-    """What the stamp looks like, where it is clear enough to be named: a unit, or a zone."""
-    for factor, name in _UNITS:
-        if abs(int(stamp * factor) - received_at) <= DAY:
-            return f" (looks like {name})"
-    ahead = stamp - received_at
-    quarters = round(ahead / _QUARTER)
-    if 0 < ahead <= _FARTHEST + _NEAR and abs(ahead - quarters * _QUARTER) <= _NEAR:
-        return f" ({quarters / 4:g} h ahead: zone?)"
-    return ""
+        reason = Reason.FUTURE
+    else:
+        expected = f"at most {settings.ancient_ns // DAY} days before its receipt"
+        reason = Reason.ANCIENT
+    return _rejection(reason, sample, sample.time_path, declared_as(expected, found), said)
 
 
 def _range(signal: Signal) -> str:

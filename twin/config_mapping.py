@@ -9,9 +9,10 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from ingest.catalogue import SIGNALS
 from ingest.payload.mapped import FieldRule, MappingRule, When
-from ingest.payload.mapped_time import TimeRule, Unit, zone_of
+from ingest.payload.mapped_time import TimeRule, Written
 from ingest.payload.paths import Path, parse_path
 from ingest.routes import Template, pattern_of
+from ingest.stamping import zone_of
 from twin.config_table import STRICT
 from twin.config_values import Name, refusal
 
@@ -98,7 +99,7 @@ class TimeTable(_Table):
 
     path: Annotated[PathText, Field(examples=["ts"])]
     """Where the time stands."""
-    unit: Unit = "iso"
+    unit: Written = "iso"
     """ISO-8601 text, or a number: epoch seconds, milliseconds, microseconds, nanoseconds."""
     zone: Annotated[ZoneText | None, Field(examples=["Europe/Paris"])] = None
     """Zone of a time that names none: an offset like +02:00, or a name."""

@@ -7,6 +7,7 @@ from functools import lru_cache
 from hashlib import blake2b
 
 from ingest.instant import MILLISECOND, MINUTE, SECOND, parse_instant
+from ingest.stamping import NAMES, UNITS, Unit, declared_as, likeness_of_number
 
 #: Stamps are int64 ns: the years 1678 to 2262.
 MAX_STAMP = 2**63 - 1
@@ -20,8 +21,6 @@ _HUGE = 1e300  # no NaN is less
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _moment = datetime.fromisoformat
-#: Units finer than milliseconds, how many make a second; epoch seconds in 2001, doubled in 2033.
-_FINER, _IN_2001 = (("µs", 10**6), ("ns", 10**9)), 10**9
 _OUTSIDE = "expected a time between the years 1678 and 2262"
 
 
@@ -94,13 +93,27 @@ def _is_instant(text: str) -> bool:
     return True
 
 
-def stamp_of_milliseconds(milliseconds: int) -> int:
-    """ns UTC of an epoch in ms. Raises ValueError outside int64 ns, naming a unit it may be."""
-    if milliseconds > MAX_STAMP // MILLISECOND:
-        for name, in_second in _FINER:
-            if _IN_2001 <= milliseconds // in_second < 2 * _IN_2001:
-                raise ValueError(f"expected epoch milliseconds; it looks like {name}")
-    return within(milliseconds * MILLISECOND)
+def stamp_of_number(number: int | float, unit: Unit) -> int:
+    """ns UTC of an epoch in a unit; a fraction to the µs, as fine as 64 bits hold it.
+
+    Raises ValueError, saying what was expected, outside int64 ns; it names a unit it may be.
+    """
+    factor = UNITS[unit]
+    if number.__class__ is int:
+        stamp = number * factor
+    elif _HUGE > number > -_HUGE:  # no NaN, no infinity
+        whole = int(number)
+        finest = max(1, factor // 10**6)
+        stamp = whole * factor + round((number - whole) * min(factor, 10**6)) * finest
+    else:
+        stamp = MAX_STAMP + 1
+    if -MAX_STAMP <= stamp <= MAX_STAMP:
+        return int(stamp)
+    found = likeness_of_number(number, unit)
+    expected = f"expected epoch {NAMES[unit]} of the years 1678 to 2262"
+    if found is not None:
+        expected += f"; it {found.words}"
+    raise ValueError(declared_as(expected, found))
 
 
 def within(stamp: int) -> int:

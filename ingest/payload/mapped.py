@@ -7,7 +7,7 @@ that is bad does not take its neighbours with it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import isfinite, nan
 
@@ -25,6 +25,7 @@ from ingest.payload.fields import MAX_SEQUENCE
 from ingest.payload.json_text import keys_twice, parse
 from ingest.payload.mapped_time import TimeRule
 from ingest.payload.paths import NOTHING, Node, Path
+from ingest.stamping import Unit
 
 _LARGEST_EXPONENT = 12
 #: Of one message, and of one list: a bound on what anybody's bytes may cost.
@@ -110,8 +111,13 @@ class MappingRule:
         return frozenset(path.first for path in self.paths) - {each}
 
 
-def decode(payload: bytes, rule: MappingRule) -> Decoded:
-    """Never raises."""
+def decode(payload: bytes, rule: MappingRule, unit: Unit | None = None) -> Decoded:
+    """unit: in which the device is known to write times that the rule takes for numbers.
+
+    Never raises.
+    """
+    if unit is not None and rule.time.unit not in ("iso", unit):
+        rule = replace(rule, time=replace(rule.time, unit=unit))
     document = parse(payload, "one JSON document")
     if isinstance(document, Rejection):
         return refused(document)

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import tzinfo
 from typing import Literal
-from zoneinfo import ZoneInfo
 
-from ingest.instant import SECOND
 from ingest.payload.decoded import Reason, Rejection, shown
-from ingest.payload.fields import ZoneMissing, stamp_of_text, within
+from ingest.payload.fields import ZoneMissing, stamp_of_number, stamp_of_text
 from ingest.payload.paths import NOTHING, Node, Path
+from ingest.stamping import NAMES, ZONE, Unit, instant_of_wall, zone_of
 
-Unit = Literal["iso", "s", "ms", "us", "ns"]
-_FACTOR = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
-_OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)?")
+Written = Literal["iso", "s", "ms", "us", "ns"]
 _NUMBER = re.compile(r"-?\d{1,19}(\.\d{1,9})?", re.ASCII)
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 — of a clock on the wall
-_MICROSECOND = timedelta(microseconds=1)
-_ZONE = "a zone: an offset like +02:00, or a name like Europe/Paris"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +26,17 @@ class TimeRule:
     """
 
     path: Path
-    unit: Unit = "iso"
+    unit: Written = "iso"
     zone: tzinfo | None = None
     zone_path: Path | None = None
     date: Path | None = None
     local: bool = False
     step: int = 0
+
+    @property
+    def number(self) -> Unit | None:
+        """The unit of times that are numbers; None: they are texts."""
+        return None if self.unit == "iso" else self.unit
 
     def stamp(self, node: Node) -> int | Rejection:
         """ns UTC of a record."""
@@ -52,7 +51,7 @@ class TimeRule:
         if isinstance(zone, Rejection):
             return zone
         if self.unit != "iso":
-            return self._of_number(said, zone, place)
+            return self._of_number(said, self.unit, zone, place)
         if self.date is not None:
             date = self.date.value(node)
             if not isinstance(date, str):
@@ -71,41 +70,25 @@ class TimeRule:
             return zone_of(said if isinstance(said, str) else "")
         except ValueError:
             place = self.zone_path.place(node)
-            return Rejection(Reason.TIME_WITHOUT_ZONE, place, _ZONE, shown(said))
+            return Rejection(Reason.TIME_WITHOUT_ZONE, place, ZONE, shown(said))
 
-    def _of_number(self, said: object, zone: tzinfo | None, place: str) -> int | Rejection:
-        expected = f"a number, epoch {self.unit}"
+    def _of_number(
+        self, said: object, unit: Unit, zone: tzinfo | None, place: str
+    ) -> int | Rejection:
         number = _number(said)
         if number is None:
+            expected = f"a number, epoch {NAMES[unit]}"
             return Rejection(Reason.TIME_UNREADABLE, place, expected, shown(said))
-        factor = _FACTOR[self.unit]
         try:
-            # A float of epoch seconds is good for a quarter of a microsecond.
-            exact = number * factor if isinstance(number, int) else _rounded(number, factor)
-            stamp = within(exact)
-        except (ValueError, OverflowError):
-            expected += " of the years 1678 to 2262"
+            stamp = stamp_of_number(number, unit)
+        except ValueError as error:
+            expected = str(error).replace("expected", "a number,", 1)
             return Rejection(Reason.TIME_UNREADABLE, place, expected, shown(said))
         if not self.local:
             return stamp
         if zone is None:
-            return Rejection(Reason.TIME_WITHOUT_ZONE, place, _ZONE, "none")
+            return Rejection(Reason.TIME_WITHOUT_ZONE, place, ZONE, "none")
         return _of_wall(stamp, zone, place, shown(said))
-
-
-def zone_of(text: str) -> tzinfo:
-    """An offset or the name of a time zone. Raises ValueError."""
-    if text in ("Z", "UTC"):
-        return UTC
-    offset = _OFFSET.fullmatch(text)
-    if offset is not None:
-        sign, hours, minutes = offset.groups()
-        delta = timedelta(hours=int(hours), minutes=int(minutes or 0))
-        return timezone(-delta if sign == "-" else delta)
-    try:
-        return ZoneInfo(text)
-    except (OSError, LookupError, ValueError):
-        raise ValueError(_ZONE) from None
 
 
 def _number(said: object) -> int | float | None:
@@ -116,11 +99,6 @@ def _number(said: object) -> int | float | None:
     return said
 
 
-def _rounded(number: float, factor: int) -> int:
-    whole = int(number)  # raises for NaN and infinities
-    return whole * factor + round((number - whole) * min(factor, 10**6)) * max(1, factor // 10**6)
-
-
 def _of_text(said: object, zone: tzinfo | None, place: str) -> int | Rejection:
     expected = "an ISO-8601 date and time"
     if not isinstance(said, str):
@@ -129,22 +107,14 @@ def _of_text(said: object, zone: tzinfo | None, place: str) -> int | Rejection:
         return stamp_of_text(said)
     except ZoneMissing:
         if zone is None:
-            return Rejection(Reason.TIME_WITHOUT_ZONE, place, _ZONE, shown(said))
+            return Rejection(Reason.TIME_WITHOUT_ZONE, place, ZONE, shown(said))
     except ValueError:
         return Rejection(Reason.TIME_UNREADABLE, place, expected, shown(said))
     return _of_wall(stamp_of_text(said + "Z"), zone, place, shown(said))
 
 
 def _of_wall(wall: int, zone: tzinfo, place: str, got: str) -> int | Rejection:
-    """ns UTC of a wall clock's ns since 1970, where that is one instant."""
-    seconds = wall // SECOND
     try:
-        local = (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=zone)
-        (offset,) = {local.replace(fold=fold).utcoffset() for fold in (0, 1)}
-    except ValueError:
-        expected = "a time that the wall clock of its zone shows once"
-        return Rejection(Reason.TIME_UNREADABLE, place, expected, got)
-    except OverflowError:
-        return Rejection(Reason.TIME_UNREADABLE, place, "a year from 1 to 9999", got)
-    ahead = timedelta() if offset is None else offset
-    return wall - ahead // _MICROSECOND * 1000
+        return instant_of_wall(wall, zone)
+    except ValueError as error:
+        return Rejection(Reason.TIME_UNREADABLE, place, str(error), got)

@@ -21,10 +21,11 @@ from ingest.payload.fields import (
     MAX_SEQUENCE,
     MAX_STAMP,
     boot_number,
-    stamp_of_milliseconds,
+    stamp_of_number,
     stamp_of_text,
 )
 from ingest.payload.native_explained import decode_explained
+from ingest.stamping import Unit
 
 _Values = dict[str, float | list[float | None] | None]
 _MAX_MS = MAX_STAMP // MILLISECOND
@@ -123,8 +124,13 @@ def _plain_with_state(
     return stamps, values, sequence, mark, said
 
 
-def decode(payload: bytes) -> Decoded:
-    """Samples and rejections of any bytes. Never raises; pure."""
+def decode(payload: bytes, unit: Unit = "ms") -> Decoded:
+    """Samples and rejections of any bytes. Never raises; pure.
+
+    unit: in which the device is known to write times that are numbers.
+    """
+    if unit != "ms":
+        return decode_explained(payload, unit)
     try:
         message = _read(payload)
         if message.times is None:
@@ -141,7 +147,7 @@ def _single(message: _Message, payload: bytes) -> Decoded:
     if time.__class__ is str:
         stamp, tokens = stamp_of_text(time), 3 + len(values)
     elif time.__class__ is int:
-        stamp, tokens = stamp_of_milliseconds(time), 2 + len(values)
+        stamp, tokens = stamp_of_number(time, "ms"), 2 + len(values)
     else:
         raise _NotPlain
     if payload.count(b'"') != 2 * tokens:

@@ -16,10 +16,11 @@ from ingest.payload.fields import (
     SHORTEST_INSTANT,
     ZoneMissing,
     boot_number,
-    stamp_of_milliseconds,
+    stamp_of_number,
     stamp_of_text,
 )
 from ingest.payload.json_text import JsonObject, parse_patiently
+from ingest.stamping import NAMES, Unit
 
 FIELDS = frozenset(
     {"time", "times", "values", "units", "quality", "sequence", "boot", "battery", "contact"}
@@ -27,22 +28,24 @@ FIELDS = frozenset(
 #: Every sample hangs on these: said twice, nobody knows which one is meant.
 _ESSENTIAL = ("time", "times", "values", "units", "quality")
 _ISO = "an ISO-8601 date and time with zone, e.g. 2026-11-25T08:00:00Z"
-_TIME = "an ISO-8601 date and time with zone, or a whole number of epoch milliseconds"
 _FRACTION = "a number from 0 to 1"
 
 
 _EMPTY = JsonObject()
 
 
-def decode_explained(payload: bytes) -> Decoded:
-    """Samples and rejections of any bytes. Never raises."""
+def decode_explained(payload: bytes, unit: Unit = "ms") -> Decoded:
+    """Samples and rejections of any bytes. Never raises.
+
+    unit: of times that are numbers; of one that is not the format's, fractions are read too.
+    """
     message = _parsed(payload)
     if isinstance(message, Rejection):
         return refused(message)
     state = _State()
     state.read(message)
     values, fault = _frame(message)
-    stamps = _stamps(message, values)
+    stamps = _stamps(message, values, unit)
     if fault is None and isinstance(stamps, Rejection):
         fault = stamps
     reading = _Reading([] if isinstance(stamps, Rejection) else stamps, "times" not in message)
@@ -99,32 +102,41 @@ def _count(values: JsonObject) -> int:
     return max(1, sum(each))
 
 
-def _stamps(message: JsonObject, values: JsonObject) -> list[int | Rejection] | Rejection:
+def _stamps(
+    message: JsonObject, values: JsonObject, unit: Unit
+) -> list[int | Rejection] | Rejection:
     """A stamp or a rejection for each place of the batch, or one rejection of the whole."""
     time, times = message.get("time"), message.get("times")
     if time is None and times is None:
-        return Rejection(Reason.TIME_MISSING, "time", _TIME, samples=_count(values))
+        return Rejection(Reason.TIME_MISSING, "time", _time(unit), samples=_count(values))
     if time is not None and times is not None:
         expected = "time or times, not both"
         return Rejection(Reason.FIELD_TYPE, "time", expected, "both", samples=_count(values))
     if times is None:
-        stamp = _stamp(time, "time", _count(values))
+        stamp = _stamp(time, "time", _count(values), unit)
         return stamp if isinstance(stamp, Rejection) else [stamp]
     if not isinstance(times, list):
         expected = "a list of times"
         got = shown(times)
         return Rejection(Reason.FIELD_TYPE, "times", expected, got, samples=_count(values))
-    return [_stamp(each, f"times[{i}]", 0) for i, each in enumerate(times)]
+    return [_stamp(each, f"times[{i}]", 0, unit) for i, each in enumerate(times)]
 
 
-def _stamp(time: object, path: str, samples: int) -> int | Rejection:
+def _time(unit: Unit) -> str:
+    number = "a whole number of epoch milliseconds" if unit == "ms" else f"epoch {NAMES[unit]}"
+    return f"an ISO-8601 date and time with zone, or {number}"
+
+
+def _stamp(time: object, path: str, samples: int, unit: Unit) -> int | Rejection:
     if isinstance(time, str) and len(time) < SHORTEST_INSTANT:
         return Rejection(Reason.TIME_UNREADABLE, path, _ISO, shown(time), samples=samples)
     try:
         if isinstance(time, str):
             return stamp_of_text(time)
         if isinstance(time, int) and not isinstance(time, bool):
-            return stamp_of_milliseconds(time)
+            return stamp_of_number(time, unit)
+        if isinstance(time, float) and unit != "ms":
+            return stamp_of_number(time, unit)
     except ZoneMissing as error:
         why = str(error).removeprefix("expected ")
         return Rejection(Reason.TIME_WITHOUT_ZONE, path, why, shown(time), samples=samples)
@@ -133,7 +145,7 @@ def _stamp(time: object, path: str, samples: int) -> int | Rejection:
         if not str(error).startswith("expected"):  # e.g. month 13: the form is right
             why = f"a date and time of the calendar ({error})"
         return Rejection(Reason.TIME_UNREADABLE, path, why, shown(time), samples=samples)
-    return Rejection(Reason.TIME_UNREADABLE, path, _TIME, shown(time), samples=samples)
+    return Rejection(Reason.TIME_UNREADABLE, path, _time(unit), shown(time), samples=samples)
 
 
 def _surplus(message: JsonObject, values: JsonObject) -> int:

@@ -16,6 +16,7 @@ import msgspec
 from ingest.payload.decoded import Decoded, Reason, Rejection, refused
 from ingest.payload.json_text import JsonObject, parse_patiently
 from ingest.payload.senml_pack import read_pack
+from ingest.stamping import Unit
 
 #: CBOR label → SenML name (RFC 8428, table 4).
 LABELS = {
@@ -40,15 +41,16 @@ _DEPTH = 8  # of nesting; a pack needs 2, an extension perhaps a few more
 _read = msgspec.json.Decoder().decode
 
 
-def decode_json(payload: bytes) -> Decoded:
-    """What a SenML JSON payload holds. Never raises; pure."""
+def decode_json(payload: bytes, unit: Unit = "s") -> Decoded:
+    """What a SenML JSON payload holds; unit: in which its times are known to be. Never raises;
+    pure."""
     try:
         records = _read(payload)
     except (msgspec.DecodeError, ValueError, RecursionError):
-        return _decode_patiently(payload)
+        return _decode_patiently(payload, unit)
     if payload.count(b'"') != 2 * _texts(records):
-        return _decode_patiently(payload)
-    return read_pack(records)
+        return _decode_patiently(payload, unit)
+    return read_pack(records, unit=unit)
 
 
 def _texts(records: object) -> int:
@@ -69,7 +71,7 @@ def _texts(records: object) -> int:
     return count
 
 
-def _decode_patiently(payload: bytes) -> Decoded:
+def _decode_patiently(payload: bytes, unit: Unit) -> Decoded:
     records = parse_patiently(payload, "a SenML pack: a JSON array of records")
     if isinstance(records, Rejection):
         return refused(records)
@@ -80,11 +82,12 @@ def _decode_patiently(payload: bytes) -> Decoded:
         for i, each in enumerate(records)
         if isinstance(each, JsonObject) and each.twice
     }
-    return read_pack(records, twice)
+    return read_pack(records, twice, unit)
 
 
-def decode_cbor(payload: bytes) -> Decoded:
-    """What a SenML CBOR payload holds. Never raises; pure."""
+def decode_cbor(payload: bytes, unit: Unit = "s") -> Decoded:
+    """What a SenML CBOR payload holds; unit: in which its times are known to be. Never raises;
+    pure."""
     expected = "a SenML pack: a CBOR array of maps"
     stream = io.BytesIO(payload)
     try:
@@ -99,7 +102,7 @@ def decode_cbor(payload: bytes) -> Decoded:
         return refused(Rejection(Reason.UNDECODABLE, "", expected, f"{rest} bytes behind it"))
     if isinstance(records, list):
         records = [_named(each) if each and isinstance(each, dict) else each for each in records]
-    return read_pack(records)
+    return read_pack(records, unit=unit)
 
 
 def _named(record: dict[object, object]) -> dict[str, object]:

@@ -28,8 +28,10 @@ from ingest.payload.decoded import (
     refused,
     shown,
 )
-from ingest.payload.fields import MAX_STAMP, is_number
+from ingest.payload.fields import MAX_STAMP, is_number, stamp_of_number
 from ingest.payload.names import BATTERY, CONTACT, meaning_of_name
+from ingest.stamping import UNITS as TIMES
+from ingest.stamping import Unit
 
 #: The version of SenML that RFC 8428 defines; packs of a higher one must not be processed.
 VERSION = 10
@@ -93,15 +95,15 @@ def _paths(i: int, timed: bool, device: str | None) -> Paths:
 
 
 def read_pack(
-    records: object, twice: Mapping[int, Sequence[str]] = MappingProxyType({})
+    records: object, twice: Mapping[int, Sequence[str]] = MappingProxyType({}), unit: Unit = "s"
 ) -> Decoded:
-    """What a pack holds. twice: for the place of a record the keys that it holds twice."""
+    """What a pack holds. twice: for the place of a record the keys that it holds twice; unit: in
+    which its times are known to be."""
     if not isinstance(records, list):
         expected = "a SenML pack: an array of records"
         return refused(Rejection(Reason.UNDECODABLE, "", expected, shown(records)))
-    reading = _Reading(
-        twice, rejections=no_objects(records, "", "a SenML record: an object with fields")
-    )
+    no_records = no_objects(records, "", "a SenML record: an object with fields")
+    reading = _Reading(twice, unit_of_time=unit, rejections=no_records)
     i = 0
     while i < len(records):
         refusals = len(reading.rejections)
@@ -144,6 +146,7 @@ class _Reading:
     unit: str | None = None
     value: int | float | None = None
     version: int | None = None
+    unit_of_time: Unit = "s"
 
     def read_plain(self, records: Sequence[object], first: int) -> int:
         """Take in records from place `first` on while they are numbers of known signals.
@@ -151,6 +154,8 @@ class _Reading:
         Returns the place of the first that is not. A third of the cost of `read`, which defines
         what a record means.
         """
+        if self.unit_of_time != "s":
+            return first
         base, base_time, base_unit, base_value = self.name, self.time, self.unit, self.value or 0
         add = self.samples.append
         for i in range(first, len(records)):
@@ -332,13 +337,14 @@ class _Reading:
             )
         moment = self.time + time  # type: ignore[operator]  # a number, as said above
         where = f"[{i}].t" if "t" in record else f"[{i}]"
-        if moment < ABSOLUTE:
+        if moment * TIMES[self.unit_of_time] < ABSOLUTE * SECOND:
             expected = "an absolute time: bt + t of at least 2**28 s"
             raise _unusable(Reason.TIME_RELATIVE, where, expected, moment, signal)
-        stamp = _stamp(moment)
-        if stamp is None:
-            expected = "a time between the years 1970 and 2262"
-            raise _unusable(Reason.TIME_UNREADABLE, where, expected, moment, signal)
+        try:
+            stamp = _stamp(moment, self.unit_of_time)
+        except ValueError as error:
+            expected = str(error).removeprefix("expected ")
+            raise _unusable(Reason.TIME_UNREADABLE, where, expected, moment, signal) from None
         if unit is not None:
             unit = UNITS.get(unit, unit)
         at = _paths(i, "t" in record, device)
@@ -361,10 +367,8 @@ class _Reading:
         self.battery = level
 
 
-def _stamp(moment: int | float) -> int | None:
-    """ns UTC of seconds; a fraction to the µs, as fine as 64 bits hold it. None: too far."""
-    if moment > _LAST:
-        return None
-    if isinstance(moment, int):
-        return moment * SECOND
-    return round(moment * 1e6) * 1000
+def _stamp(moment: int | float, unit: Unit) -> int:
+    """ns UTC, a fraction of a second as `read_plain` reads it. Raises ValueError."""
+    if unit == "s" and moment.__class__ is float and moment <= _LAST:
+        return round(moment * 1e6) * 1000
+    return stamp_of_number(moment, unit)

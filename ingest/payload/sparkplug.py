@@ -15,7 +15,7 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from ingest.payload.decoded import Decoded, Paths, Reason, Rejection, Sample, refused, shortened
-from ingest.payload.fields import MAX_STAMP, stamp_of_milliseconds
+from ingest.payload.fields import MAX_STAMP, stamp_of_number
 from ingest.payload.names import BATTERY, CONTACT, meaning_of_name
 from ingest.payload.sparkplug_births import NO_TABLE, Metric, Table
 from ingest.payload.sparkplug_values import (
@@ -33,13 +33,13 @@ from ingest.payload.sparkplug_wire import (
     DecodeError,
     Payload,
 )
+from ingest.stamping import NAMES, UNITS, Unit
 
 LARGEST_SEQ = 255
 #: Metrics of one message, and of a birth: a bound on what anybody's bytes may cost.
 LARGEST_DATA, LARGEST_BIRTH = 10_000, 2_500
 #: Refusals of one message that are told one by one; nobody reads on.
 _TOLD = 500
-_LATEST = MAX_STAMP // 1_000_000
 _COMPRESSED = b"SPBV1.0_COMPRESSED"
 #: Names that the protocol itself uses; they carry no measurement.
 _OWN = ("Node Control/", "Device Control/", "Properties/", "Node Info/", "Device Info/")
@@ -55,8 +55,9 @@ class Understood(NamedTuple):
     seq: int = -1
 
 
-def decode(payload: bytes, kind: str, table: Table = NO_TABLE) -> Understood:
-    """kind: BIRTH, DATA or DEATH; table: of the last birth of the same node or device.
+def decode(payload: bytes, kind: str, table: Table = NO_TABLE, unit: Unit = "ms") -> Understood:
+    """kind: BIRTH, DATA or DEATH; table: of the last birth of the same node or device; unit: in
+    which its timestamps are known to be.
 
     Never raises.
     """
@@ -68,7 +69,7 @@ def decode(payload: bytes, kind: str, table: Table = NO_TABLE) -> Understood:
             f"{len(payload)} bytes of something else",
         )
         return Understood(refused(Rejection(Reason.UNDECODABLE, "", expected, got)))
-    reading = _Reading(message, table, kind == "BIRTH")
+    reading = _Reading(message, table, kind == "BIRTH", unit)
     if kind == "DEATH":
         return Understood(Decoded(()), (), _session(message), reading.seq())
     if message.uuid == _COMPRESSED:
@@ -119,6 +120,7 @@ class _Reading:
     message: Any
     table: Table
     is_birth: bool
+    unit: Unit
     samples: list[Sample] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
     declared: list[Metric] = field(default_factory=list)
@@ -157,7 +159,7 @@ class _Reading:
         own_time = metric.HasField("timestamp")
         if not own_time and not self.message.HasField("timestamp"):
             return False
-        milliseconds = metric.timestamp if own_time else self.message.timestamp
+        stamp = (metric.timestamp if own_time else self.message.timestamp) * UNITS[self.unit]
         which = metric.WhichOneof("value")
         if which == "double_value":
             value = metric.double_value
@@ -165,13 +167,13 @@ class _Reading:
             value = metric.float_value
         else:
             return False
-        if not isfinite(value) or milliseconds > _LATEST:
+        if not isfinite(value) or stamp > MAX_STAMP:
             return False
         if metric.datatype not in (0, FLOAT, DOUBLE):
             return False
         signal, unit = plain
         paths = _paths(index, False, own_time)
-        self.samples.append(Sample(signal, value, unit, milliseconds * 1_000_000, at=paths))
+        self.samples.append(Sample(signal, value, unit, stamp, at=paths))
         return True
 
     def read(self, index: int, metric: Any) -> None:
@@ -265,17 +267,17 @@ class _Reading:
 
     def _stamp(self, index: int, metric: Any, own_time: bool, signal: str) -> int | None:
         if not own_time and not self.message.HasField("timestamp"):
-            expected = "a timestamp of the metric or of the payload, epoch milliseconds"
+            expected = f"a timestamp of the metric or of the payload, epoch {NAMES[self.unit]}"
             path = f"metrics[{index}].timestamp"
             self.refuse(Reason.TIME_MISSING, path, expected, "neither", signal)
             return None
-        milliseconds = metric.timestamp if own_time else self.message.timestamp
+        number = metric.timestamp if own_time else self.message.timestamp
         try:
-            return stamp_of_milliseconds(milliseconds)
+            return stamp_of_number(number, self.unit)
         except ValueError as error:
             path = f"metrics[{index}].timestamp" if own_time else "timestamp"
             why = str(error).removeprefix("expected ")
-            self.refuse(Reason.TIME_UNREADABLE, path, why, str(milliseconds), signal)
+            self.refuse(Reason.TIME_UNREADABLE, path, why, str(number), signal)
             return None
 
     def _read_state(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from ingest.stamping import Unit
 from twin.commands.failure import WrongInput, wrong_input
 from twin.commands.options import ConfigFile, Json, instant
 from twin.commands.place import checked_config
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from ingest.payload.decoded import Decoded
     from ingest.routes import Routes
+    from ingest.stamping import Stamping
 
 Format = Literal["native", "senml", "senml-cbor", "sparkplug", "ieee1752", "fhir", "mapped"]
 
@@ -38,6 +40,14 @@ def decode_payloads(
         Path | None,
         typer.Option(metavar="FILE", help="File with the mapping, for --format mapped."),
     ] = None,
+    stamp_unit: Annotated[
+        Unit | None,
+        typer.Option(help="As of a device whose model declares this unit of its times."),
+    ] = None,
+    stamp_zone: Annotated[
+        str | None,
+        typer.Option(metavar="ZONE", help="As of a device whose times show this zone's clock."),
+    ] = None,
     config: ConfigFile = None,
     as_json: Json = False,
 ) -> None:
@@ -51,12 +61,13 @@ def decode_payloads(
 
     received_at = instant(now, "--now")
     routes = _routes(mapping, config)
-    decode = _decoder(form, topic, routes)
+    stamping = _stamping(stamp_unit, stamp_zone)
+    decode, unit = _decoder(form, topic, routes, stamping.unit)
     refused = False
     for file in files:
         with wrong_input(OSError):
             payload = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-        for line in judge(payload, form, topic, received_at, decode, routes):
+        for line in judge(payload, form, topic, received_at, decode, routes, stamping, unit):
             refused |= "reason" in line
             print_json(line | ({"file": str(file)} if len(files) > 1 else {}))
     raise typer.Exit(1 if refused else 0)
@@ -76,14 +87,28 @@ def _routes(mapping: Path | None, config: Path | None) -> Routes:
         raise WrongInput("\n".join(map(str, (error, *error.others)))) from error
 
 
-def _decoder(form: Format, topic: str | None, routes: Routes) -> Callable[[bytes], Decoded] | None:
-    """A decoder that needs more than bytes; None where the form's own does."""
+def _stamping(unit: Unit | None, zone: str | None) -> Stamping:
+    from ingest.stamping import Stamping, zone_of
+
+    try:
+        return Stamping(unit, None if zone is None else zone_of(zone))
+    except ValueError as error:
+        raise WrongInput(f"--stamp-zone: expected {error}, got {zone}") from error
+
+
+def _decoder(
+    form: Format, topic: str | None, routes: Routes, declared: Unit | None
+) -> tuple[Callable[[bytes], Decoded] | None, Unit | None]:
+    """A decoder that needs more than bytes, None where the form's own does; and the unit that its
+    format has for times that are numbers."""
     if form == "mapped":
-        return _mapped(topic, routes)
-    return _sparkplug(topic, routes) if form == "sparkplug" else None
+        return _mapped(topic, routes, declared)
+    return (_sparkplug(topic, routes, declared), "ms") if form == "sparkplug" else (None, None)
 
 
-def _mapped(topic: str | None, routes: Routes) -> Callable[[bytes], Decoded]:
+def _mapped(
+    topic: str | None, routes: Routes, declared: Unit | None
+) -> tuple[Callable[[bytes], Decoded], Unit | None]:
     from ingest.payload.mapped import decode
 
     address = None if topic is None else routes.address(topic)
@@ -95,10 +120,10 @@ def _mapped(topic: str | None, routes: Routes) -> Callable[[bytes], Decoded]:
         expected = "--mapping FILE or -c FILE with one mapping, or a --topic of one of them"
         raise WrongInput(f"--format mapped: expected {expected}, got {found}")
     rule = routes.mappings[names[0]]
-    return lambda payload: decode(payload, rule)
+    return lambda payload: decode(payload, rule, declared), rule.time.number
 
 
-def _sparkplug(topic: str | None, routes: Routes) -> Callable[[bytes], Decoded]:
+def _sparkplug(topic: str | None, routes: Routes, unit: Unit | None) -> Callable[[bytes], Decoded]:
     from ingest.payload.sparkplug import decode
     from ingest.payload.sparkplug_births import Metric, table_of
 
@@ -108,7 +133,7 @@ def _sparkplug(topic: str | None, routes: Routes) -> Callable[[bytes], Decoded]:
 
     def in_order(payload: bytes) -> Decoded:
         kind = "DATA" if part == "BIRTH" and declared else part
-        understood = decode(payload, kind, table_of(list(declared.values())))
+        understood = decode(payload, kind, table_of(list(declared.values())), unit or "ms")
         declared.update((metric.name, metric) for metric in understood.declared)
         return understood.decoded
 

@@ -222,12 +222,16 @@ def model_in_json(model: DeviceModel) -> dict[str, object]:
         "expected_interval_s": dict(model.expected_interval_s),
         "noise_std": dict(model.noise_std),
         "bias_std": dict(model.bias_std),
+        "stamp_unit": model.stamp_unit,
+        "stamp_zone": model.stamp_zone or None,
     }
 
 
 def _declared(model: DeviceModel) -> str:
     said = [model.regulatory or "", "live" if model.live else ""]
     said.append(f"delay {model.delay_s:g} s" if model.delay_s else "")
+    said.append(f"times in {model.stamp_unit}" if model.stamp_unit else "")
+    said.append(f"times of {model.stamp_zone}" if model.stamp_zone else "")
     for signal in sorted({*model.expected_interval_s, *model.noise_std, *model.bias_std}):
         every, noise, bias = (
             table.get(signal)

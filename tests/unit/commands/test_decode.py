@@ -105,3 +105,32 @@ def test_mapped_needs_its_mapping(tmp_path: Path) -> None:
     wrong = twin("decode", file, "--format", "mapped", "--mapping", str(tmp_path / "bad.toml"))
     assert wrong.code == 2
     assert "bad.toml:5: mapping[0].time.pfad" in wrong.err
+
+
+def test_stamps_are_read_as_of_a_device_that_is_declared_to_write_them_so(tmp_path: Path) -> None:
+    seconds = b'{"time": 1795608000, "values": {"heart_rate": 72}}'
+    now = ("--now", "2026-11-25T12:00:01Z")
+    refused = twin("decode", "-", *now, stdin=seconds)
+    assert (refused.code, refused.json["reason"]) == (1, "ancient")
+    assert refused.json["got"].endswith("(looks like seconds)")
+    read = twin("decode", "-", *now, "--stamp-unit", "s", stdin=seconds)
+    assert (read.code, read.json["measured_at"]) == (0, "2026-11-25T12:00:00.000000000Z")
+    assert "device_stamp" not in read.json  # the number itself, in its own unit
+
+    wall = b'{"time": "2026-11-25T13:00:00Z", "values": {"heart_rate": 72}}'
+    read = twin("decode", "-", *now, "--stamp-zone", "Europe/Paris", stdin=wall)
+    assert read.json["measured_at"] == "2026-11-25T12:00:00.000000000Z"
+    assert read.json["device_stamp"] == "2026-11-25T13:00:00.000000000Z"
+
+    (tmp_path / "m.toml").write_text(MAPPING, "utf-8")
+    mapped = ("--format", "mapped", "--mapping", tmp_path / "m.toml")
+    thousand = b'{"t": 1795608000000, "hr": 72}'
+    assert twin("decode", "-", *mapped, stdin=thousand).code == 1
+    assert twin("decode", "-", *mapped, "--stamp-unit", "ms", stdin=thousand).code == 0
+    message = payload(double("vitals/heart_rate", 72), timestamp=1795608000)
+    (tmp_path / "birth.bin").write_bytes(message)
+    birth = (tmp_path / "birth.bin", "--format", "sparkplug", "--stamp-unit", "s")
+    assert twin("decode", *birth).json["measured_at"] == "2026-11-25T12:00:00.000000000Z"
+
+    wrong = twin("decode", "-", "--stamp-zone", "Paris", stdin=wall)
+    assert (wrong.code, "--stamp-zone: expected a zone" in wrong.err) == (2, True)

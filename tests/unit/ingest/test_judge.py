@@ -38,9 +38,6 @@ class OnePatient:
     def noise_std(self, device: str) -> Mapping[str, float]:
         return {}
 
-    def clock_offset(self, device: str) -> int:
-        return 0
-
 
 def message(**fields: object) -> bytes:
     return json.dumps({"time": NOON, "values": {"heart_rate": 72}} | fields).encode()
@@ -190,7 +187,8 @@ def sample(signal: str, value: float, unit: str | None = None, stamp: int = NOW)
 def test_units_become_canonical(
     signal: str, value: float, unit: str | None, canonical: float
 ) -> None:
-    assert screen(sample(signal, value, unit), NOW, ScreenSettings()) == pytest.approx(canonical)
+    found = screen(sample(signal, value, unit), NOW, NOW, ScreenSettings())
+    assert found == pytest.approx(canonical)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +206,7 @@ def test_units_become_canonical(
 def test_what_no_sensor_of_a_living_person_shows_is_refused(
     signal: str, value: float, unit: str | None, reason: Reason, path: str
 ) -> None:
-    rejection = screen(sample(signal, value, unit), NOW, ScreenSettings())
+    rejection = screen(sample(signal, value, unit), NOW, NOW, ScreenSettings())
     assert isinstance(rejection, Rejection)
     assert (rejection.reason, rejection.path, rejection.signal) == (reason, path, signal)
     assert rejection.expected
@@ -226,9 +224,9 @@ def test_what_no_sensor_of_a_living_person_shows_is_refused(
 def test_a_stamp_that_cannot_be_a_time_of_measurement_is_refused(
     stamp: int, reason: Reason | None
 ) -> None:
-    answer = screen(sample("spo2", 97, stamp=stamp), NOW, ScreenSettings())
+    answer = screen(sample("spo2", 97, stamp=stamp), stamp, NOW, ScreenSettings())
     assert (answer.reason if isinstance(answer, Rejection) else None) is reason
-    assert screen(sample("spo2", 97, stamp=stamp), None, ScreenSettings()) == 97
+    assert screen(sample("spo2", 97, stamp=stamp), stamp, None, ScreenSettings()) == 97
 
 
 # --- bindings ---------------------------------------------------------------------------------

@@ -69,6 +69,8 @@ def test_a_device_may_be_registered_before_it_is_heard(registry: Registry) -> No
         "expected_interval_s": {"heart_rate": 5.0},
         "noise_std": {"heart_rate": 2.5},
         "bias_std": {},
+        "stamp_unit": None,
+        "stamp_zone": "",
         "firmware": "",
         "serial": "S1",
         "clock_offset_s": 0.0,
@@ -154,6 +156,11 @@ def test_what_cannot_be_is_refused(registry: Registry) -> None:
         ({"name": "m", "live": "yes"}, "live", "bool"),
         ({"name": "m", "noise_std": {"pulse": 1}}, "noise_std.pulse", "a signal's code"),
         ({"name": "m", "noise_std": {"spo2": 0}}, "noise_std.spo2", "a number above 0"),
+        ({"name": "m", "stamp_unit": "min"}, "stamp_unit", '"s", "ms", "us" or "ns"'),
+        ({"name": "m", "stamp_unit": 1000}, "stamp_unit", '"s", "ms", "us" or "ns"'),
+        ({"name": "m", "stamp_zone": "Paris"}, "stamp_zone", "or a name like Europe/Paris"),
+        ({"name": "m", "stamp_zone": "+25:00"}, "stamp_zone", "an offset like +02:00"),
+        ({"name": "m", "stamp_zone": "../zone"}, "stamp_zone", "an offset like +02:00"),
     ],
 )
 def test_a_model_that_cannot_be_used_says_which_key(
@@ -177,6 +184,9 @@ def test_a_registry_file_declares_models_and_says_which_device_is_one(
     assert enrol_file(registry, read_registry_file(file)) == 0
     assert registry.noise_std("a") == {"heart_rate": 2.0}
     assert [(b["about"], b["firmware"]) for b in told(registry)] == [("p-1", "1.4")]
+    file.write_text('[[models]]\nname = "band-2"\nstamp_zone = "Paris"\n')
+    with pytest.raises(RegistryFileWrong, match=r"models\[0\], stamp_zone: expected a zone"):
+        read_registry_file(file)
     file.write_text('[[models]]\nname = "band-2"\nlive = 3\n')
     with pytest.raises(RegistryFileWrong, match=r"models\[0\], live: expected bool"):
         read_registry_file(file)
