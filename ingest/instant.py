@@ -14,17 +14,22 @@ DAY = 24 * HOUR
 
 _ISO = re.compile(
     r"(\d{4})-?(\d\d)-?(\d\d)[Tt ](\d\d):?(\d\d)(?::?(\d\d)(?:[.,](\d{1,9})\d*)?)?"
-    r"\s?([Zz]|[+-]\d\d(?::?\d\d)?)",
+    r"\s?([Zz]|[+-]\d\d(?::?\d\d)?)?",
     re.ASCII,
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+class ZoneMissing(ValueError):
+    """A date and time without zone: no instant."""
+
+
 def parse_instant(text: str) -> int:
     """Nanoseconds since 1970 UTC of an ISO-8601 date and time with zone.
 
-    Raises ValueError (naming what was expected) for anything else: a time without zone is not an
-    instant. Digits beyond nanoseconds are cut. A leap second (``:60``) is read as ``:59``.
+    Raises ZoneMissing for one without zone, which is no instant, and ValueError (naming what was
+    expected) for anything else. Digits beyond nanoseconds are cut. A leap second (``:60``) is read
+    as ``:59``.
     """
     match = _ISO.fullmatch(text)
     if match is None:
@@ -32,8 +37,10 @@ def parse_instant(text: str) -> int:
     year, month, day, hour, minute = (int(match.group(i)) for i in range(1, 6))
     second = 59 if match.group(6) == "60" else int(match.group(6) or 0)
     zone = match.group(8)
-    offset = UTC if zone in "Zz" else _zone(zone)
+    offset = UTC if zone is None or zone in "Zz" else _zone(zone)
     moment = datetime(year, month, day, hour, minute, second, tzinfo=offset) - _EPOCH
+    if zone is None:
+        raise ZoneMissing("expected a zone at the end, e.g. Z or +02:00")
     fraction = int((match.group(7) or "0").ljust(9, "0"))
     return (moment.days * 86_400 + moment.seconds) * SECOND + fraction
 

@@ -24,10 +24,6 @@ _moment = datetime.fromisoformat
 _OUTSIDE = "expected a time between the years 1678 and 2262"
 
 
-class ZoneMissing(ValueError):
-    """A date and time without zone: no instant."""
-
-
 def is_number(said: object) -> bool:
     """Whether a parsed JSON or CBOR value is a finite number (so is the sum of two of them)."""
     kind = said.__class__
@@ -79,18 +75,6 @@ def _stamp_of_any(text: str) -> int:
         return within(parse_instant(text))
     except OverflowError:
         raise ValueError(_OUTSIDE) from None
-    except ValueError:
-        if len(text) < SHORTEST_INSTANT or not _is_instant(text + "Z"):
-            raise
-    raise ZoneMissing("expected a zone at the end, e.g. Z or +02:00")
-
-
-def _is_instant(text: str) -> bool:
-    try:
-        parse_instant(text)
-    except (ValueError, OverflowError):
-        return False
-    return True
 
 
 def stamp_of_number(number: int | float, unit: Unit) -> int:

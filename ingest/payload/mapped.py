@@ -132,8 +132,9 @@ def decode(payload: bytes, rule: MappingRule, unit: Unit | None = None) -> Decod
             reading.refuse(Reason.PAYLOAD_TOO_LARGE, record.where, expected, "more")
             break
         reading.read(record)
+    names = rule.names
     for where in keys_twice(document):
-        if where.rsplit(".", 1)[-1] in rule.names:
+        if where.rpartition(".")[2] in names:
             reading.refuse(Reason.FIELD_DUPLICATE, where, "the key once", "twice")
     state = _State(rule, root)
     state.read()
@@ -220,15 +221,16 @@ class _Reading:
             expected, path = f"at most {LARGEST_RECORDS} values", rule.path.place(node)
             self.refuse(Reason.PAYLOAD_TOO_LARGE, path, expected, "more", rule.signal)
             return True
+        if not values:
+            return False
         time = self.rule.time
         if time.path.stars:
             times = list(islice(time.path.nodes(node), LARGEST_RECORDS + 1))
             if len(times) != len(values):
                 expected = f"{len(times)} values, as {time.path.text} has"
                 path, got = rule.path.place(node), f"{len(values)}"
-                if values:
-                    self.refuse(Reason.LENGTH_MISMATCH, path, expected, got, rule.signal)
-                return bool(values)
+                self.refuse(Reason.LENGTH_MISMATCH, path, expected, got, rule.signal)
+                return True
             stamps = [(time.stamp_of(t.value, node, t.where), t.where) for t in times]
         else:
             first, place = time.stamp(node), time.path.place(node)
@@ -244,7 +246,7 @@ class _Reading:
                 self.rejections.append(stamp)
             else:
                 self._take(rule, node, value.value, value.where, stamp, place)
-        return bool(values)
+        return True
 
     def _is_missing(self, rule: FieldRule, said: object) -> bool:
         return bool(rule.missing) and not isinstance(said, bool) and said in rule.missing

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Literal
 
+from ingest.instant import ZoneMissing
 from ingest.payload.decoded import Reason, Rejection, shown
-from ingest.payload.fields import ZoneMissing, stamp_of_number, stamp_of_text
+from ingest.payload.fields import stamp_of_number, stamp_of_text
 from ingest.payload.paths import NOTHING, Node, Path
 from ingest.stamping import NAMES, ZONE, Unit, instant_of_wall, zone_of
 

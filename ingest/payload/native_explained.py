@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import isfinite, nan
 
+from ingest.instant import ZoneMissing
 from ingest.payload.decoded import Decoded, Reason, Rejection, Sample, refused, shown, value_path
 from ingest.payload.fields import (
     MAX_SEQUENCE,
     SHORTEST_INSTANT,
-    ZoneMissing,
     boot_number,
     stamp_of_number,
     stamp_of_text,
@@ -27,6 +27,7 @@ FIELDS = frozenset(
 )
 #: Every sample hangs on these: said twice, nobody knows which one is meant.
 _ESSENTIAL = ("time", "times", "values", "units", "quality")
+_TOLD = 1_000  # times that cannot be read, told one by one
 _ISO = "an ISO-8601 date and time with zone, e.g. 2026-11-25T08:00:00Z"
 _FRACTION = "a number from 0 to 1"
 
@@ -119,7 +120,29 @@ def _stamps(
         expected = "a list of times"
         got = shown(times)
         return Rejection(Reason.FIELD_TYPE, "times", expected, got, samples=_count(values))
-    return [_stamp(each, f"times[{i}]", 0, unit) for i, each in enumerate(times)]
+    return _stamps_of(times, unit)
+
+
+def _stamps_of(times: list[object], unit: Unit) -> list[int | Rejection]:
+    """After very many refusals all others are one and the same, so that a list of thousands of tiny
+    bad times takes no longer than a good one."""
+    found: list[int | Rejection] = []
+    told = 0
+    rest: Rejection | None = None
+    for i, each in enumerate(times):
+        stamp: int | Rejection
+        if told < _TOLD:
+            stamp = _stamp(each, f"times[{i}]", 0, unit)
+            told += isinstance(stamp, Rejection)
+        else:
+            try:
+                stamp = _instant(each, unit)
+            except ValueError:
+                expected = f"no more than {_TOLD} times that cannot be read: here and behind"
+                rest = rest or Rejection(Reason.TIME_UNREADABLE, f"times[{i}]", expected, "more")
+                stamp = rest
+        found.append(stamp)
+    return found
 
 
 def _time(unit: Unit) -> str:
@@ -127,16 +150,21 @@ def _time(unit: Unit) -> str:
     return f"an ISO-8601 date and time with zone, or {number}"
 
 
+def _instant(time: object, unit: Unit) -> int:
+    """ns UTC. Raises ZoneMissing, ValueError."""
+    if isinstance(time, str):
+        if len(time) < SHORTEST_INSTANT:
+            raise ValueError(f"expected {_ISO}")
+        return stamp_of_text(time)
+    whole = isinstance(time, int) and not isinstance(time, bool)
+    if whole or (isinstance(time, float) and unit != "ms"):
+        return stamp_of_number(time, unit)  # type: ignore[arg-type]  # a number, as said above
+    raise ValueError(f"expected {_time(unit)}")
+
+
 def _stamp(time: object, path: str, samples: int, unit: Unit) -> int | Rejection:
-    if isinstance(time, str) and len(time) < SHORTEST_INSTANT:
-        return Rejection(Reason.TIME_UNREADABLE, path, _ISO, shown(time), samples=samples)
     try:
-        if isinstance(time, str):
-            return stamp_of_text(time)
-        if isinstance(time, int) and not isinstance(time, bool):
-            return stamp_of_number(time, unit)
-        if isinstance(time, float) and unit != "ms":
-            return stamp_of_number(time, unit)
+        return _instant(time, unit)
     except ZoneMissing as error:
         why = str(error).removeprefix("expected ")
         return Rejection(Reason.TIME_WITHOUT_ZONE, path, why, shown(time), samples=samples)
@@ -145,7 +173,6 @@ def _stamp(time: object, path: str, samples: int, unit: Unit) -> int | Rejection
         if not str(error).startswith("expected"):  # e.g. month 13: the form is right
             why = f"a date and time of the calendar ({error})"
         return Rejection(Reason.TIME_UNREADABLE, path, why, shown(time), samples=samples)
-    return Rejection(Reason.TIME_UNREADABLE, path, _time(unit), shown(time), samples=samples)
 
 
 def _surplus(message: JsonObject, values: JsonObject) -> int:
@@ -182,12 +209,15 @@ class _Reading:
             worth = self._column("quality", signal, quality.get(signal), _FRACTION)
             if len(self.rejections) == before and column:
                 self._read_column(signal, column, worth, unit if isinstance(unit, str) else None)
+        untold: dict[int, tuple[Rejection, int]] = {}  # what is one refusal of several places
         for i, stamp in enumerate(self.stamps):
             if isinstance(stamp, Rejection):
-                lost = max(1, self.lost.get(i, 0))
-                self.rejections.append(
-                    Rejection(stamp.reason, stamp.path, stamp.expected, stamp.got, samples=lost)
-                )
+                _, lost = untold.get(id(stamp), (stamp, 0))
+                untold[id(stamp)] = stamp, lost + max(1, self.lost.get(i, 0))
+        self.rejections += [
+            Rejection(stamp.reason, stamp.path, stamp.expected, stamp.got, samples=lost)
+            for stamp, lost in untold.values()
+        ]
 
     def _column(self, name: str, signal: str, column: object, what: str) -> list[object]:
         """The values by place; refused if their shape is not that of the times."""

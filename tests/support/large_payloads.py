@@ -35,6 +35,11 @@ LARGE: dict[str, bytes] = {
     "base names": _filled("[", '{"bn":""}', "]"),
     "a long base name": b'[{"bn":"%s"}' % (b"a/" * 20_000) + b',{"n":"x","v":1}' * 4_000 + b"]",
     "times that are none": _filled('{"values":{"spo2":[]},"times":[', '"x"', "]}"),
+    "times without zone": _filled('{"values":{"spo2":[]},"times":[', '"2026-11-25T08:00:00"', "]}"),
+    "times of no calendar": _filled(
+        '{"values":{"spo2":[]},"times":[', '"2026-02-30T08:00:00Z"', "]}"
+    ),
+    "times of no epoch": _filled('{"values":{"spo2":[]},"times":[', "9" * 16, "]}"),
     "signals without values": _filled('{"time":1,"values":{', '"s":[]', "}}"),
     "entries": _filled('{"resourceType":"Bundle","entry":[', "{}", "]}"),
     "observations": _filled(
@@ -54,6 +59,7 @@ LARGE: dict[str, bytes] = {
     "CBOR tags": b"\xc1" * _SIZE,
     "CBOR decimals": b"\x9f" + b"\xc4\x82\x00\x01" * (_SIZE // 4) + b"\xff",
     "CBOR records": b"\x9f" + b"\xa2\x00\x64spo2\x02\x07" * (_SIZE // 9) + b"\xff",
+    "SenML times of no epoch": _filled("[", '{"n":"spo2","v":97,"t":1795608000000}', "]"),
     "mapped records": b'{"a":[' + b'{"b":[{}]},' * 9_000 + b"{}]}",
     "mapped values": b'{"a":[{"t":1,"b":[' + b'{"v":"x"},' * 10_000 + b"{}]}]}",
     "a mapped column": b'{"a":[{"t":1,"b":[{"w":[' + b"9," * 50_000 + b"9]}]}]}",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.instant import HOUR, MINUTE, SECOND, format_instant, parse_instant
+from ingest.instant import HOUR, MINUTE, SECOND, ZoneMissing, format_instant, parse_instant
 
 FIRST = 0
 LAST = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp()) * SECOND
@@ -77,5 +77,7 @@ def test_what_is_no_instant_is_refused(text: str) -> None:
 
 
 def test_a_time_without_zone_is_refused_with_what_was_expected() -> None:
-    with pytest.raises(ValueError, match=r"with zone, e\.g\. 2026-11-25T08:00:00Z"):
+    with pytest.raises(ZoneMissing, match=r"expected a zone at the end, e\.g\. Z or \+02:00"):
         parse_instant("2026-11-25T08:00:00")
+    with pytest.raises(ValueError, match="day is out of range"):  # what is no date has no zone
+        parse_instant("2026-02-30T08:00:00")
