@@ -104,15 +104,22 @@ def decode_cbor(payload: bytes, unit: Unit = "s") -> Decoded:
     if rest:
         return refused(Rejection(Reason.UNDECODABLE, "", expected, f"{rest} bytes behind it"))
     if isinstance(records, list):
-        records = [_named(each) if each and isinstance(each, dict) else each for each in records]
+        records = _named(records)
     return read_pack(records, unit=unit)
 
 
-def _named(record: dict[object, object]) -> dict[str, object]:
-    return {
-        LABELS[key] if key.__class__ is int and key in LABELS else str(key): value
-        for key, value in record.items()
-    }
+def _named(records: list[object]) -> list[object]:
+    """The records with SenML's names in place of CBOR's labels."""
+    found: list[object] = []
+    for record in records:
+        if isinstance(record, dict):
+            named: dict[str, object] = {}  # a comprehension for each costs twice as much
+            for key, value in record.items():
+                known = key.__class__ is int and key in LABELS
+                named[LABELS[key] if known else str(key)] = value
+            record = named
+        found.append(record)
+    return found
 
 
 def _decimal_fraction(content: object, _: bool) -> float:

@@ -199,7 +199,8 @@ class _Reading:
                 if not _BASES.isdisjoint(record):
                     break
                 own = record.get("n", "")
-                if own.__class__ is str and meaning(self.name + own).plain:
+                name = own if not self.name or own.__class__ is not str else self.name + own
+                if name and name.__class__ is str and meaning(name).plain:
                     after = self.read_plain(records, i)
             if after == i:
                 i, count = i + 1, count + 1
