@@ -16,11 +16,10 @@ from ingest.catalogue import SIGNALS
 from ingest.consent import KINDS, Basis
 from ingest.database import rows
 from ingest.device_model import DeviceModel
-from ingest.instant import DAY, MINUTE, SECOND
+from ingest.instant import DAY, MINUTE
 from ingest.registry import Registry, RegistryRefused, checked_device
 from ingest.registry_commands import consent_command, device_command, put_in_outbox
 from ingest.registry_content import Announcement, Content, Device
-from ingest.registry_file import RegistryFile
 
 #: Announcements of unregistered devices that are kept; the ones heard longest ago go first.
 ANNOUNCED = 10_000
@@ -46,21 +45,6 @@ def declare_models(registry: Registry, models: Iterable[DeviceModel], actor: str
                 if device.model == model.name:
                     _tell(connection, registry, content, device, model, actor)
     return changed
-
-
-def enrol_file(registry: Registry, file: RegistryFile) -> int:
-    """Take in a registry file; returns how many of its lines changed something. Doing it again
-    changes nothing. Raises RegistryRefused."""
-    changed = declare_models(registry, file.models, "file")
-    for each in file.enrolments:  # the model first: whoever is bound is told with it
-        if each.model or each.firmware or each.serial or each.clock_offset_s is not None:
-            known = registry.content.devices.get(each.device)
-            if known is None or known.retired_at is None:
-                said = (each.model or None, each.firmware or None, each.serial or None)
-                ahead = None if each.clock_offset_s is None else round(each.clock_offset_s * SECOND)
-                made = add_device(registry, each.device, *said, "file", ahead)
-                changed += made != known
-    return changed + registry.enrol(file.enrolments)
 
 
 def add_device(

@@ -3,7 +3,8 @@
 TOML or CSV. Columns or keys: device, patient, label, from, to, model, firmware, serial,
 clock_offset_s (by how much its clock is ahead). Only `device` is required; without `patient` the
 device's own is kept, or a pseudonym made. In TOML, tables [[models]] declare device models
-(`ingest.device_model`).
+(`ingest.device_model`), and [[consents]] on what basis a patient's data may be kept (patient,
+basis, signals, from, until), or that the patient withdrew (patient, withdrawn).
 """
 
 from __future__ import annotations
@@ -17,10 +18,15 @@ from datetime import datetime
 from math import isfinite, nan
 from pathlib import Path
 
+from ingest.catalogue import SIGNALS
+from ingest.consent import KINDS, Basis
 from ingest.device_model import DeviceModel, ModelWrong, model_of
 from ingest.instant import parse_instant
 
 _TEXTS = ("device", "patient", "label", "model", "firmware", "serial")
+#: Tables of a TOML file.
+TABLES = ("devices", "models", "consents")
+_CONSENT_KEYS = ("patient", "basis", "signals", "from", "until", "withdrawn")
 _KEYS = (*_TEXTS[:3], "from", "to", *_TEXTS[3:], "clock_offset_s")
 
 
@@ -52,15 +58,25 @@ class Enrolment:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """Every basis of the patient that began before `at` (ns UTC) ends there."""
+
+    patient: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class RegistryFile:
     """What a registry file says."""
 
     enrolments: Sequence[Enrolment]
     models: Sequence[DeviceModel] = ()
+    consents: Sequence[Basis] = ()
+    withdrawals: Sequence[Withdrawal] = ()
 
 
 def read_registry_file(file: Path) -> RegistryFile:
-    """A .toml file (tables [[devices]] and [[models]]) or a .csv file with a header (devices).
+    """A .toml file (tables of TABLES) or a .csv file with a header (devices).
 
     Raises RegistryFileWrong, OSError.
     """
@@ -68,8 +84,12 @@ def read_registry_file(file: Path) -> RegistryFile:
         return RegistryFile([_enrolment(file, place, row) for place, row in _csv_rows(file)])
     tables = _toml_tables(file)
     models = [_model(file, place, table) for place, table in tables["models"]]
+    said = _said_once(file, [_consent(file, *each) for each in tables["consents"]])
     return RegistryFile(
-        [_enrolment(file, place, table) for place, table in tables["devices"]], models
+        [_enrolment(file, place, table) for place, table in tables["devices"]],
+        models,
+        [each for each in said if isinstance(each, Basis)],
+        [each for each in said if isinstance(each, Withdrawal)],
     )
 
 
@@ -80,13 +100,14 @@ def _toml_tables(file: Path) -> Mapping[str, list[tuple[str, Mapping[str, object
         line = re.search(r"line \d+|end of document", str(error))
         raise RegistryFileWrong(file, line[0] if line else "", "", f"TOML ({error})") from None
     found: dict[str, list[tuple[str, Mapping[str, object]]]] = {}
-    for key in ("devices", "models"):
+    for key in TABLES:
         tables = document.pop(key, [])
         if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
             raise RegistryFileWrong(file, "top level", key, f"tables [[{key}]]")
         found[key] = [(f"{key}[{i}]", table) for i, table in enumerate(tables)]
     for key in document:
-        raise RegistryFileWrong(file, "top level", key, "only tables [[devices]] and [[models]]")
+        expected = "only tables " + ", ".join(f"[[{each}]]" for each in TABLES)
+        raise RegistryFileWrong(file, "top level", key, expected)
     return found
 
 
@@ -95,6 +116,52 @@ def _model(file: Path, place: str, table: Mapping[str, object]) -> DeviceModel:
         return model_of(table)
     except ModelWrong as wrong:
         raise RegistryFileWrong(file, place, wrong.key, wrong.expected) from None
+
+
+def _consent(file: Path, place: str, table: Mapping[str, object]) -> Basis | Withdrawal:
+    for key in table:
+        if key not in _CONSENT_KEYS:
+            raise RegistryFileWrong(file, place, key, "one of " + ", ".join(_CONSENT_KEYS))
+    patient = table.get("patient")
+    if not isinstance(patient, str) or not patient:
+        raise RegistryFileWrong(file, place, "patient", "the id of a patient")
+    start, end, at = (
+        _instant(file, place, key, table.get(key)) for key in ("from", "until", "withdrawn")
+    )
+    if at is not None:
+        if table.keys() != {"patient", "withdrawn"}:
+            raise RegistryFileWrong(file, place, "withdrawn", "it alone beside patient")
+        return Withdrawal(patient, at)
+    kind = table.get("basis")
+    if not isinstance(kind, str) or kind not in KINDS:
+        expected = "one of " + ", ".join(KINDS) + "; or withdrawn, with its time"
+        raise RegistryFileWrong(file, place, "basis", expected)
+    if start is not None and end is not None and end <= start:
+        raise RegistryFileWrong(file, place, "until", "a time after from")
+    return Basis(patient, kind, _signals(file, place, table.get("signals")), start, end)
+
+
+def _signals(file: Path, place: str, said: object) -> frozenset[str]:
+    if said is None:
+        return frozenset()
+    codes = said if isinstance(said, list) else ()
+    if not codes or not all(isinstance(each, str) and each in SIGNALS for each in codes):
+        expected = "a list of signals' codes like heart_rate, or no such key: all of them"
+        raise RegistryFileWrong(file, place, "signals", expected)
+    return frozenset(codes)
+
+
+def _said_once(file: Path, said: Sequence[Basis | Withdrawal]) -> Sequence[Basis | Withdrawal]:
+    """The lines, of which no two say the same patient, basis and beginning."""
+    seen: set[tuple[str, str, int | None]] = set()
+    for i, each in enumerate(said):
+        if isinstance(each, Basis):
+            key = each.patient, each.kind, each.start
+            if key in seen:
+                expected = "another beginning than an earlier line of this patient and basis has"
+                raise RegistryFileWrong(file, f"consents[{i}]", "from", expected)
+            seen.add(key)
+    return said
 
 
 def _csv_rows(file: Path) -> Iterable[tuple[str, Mapping[str, object]]]:

@@ -10,7 +10,7 @@ from ingest.journal.protocol import Journal
 from ingest.mqtt import Subscriber
 from ingest.quarantine import Quarantine
 from ingest.registry import Registry
-from ingest.registry_devices import enrol_file
+from ingest.registry_enrolment import enrol_file, erase_ended
 from ingest.registry_file import read_registry_file
 from ingest.settings import IngestSettings
 from ingest.tail import TailWriter
@@ -39,6 +39,7 @@ class IngestService:
     ) -> None:
         self._settings = settings
         self._registry = registry
+        self._quarantine = quarantine
         self.counters = Counters()
         self.subscriber = Subscriber(settings.mqtt, now, settings.payload_max_bytes + 1)
         self._tail = TailWriter(folder)
@@ -63,7 +64,8 @@ class IngestService:
         Raises RegistryFileWrong, RegistryRefused, OSError.
         """
         if self._settings.devices.file is not None:
-            enrol_file(self._registry, read_registry_file(self._settings.devices.file))
+            file = read_registry_file(self._settings.devices.file)
+            erase_ended(self._registry, self._quarantine, enrol_file(self._registry, file).ended)
         self._writer.start()
         self._ticker.start()
         self.subscriber.start()

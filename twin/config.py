@@ -54,7 +54,7 @@ class DevicesTable(_Table):
     """`register` makes at most so many patients."""
     file: Annotated[FileName | None, Field(examples=["devices.csv"])] = None
     """Registry file (.toml or .csv: device, patient, label, from, to, model, firmware, serial; in
-    TOML also device models) that is read at every start."""
+    TOML also device models and consents) that is read at every start."""
     gateways: list[DeviceName] = []
     """Devices that may publish for others, under twin/v1/<gateway>/<device>/telemetry."""
     ambiguous_minutes: Annotated[float, Field(ge=0, le=1_440)] = 10.0

@@ -12,9 +12,10 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
 from ingest.consent import Basis
+from ingest.observation import Command
 from ingest.registry_devices import consent, withdraw
 from ingest.settings import DeviceSettings, IngestSettings
-from tests.support.ingest_line import IngestLine, eventually
+from tests.support.ingest_line import IngestLine, eventually, publish
 from tests.support.servers import MosquittoServer
 
 pytestmark = pytest.mark.integration
@@ -91,6 +92,52 @@ def test_data_without_a_basis_leave_a_count_and_no_trace(
     for name, content in (kept | said).items():
         for secret in SECRETS:
             assert secret not in content, f"{secret!r} is in {name}"
+
+
+def test_consents_of_the_registry_file_hold_from_the_start_and_are_journalled(
+    mosquitto_server: MosquittoServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "registry.toml"
+    file.write_text(
+        '[[consents]]\npatient = "limited"\nbasis = "consent"\nsignals = ["heart_rate"]\n'
+        '[[consents]]\npatient = "withdrawn"\nbasis = "care"\n'
+        '[[consents]]\npatient = "withdrawn"\nwithdrawn = 2026-01-01T00:00:00Z\n'
+        + "".join(
+            f'[[devices]]\ndevice = "watch-{each}"\npatient = "{each}"\n'
+            for each in ("limited", "withdrawn", "without")
+        )
+    )
+    settings = IngestSettings(devices=DeviceSettings(require_basis=True, file=file))
+    with IngestLine(mosquitto_server.port, tmp_path, settings=settings) as line:
+        line.wait_until_connected()
+        said = {"time": time.time_ns() // 1_000_000, "values": {"heart_rate": 61, "spo2": 97}}
+        for who in ("limited", "withdrawn", "without"):
+            topic = f"twin/v1/watch-{who}/telemetry"
+            publish(mosquitto_server.port, topic, json.dumps(said))
+        eventually(lambda: line.service.counters.received == 3, "received")
+        eventually(lambda: len(line.quarantine.by_device()) == 3, "counted")
+        refused = {d: dict(r) for d, r in line.quarantine.by_device().items()}
+        eventually(lambda: len(_consents(line)) == 2, "journalled")
+        consents = _consents(line)
+        observations = line.observations()
+        assert line.quarantine.items(10) == []
+    assert [(each.device, each.signal) for each in observations] == [
+        ("watch-limited", "heart_rate")
+    ]
+    assert refused == {
+        "watch-limited": {"not_allowed": 1},
+        "watch-withdrawn": {"no_basis": 2},
+        "watch-without": {"no_basis": 2},
+    }
+    assert set(consents) == {"limited", "withdrawn"}
+    assert consents["limited"].actor == "file"
+    assert consents["limited"].body["bases"][0]["signals"] == ["heart_rate"]
+
+
+def _consents(line: IngestLine) -> dict[str | None, Command]:
+    """The journal's commands on consents, by patient."""
+    commands = [each for each in line.records() if isinstance(each, Command)]
+    return {each.patient: each for each in commands if each.kind == "consent"}
 
 
 def _text(message: MQTTMessage) -> bytes:

@@ -19,6 +19,7 @@ from twin.commands.onboarding import (
     print_pending,
     register_device,
     show_device,
+    take_in_file,
     take_out_of_use,
 )
 from twin.commands.options import ConfigFile, DataDir, Json, instant
@@ -152,6 +153,7 @@ app.command("add")(register_device)
 app.command("approve")(approve_device)
 app.command("retire")(take_out_of_use)
 app.command("models")(device_models)
+app.command("enrol")(take_in_file)
 app.command("certificate")(issue_certificate)
 
 

@@ -140,6 +140,33 @@ def take_out_of_use(
         print_line(f"{device} is retired")
 
 
+def take_in_file(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="As `devices.file` names one.")],
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Take in a registry file now, as at a start of the service: models, devices, consents.
+
+    What waits in quarantine of a patient of whom nothing may be kept any more is erased.
+    """
+    from ingest.registry_enrolment import enrol_file, erase_ended
+    from ingest.registry_file import RegistryFileWrong, read_registry_file
+
+    with opened_desk(config, data_dir) as (registry, quarantine):
+        with wrong_input(RegistryFileWrong), failing(OSError):
+            said = read_registry_file(file)
+        done = enrol_file(registry, said, "command")
+        erased = erase_ended(registry, quarantine, done.ended)
+    if as_json:
+        print_json({"changed": done.changed, "ended": list(done.ended), "erased": erased})
+        return
+    print_line(f"{done.changed} lines changed something")
+    if done.ended:
+        ended = ", ".join(done.ended)
+        print_line(f"nothing more is kept of {ended}; {erased} messages erased from quarantine")
+
+
 def device_models(
     read: Annotated[
         Path | None,

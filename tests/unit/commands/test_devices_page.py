@@ -1,7 +1,7 @@
 """The commands of docs/devices.md, in its order, as a new user types them.
 
-Those that publish are run against a broker by tests/integration/test_formats.py, the certificates'
-against one with TLS by test_edge_security.py.
+Those that publish are run against a broker by tests/integration/test_formats.py, those that need a
+running line by test_devices_page_live.py there, the certificates' by test_edge_security.py.
 """
 
 from __future__ import annotations
@@ -33,8 +33,25 @@ RUN = (
     "twin quarantine replay --device phone-3",
     "twin patients consent p-1 --basis consent --signals heart_rate,spo2"
     " --from 2026-11-25T00:00:00Z",
+    "twin patients withdraw p-1",
     "twin devices certificate twin-ingest-2 --ingest --out certs",
 )  # fmt: skip
+#: Run by tests/integration/test_devices_page_live.py, or in another form below.
+ELSEWHERE = (
+    "twin devices tail watch-1 -c trial.toml",
+    "twin decode --format sparkplug birth.bin data.bin",
+    "twin devices approve watch-7 --patient p-1",
+    "twin devices unbind watch-7",
+    "twin devices retire watch-7",
+    "twin devices certificate watch-7 --revoke",
+)
+#: Named, not given: `twin run`, and what has a FILE in it.
+NAMED = ("twin demo", "twin run", "twin check -c", "twin devices ledger")
+
+
+def test_every_whole_command_of_the_page_is_typed_by_a_test() -> None:
+    whole = {command for command in INLINE if "FILE" not in command.split()}
+    assert whole == {*RUN, *ELSEWHERE, *NAMED}
 
 
 @pytest.fixture
@@ -89,6 +106,19 @@ def test_the_registry_file_of_the_page_is_taken_whole(beginner: Path) -> None:
     with_file = configuration.replace("[devices]\n", '[devices]\nfile = "models.toml"\n')
     (beginner / "trial.toml").write_text(with_file, "utf-8")
     assert twin("check", "-c", "trial.toml").code == 0
+    assert typed("twin devices enrol models.toml") == "3 lines changed something\n"
+
+
+def test_the_other_tables_of_the_page_are_taken_too(beginner: Path) -> None:
+    found = re.findall(r"```toml\n(\[\[(?:models|consents)\]\].*?)```", PAGE, re.S)
+    assert len(found) == 3
+    typed("twin patients add --id p-2")
+    (beginner / "all.toml").write_text("\n".join(found), "utf-8")
+    assert "nothing more is kept of p-2" in typed("twin devices enrol all.toml")
+    assert typed("twin devices enrol all.toml") == "0 lines changed something\n"
+    listed = typed("twin devices models")
+    assert "times in s; times of Europe/Paris" in listed
+    assert "consent" in typed("twin patients consent p-1")
 
 
 def test_a_payload_can_be_tried_in_each_way_that_the_page_names(beginner: Path) -> None:

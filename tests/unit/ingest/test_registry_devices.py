@@ -19,9 +19,9 @@ from ingest.registry_devices import (
     announce,
     announcements,
     declare_models,
-    enrol_file,
     retire_device,
 )
+from ingest.registry_enrolment import enrol_file
 from ingest.registry_file import RegistryFileWrong, read_registry_file
 from ingest.settings import DeviceSettings, IngestSettings
 
@@ -180,8 +180,8 @@ def test_a_registry_file_declares_models_and_says_which_device_is_one(
         '[[models]]\nname = "band-2"\nnoise_std = {heart_rate = 2}\n'
         '[[devices]]\ndevice = "a"\npatient = "p-1"\nmodel = "band-2"\nfirmware = "1.4"\n'
     )
-    assert enrol_file(registry, read_registry_file(file)) == 3
-    assert enrol_file(registry, read_registry_file(file)) == 0
+    assert enrol_file(registry, read_registry_file(file)).changed == 3
+    assert enrol_file(registry, read_registry_file(file)).changed == 0
     assert registry.noise_std("a") == {"heart_rate": 2.0}
     assert [(b["about"], b["firmware"]) for b in told(registry)] == [("p-1", "1.4")]
     file.write_text('[[models]]\nname = "band-2"\nstamp_zone = "Paris"\n')
@@ -204,7 +204,7 @@ def test_a_clock_that_is_declared_to_be_ahead_is_mended_and_its_stamp_is_kept(
     assert [each.reason for each in wrong.rejections] == [Reason.FUTURE]
     file = tmp_path / "devices.csv"
     file.write_text("device,patient,from,clock_offset_s\nphone,p-2,2026-11-25T11:00:00Z,32400\n")
-    assert enrol_file(registry, read_registry_file(file)) == 1
+    assert enrol_file(registry, read_registry_file(file)).changed == 1
     (mended,) = decide([message], registry, IngestSettings())
     (observation,) = mended.observations
     assert observation.measured_at == NOW
