@@ -42,7 +42,11 @@ class BindingBody(msgspec.Struct, frozen=True, rename={"start": "from", "end": "
 
 
 class ModelBody(msgspec.Struct, frozen=True):
-    """A device model as it was declared, by signal in the signal's unit."""
+    """A device model as it was declared, by signal in the signal's unit.
+
+    stamp_unit ("s", "ms", "us", "ns") and stamp_zone: what is declared wrong with its times; null and
+    "" where nothing is.
+    """
 
     name: str
     maker: str
@@ -52,6 +56,8 @@ class ModelBody(msgspec.Struct, frozen=True):
     expected_interval_s: Mapping[str, float]
     noise_std: Mapping[str, float]
     bias_std: Mapping[str, float]
+    stamp_unit: str | None = None
+    stamp_zone: str = ""
 
 
 class OneDeviceBody(msgspec.Struct, frozen=True):
