@@ -122,6 +122,7 @@ def test_the_pages_fit_a_telephone_and_a_wide_screen(ward: Ward, page: Page) -> 
         assert not hidden.is_visible(), path
     page.set_viewport_size({"width": 1280, "height": 860})
     page.goto(f"{ward.url}/devices?theme=light")
+    page.wait_for_function(LIVE)
     picture(page, "devices")
     page.goto(f"{ward.url}/devices/watch-4?theme=light")
     expect(page.locator("#fresh")).to_contain_text("All that was received is accounted for.")

@@ -97,7 +97,7 @@ export class VitalChart {
       height: this.plot.clientHeight || 190,
       ms: 1,
       tzDate: (ms) => uPlot.tzDate(new Date(ms), about.zone),
-      padding: [8, 8, 0, 0],
+      padding: [8, 20, 0, 0],
       scales: { x: { time: true, auto: false }, y: { range: () => this.range ?? [0, 1] } },
       series: [
         {}, { ...edge }, { ...edge }, { ...edge }, { ...edge },
