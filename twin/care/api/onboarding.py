@@ -44,8 +44,8 @@ class BindingBody(msgspec.Struct, frozen=True, rename={"start": "from", "end": "
 class ModelBody(msgspec.Struct, frozen=True):
     """A device model as it was declared, by signal in the signal's unit.
 
-    stamp_unit ("s", "ms", "us", "ns") and stamp_zone: what is declared wrong with its times; null and
-    "" where nothing is.
+    stamp_unit ("s", "ms", "us", "ns") and stamp_zone: what is declared wrong with its times; null
+    and "" where nothing is.
     """
 
     name: str
