@@ -84,8 +84,8 @@ def likeness(stamp: int, received_at: int, read_in: Unit | None) -> Likeness | N
 
 def likeness_of_number(number: int | float, read_in: Unit) -> Likeness | None:
     """The same for a number that is no stamp at all in its unit; without a time of receipt."""
-    for unit, factor in UNITS.items():
-        if unit != read_in and _IN_2001 <= number * factor / SECOND < 2 * _IN_2001:
+    for unit, factor in UNITS.items():  # a whole number may be longer than any float
+        if unit != read_in and _IN_2001 * SECOND <= number * factor < 2 * _IN_2001 * SECOND:
             return _of_unit(unit)
     return None
 

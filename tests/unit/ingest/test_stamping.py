@@ -162,6 +162,19 @@ def test_fractions_are_read_where_a_unit_is_declared(registry: Registry) -> None
         assert refused.reason in (Reason.TIME_UNREADABLE, Reason.UNDECODABLE)
 
 
+@pytest.mark.parametrize("form", ["native", "senml", "mapped"])
+@pytest.mark.parametrize("number", ["9" * 400, "-" + "9" * 400, "9" * 4000, "9" * 6000])
+def test_a_whole_number_of_any_length_is_refused_as_a_time(
+    registry: Registry, form: str, number: str
+) -> None:
+    declared(registry)
+    topic, message = NUMBERED[form](1234567)
+    refused = received(registry, topic, message.replace(b"1234567", number.encode()))
+    assert isinstance(refused, Rejection)
+    reasons = Reason.TIME_UNREADABLE, Reason.FIELD_TYPE, Reason.UNDECODABLE
+    assert refused.reason in (*reasons, Reason.TIME_RELATIVE)
+
+
 def test_the_unit_of_the_format_costs_nothing_and_changes_nothing(registry: Registry) -> None:
     declared(registry, "ms")
     assert registry.settled("d") is not None
