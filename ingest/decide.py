@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+import apsw
 import msgspec
 
 from ingest.batch import RecordBuilder, rows_by_patient
@@ -15,7 +17,7 @@ from ingest.consent import may_be_kept
 from ingest.device_state import StateTeller
 from ingest.journal.protocol import ALL_PARTITIONS, Journal, partition_of
 from ingest.judge import bind, read
-from ingest.observation import DeviceState, Observation
+from ingest.observation import DeviceId, DeviceState, Observation
 from ingest.payload.decoded import Reason, Rejection
 from ingest.payload.native import NOTHING_SAID
 from ingest.payload.sparkplug_births import Spoken
@@ -27,6 +29,8 @@ from ingest.registry_content import Announcement
 from ingest.registry_devices import announce
 from ingest.screen import STAMP_FAULTS
 from ingest.settings import IngestSettings
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ def _readings(
     readings = []
     try:
         for m in messages:
-            reading = read(m.topic, m.payload, m.received_at, settings, births, registry.stamping)
+            reading = _read(m, settings, births, registry)
             if reading.spoken is not None:
                 _take_in(reading, reading.spoken, m.received_at, births)
             readings.append(reading)
@@ -88,6 +92,23 @@ def _readings(
     finally:
         births.discard()  # what is not on disk now was not acknowledged either
     return readings
+
+
+def _read(
+    message: Message, settings: IngestSettings, births: Births, registry: Registry
+) -> Reading:
+    """`read`; what a decoder fails at is refused alone, and waits for one that can read it."""
+    topic, payload, at = message.topic, message.payload, message.received_at
+    try:
+        return read(topic, payload, at, settings, births, registry.stamping)
+    except (apsw.Error, OSError):
+        raise
+    except Exception as error:  # noqa: BLE001 — one message must not stop its neighbours
+        address = settings.routes.address(topic)
+        expected, failure = "a payload at which its decoder does not fail", type(error).__name__
+        _log.error("a decoder failed with %s; the message is in quarantine", failure)
+        fault = Rejection(Reason.UNDECODABLE, "", expected, failure)
+        return Reading(DeviceId("") if address is None else address.device, True, [fault])
 
 
 def _take_in(reading: Reading, spoken: Spoken, at: int, births: Births) -> None:
