@@ -16,7 +16,7 @@ from ingest.catalogue import SIGNALS
 from ingest.consent import KINDS, Basis
 from ingest.database import rows
 from ingest.device_model import DeviceModel
-from ingest.instant import DAY, MINUTE
+from ingest.instant import DAY, MINUTE, SECOND
 from ingest.registry import Registry, RegistryRefused, checked_device
 from ingest.registry_commands import consent_command, device_command, put_in_outbox
 from ingest.registry_content import Announcement, Content, Device
@@ -24,8 +24,21 @@ from ingest.registry_content import Announcement, Content, Device
 #: Announcements of unregistered devices that are kept; the ones heard longest ago go first.
 ANNOUNCED = 10_000
 _TEXT_LENGTH = 64
+#: A lead or lag of a clock that can be declared, ns.
+_LEAD_MAX = 2 * DAY
+_TO_BE_SET = "a clock that is more than two days wrong is to be set"
 
 _encode = msgspec.msgpack.Encoder().encode
+
+
+def clock_lead(device: str, seconds: float | None) -> int | None:
+    """What `add_device` takes of a clock's lead as people write it. Raises RegistryRefused, also
+    where it is no finite number."""
+    if seconds is None:
+        return None
+    if not abs(seconds) <= _LEAD_MAX / SECOND:
+        raise RegistryRefused(device, _TO_BE_SET)
+    return round(seconds * SECOND)
 
 
 def declare_models(registry: Registry, models: Iterable[DeviceModel], actor: str) -> int:
@@ -59,8 +72,8 @@ def add_device(
     """Register a device, or change what is known of it (None: as it is, for a new device as it
     announced itself). A retired one is in use again. clock_offset: ns by which its clock is ahead.
     Raises RegistryRefused."""
-    if clock_offset is not None and abs(clock_offset) > 2 * DAY:
-        raise RegistryRefused(device, "a clock that is more than two days wrong is to be set")
+    if clock_offset is not None and abs(clock_offset) > _LEAD_MAX:
+        raise RegistryRefused(device, _TO_BE_SET)
     with registry.changing() as connection:
         content = registry.content
         if model and model not in content.models:

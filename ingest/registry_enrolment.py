@@ -13,12 +13,11 @@ import apsw
 
 from ingest.consent import Basis
 from ingest.database import rows
-from ingest.instant import SECOND
 from ingest.observation import PatientId
 from ingest.quarantine import Quarantine
 from ingest.registry import Registry, RegistryRefused
 from ingest.registry_commands import consent_command, put_in_outbox
-from ingest.registry_devices import add_device, declare_models
+from ingest.registry_devices import add_device, clock_lead, declare_models
 from ingest.registry_file import RegistryFile, Withdrawal
 
 
@@ -57,7 +56,7 @@ def enrol_file(registry: Registry, file: RegistryFile, actor: str = "file") -> E
             device = registry.content.devices.get(each.device)
             if device is None or device.retired_at is None:
                 texts = (each.model or None, each.firmware or None, each.serial or None)
-                ahead = None if each.clock_offset_s is None else round(each.clock_offset_s * SECOND)
+                ahead = clock_lead(each.device, each.clock_offset_s)
                 changed += add_device(registry, each.device, *texts, actor, ahead) != device
     return Enrolled(changed + registry.enrol(file.enrolments), tuple(ended))
 

@@ -89,10 +89,10 @@ def register_device(
 
     What is not given stays as it is. A retired device is in use again.
     """
-    from ingest.registry_devices import add_device
+    from ingest.registry_devices import add_device, clock_lead
 
     with opened_registry(config, data_dir) as registry:
-        ahead = None if clock_offset is None else round(clock_offset * SECOND)
+        ahead = clock_lead(device, clock_offset)
         added = add_device(registry, device, model, firmware, serial, "command", ahead)
     if as_json:
         print_json(device_in_json(added))

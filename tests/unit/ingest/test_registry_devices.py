@@ -18,6 +18,7 @@ from ingest.registry_devices import (
     add_device,
     announce,
     announcements,
+    clock_lead,
     declare_models,
     retire_device,
 )
@@ -218,6 +219,12 @@ def test_a_clock_that_is_declared_to_be_ahead_is_mended_and_its_stamp_is_kept(
         read_registry_file(file)
     with pytest.raises(RegistryRefused, match="two days"):
         add_device(registry, "phone", clock_offset=3 * 24 * HOUR)
+    for seconds in (1e300, -1e300, float("nan"), float("inf"), 172_801.0):
+        with pytest.raises(RegistryRefused, match="two days"):
+            clock_lead("phone", seconds)
+    file.write_text("device,clock_offset_s\nphone,1e300\n")
+    with pytest.raises(RegistryRefused, match="phone: a clock that is more than two days wrong"):
+        enrol_file(registry, read_registry_file(file))
 
 
 def said(device: str, at: int = NOW, **texts: str) -> Announcement:
