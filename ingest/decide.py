@@ -13,6 +13,7 @@ import msgspec
 
 from ingest.batch import RecordBuilder, rows_by_patient
 from ingest.births import Births
+from ingest.catalogue import SIGNALS
 from ingest.consent import may_be_kept
 from ingest.device_state import StateTeller
 from ingest.journal.protocol import ALL_PARTITIONS, Journal, partition_of
@@ -71,8 +72,18 @@ def _decided(reading: Reading, registry: Registry, received_at: int, unknown: Re
     allowed = registry.allowed(reading.device, received_at) if rejections else frozenset()
     if may_be_kept(rejections, allowed, reading.surplus):
         return Decision(reading, observations, rejections)
-    bare = [msgspec.structs.replace(each, got="") for each in rejections]
-    return Decision(reading, observations, bare, kept=False)
+    return Decision(reading, observations, [_bare(each) for each in rejections], kept=False)
+
+
+#: Reasons whose path may end in a key of the sender's own.
+_NAMED = frozenset({Reason.FIELD_DUPLICATE, Reason.FIELD_NOT_UNDERSTOOD})
+
+
+def _bare(rejection: Rejection) -> Rejection:
+    """Without anything that the sender wrote: no value, and no name that is not one of ours."""
+    ours = rejection.signal in SIGNALS or not (rejection.signal or rejection.reason in _NAMED)
+    path, signal = (rejection.path, rejection.signal) if ours else ("", "")
+    return msgspec.structs.replace(rejection, got="", path=path, signal=signal)
 
 
 def _readings(

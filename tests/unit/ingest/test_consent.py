@@ -125,6 +125,29 @@ def test_a_refused_payload_is_kept_only_if_all_of_it_is_allowed(
     assert kept or all(each.got == "" for each in decision.rejections)
 
 
+@pytest.mark.parametrize(
+    ("form", "payload"),
+    [
+        ("telemetry", '{"time": 1795600000000, "values": {"Jane Doe": 1}}'),
+        ("telemetry", '{"time": 1795600000000, "values": {"Jane Doe": [1]}}'),
+        ("telemetry", '{"time": 1795600000000, "values": {}, "units": {"Jane Doe": 1}}'),
+        ("telemetry", '{"values": {"Jane Doe": 1, "Jane Doe": 2}, "time": 1795600000000}'),
+        ("senml", '[{"n": "heart_rate", "v": 60, "t": 1795600000, "Jane Doe_": 1}]'),
+        ("fhir", '{"resourceType": "Observation", "Jane Doe": 1, "Jane Doe": 2}'),
+    ],
+)
+def test_no_name_of_a_payload_that_may_not_be_kept_is_told(
+    registry: Registry, form: str, payload: str
+) -> None:
+    withdraw(registry, "p-1")
+    (binding, *_) = registry.bindings()
+    topic = f"twin/v1/{binding.device}/{form}"
+    message = Delivery(topic, payload.encode(), registry.now(), 1, 1)
+    (decision,) = decide([message], registry, SETTINGS)
+    assert not decision.kept or not decision.rejections
+    assert "Jane Doe" not in repr(decision.rejections)
+
+
 def test_what_cannot_be_a_basis_is_refused(registry: Registry) -> None:
     for basis, why in (
         (Basis("p-9", "consent"), "p-9: is not a registered patient"),
