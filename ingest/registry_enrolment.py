@@ -42,6 +42,10 @@ def enrol_file(registry: Registry, file: RegistryFile, actor: str = "file") -> E
         if patient not in known and patient not in said:
             why = "has a consent in the registry file and is no patient of it, nor a registered one"
             raise RegistryRefused(patient, why)
+    for withdrawal in file.withdrawals:
+        if withdrawal.at > registry.now():  # what waits would outlive it: erased is when it is read
+            why = "withdraws at a time to come; what is to end then has `until`"
+            raise RegistryRefused(withdrawal.patient, why)
     changed = declare_models(registry, file.models, actor)
     for patient in asked:
         if patient not in known:

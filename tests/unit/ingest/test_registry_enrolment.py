@@ -151,6 +151,18 @@ def test_what_waits_of_a_patient_who_withdrew_is_erased(
     quarantine.close()
 
 
+def test_a_withdrawal_to_come_is_refused_as_nothing_would_erase_what_waits(
+    registry: Registry, tmp_path: Path
+) -> None:
+    file = tmp_path / "registry.toml"
+    file.write_text(DEVICES + CONSENT + WITHDRAWN.replace("T11", "T13"))
+    with pytest.raises(RegistryRefused, match="p-1: withdraws at a time to come"):
+        enrol_file(registry, read_registry_file(file))
+    assert registry.bindings() == []
+    file.write_text(DEVICES + CONSENT + WITHDRAWN)
+    assert enrol_file(registry, read_registry_file(file)).ended == (PATIENT,)
+
+
 @pytest.mark.parametrize(
     ("table", "key", "expected"),
     [
