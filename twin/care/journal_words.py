@@ -57,7 +57,8 @@ def not_used_of(parts: Parts, patient: str, now: int, words: Words) -> Sequence[
         for item in parts.quarantine.items(MOST_NOT_USED, device=bound.device):
             code = item.path.removeprefix("values.")
             if code in VITALS:
-                said = f"{words(f'short.{code}')} {item.got} · {item.reason} · {item.device}"
+                why = words.refusal(item.reason)
+                said = f"{words(f'short.{code}')} {item.got} · {why} · {item.device}"
                 at = item.received_at
                 found.append(NotUsed(at // MILLISECOND, words.moment(at, now), code, said))
     return sorted(found, key=lambda one: -one.at)[:MOST_NOT_USED]

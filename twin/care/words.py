@@ -53,6 +53,10 @@ class Words:
         text = catalogue(self.language)[key]
         return text.format(**parts) if parts else text
 
+    def refusal(self, reason: str) -> str:
+        """Why something was refused, in words; the code of a reason that has none."""
+        return catalogue(self.language).get(f"refused.{reason}", reason)
+
     def number(self, number: float | None, decimals: int) -> str:
         """A dash for no number; halves go up, as in browsers; a decimal comma in French."""
         if number is None or number != number:

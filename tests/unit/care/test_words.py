@@ -7,9 +7,11 @@ import pytest
 
 from ingest.catalogue import SIGNALS
 from ingest.instant import DAY, parse_instant
+from ingest.payload.decoded import Reason
 from twin.care.settings import LANGUAGES
 from twin.care.words import STATIC, Words, catalogue, preferred_language
 from twin.device_report import Silence
+from twin.rows import REASONS
 
 FR = Words("fr", ZoneInfo("Europe/Paris"))
 EN = Words("en", ZoneInfo("Europe/Paris"))
@@ -101,3 +103,13 @@ def test_a_moment_is_said_with_date_and_zone_only_where_they_are_needed() -> Non
 def test_every_reason_for_a_devices_silence_has_its_words_as_an_alarm(language: str) -> None:
     for silence in Silence:
         assert silence == Silence.NONE or f"cause.{silence.word}" in catalogue(language)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_reason_of_a_refusal_is_said_in_words(language: str) -> None:
+    words = Words(language, ZoneInfo("UTC"))
+    reasons = {*Reason, *filter(None, REASONS)}
+    said = {reason: words.refusal(reason) for reason in reasons}
+    assert [reason for reason, text in said.items() if text == reason or "_" in text] == []
+    assert len(set(said.values())) == len(reasons)
+    assert words.refusal("of_a_later_release") == "of_a_later_release"
