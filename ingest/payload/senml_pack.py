@@ -173,8 +173,10 @@ class _Reading:
             known = meaning(base + own)
             if not known.plain:
                 return i
+            if not (-_HUGE < time < _HUGE and -_HUGE < said < _HUGE):
+                return i
             moment = base_time + time
-            if not (ABSOLUTE <= moment <= _LAST and -_HUGE < said < _HUGE):
+            if not ABSOLUTE <= moment <= _LAST:
                 return i
             if unit is not None:
                 if unit.__class__ is not str:

@@ -124,6 +124,19 @@ def test_a_bad_record_is_refused_alone(record: Any, reason: Reason, path: str) -
     assert refusal.expected
 
 
+@pytest.mark.parametrize("time", [10**400, -(10**400)])
+def test_a_time_beyond_every_float_beside_a_base_time_with_a_fraction(time: int) -> None:
+    decoded = decode_json(
+        as_json(
+            {"bn": "urn:dev:ow:1:", "bt": T + 0.5, "bu": "beat/min", "n": "heart_rate", "v": 72},
+            {"n": "heart_rate", "v": 73, "t": time},
+            {"n": "heart_rate", "v": 74, "t": 2},
+        )
+    )
+    assert [value for _, value, _, _ in values(decoded)] == [72, 74]
+    assert (only(decoded).reason, only(decoded).path) == (Reason.TIME_UNREADABLE, "[1].t")
+
+
 def test_a_value_beside_a_sum_is_taken_and_the_sum_refused() -> None:
     decoded = read({"n": "heart_rate", "v": 72, "s": 900, "t": T})
     assert len(decoded.samples) == 1
