@@ -141,8 +141,8 @@ class Writer:
         if all(
             self._persist(step) for step in (decide_all, keep_refused, journal, use_what_waited)
         ):
-            self._subscriber.acknowledge(deliveries)
             self._count(group[0])
+            self._subscriber.acknowledge(deliveries)
             self._tell(deliveries, group[0])
 
     def _persist(self, step: Callable[[], None]) -> bool:

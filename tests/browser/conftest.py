@@ -32,6 +32,11 @@ def comes(page: Page, ask: Callable[[], object]) -> None:
         page.wait_for_timeout(50)
 
 
+def fits(page: Page) -> None:
+    """Wait until nothing is wider than the window; charts follow a new width in a later frame."""
+    page.wait_for_function("() => document.documentElement.scrollWidth <= innerWidth")
+
+
 class Ward:
     """The scripted ward (tests/support/ward_program.py) as a process, and what a test changes."""
 

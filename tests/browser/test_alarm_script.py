@@ -129,6 +129,17 @@ def test_a_pause_needs_a_reason_and_an_end_and_ends_by_itself(ward: TwinWard, pa
     assert "resumed" in events(ward)[-1]
 
 
+def test_a_key_acts_on_the_alarm_that_the_page_came_with(ward: TwinWard, page: Page) -> None:
+    ward.run(60, low(82.0))
+    page.request.post(f"{ward.page.address}/name", form={"name": "I. Roux"})
+    page.route("**/api/v1/stream*", lambda _: None)  # the stream tells nothing yet
+    page.goto(ward.page.address)
+    page.wait_for_function("() => !document.getElementById('name').hidden")
+    expect(page.locator("#strip")).to_contain_text("Bed 1")
+    page.keyboard.press("p")
+    expect(page.locator("#act [name=reason]")).to_be_visible()
+
+
 def test_one_spike_and_minutes_of_bad_quality_raise_nothing(ward: TwinWard) -> None:
     ward.run(120, lambda i: low(70.0 if i == 60 else 97.0))
     assert events(ward) == []

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser.axe import violations
-from tests.browser.conftest import LIVE, Ward
+from tests.browser.conftest import LIVE, Ward, fits
 from tests.browser.told import begin
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -82,7 +82,7 @@ def test_a_page_can_be_read_in_each_language_theme_and_width(
             calm.evaluate(f"() => {{ document.documentElement.dataset.theme = '{theme}'; }}")
             assert violations(calm, colours_only=True) == [], (language, theme)
         calm.set_viewport_size(NARROW)
-        assert calm.evaluate("() => document.documentElement.scrollWidth") <= 320, language
+        fits(calm)
         assert calm.evaluate(SMALL) == [], language
         foreign = re.findall(rf"\b({FOREIGN[language]})\b", calm.inner_text("body"))
         assert not foreign, language

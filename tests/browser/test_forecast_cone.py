@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from ingest.instant import SECOND
-from tests.browser.conftest import LIVE, Ward, comes
+from tests.browser.conftest import LIVE, Ward, comes, fits
 from tests.support.estimates import batch, forecast
 from twin.judgement import Judgements, Switched
 
@@ -112,4 +112,4 @@ def test_in_french_on_a_narrow_page(ward: Ward, page: Page) -> None:
     opened(page, ward)
     say(ward, 72.0)
     expect(page.locator(f"{HEAD} .ahead")).to_have_text("Dans 30 min : 72 (95 % : 56–88)")
-    assert page.evaluate("() => document.documentElement.scrollWidth") <= 320
+    fits(page)

@@ -18,12 +18,16 @@ const alert = document.getElementById("alert");
 
 /** id → alarm, those that are not over. */
 export const alarms = new Map();
+let told = false;
 let said = -Infinity;
 let announced = "";
 
 /** Take a `snap`, `alarms` or `al`. */
 export function take(name, body) {
-  if (name === "snap" || name === "alarms") alarms.clear();
+  if (name === "snap" || name === "alarms") {
+    alarms.clear();
+    told = true;
+  }
   for (const alarm of body.alarms ?? []) {
     if (OPEN.has(alarm.state)) alarms.set(alarm.id, { ...alarm, sinceMs: Date.parse(alarm.since) });
     else alarms.delete(alarm.id);
@@ -47,6 +51,9 @@ export function byPatient() {
 }
 
 export const waiting = () => [...alarms.values()].filter((a) => a.unanswered).sort(byUrgency);
+
+/** The id of the alarm that keys act on. Until the stream has told any, the one that the page came with. */
+export const first = () => waiting()[0]?.id ?? (told ? undefined : strip.dataset.first);
 
 export function what(alarm) {
   if (alarm.kind === "technical") {

@@ -35,7 +35,7 @@ const paths = {
 };
 
 const view = await opened[page]();
-const alarmOf = () => view.alarm?.() ?? alarms.waiting()[0]?.id;
+const alarmOf = () => view.alarm?.() ?? alarms.first();
 const onAlarm = (kind) => () => alarmOf() && act.act(kind, alarmOf());
 install({ "g w": goWard, "g a": goAlarms, a: onAlarm("acknowledge"), p: onAlarm("pause"), ...view.keys });
 act.install();
