@@ -38,7 +38,7 @@ check: lint
 	$(BIN)/pytest -m "not slow" tests/unit $(wildcard tests/golden) $(ARGS)
 
 test: lint servers
-	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+	$(BIN)/python scripts/run_tests.py --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 servers: venv
 	@scripts/test_machine.sh
