@@ -149,7 +149,7 @@ class BrokerChild:
 
     def _wait_for_port(self, port: int) -> None:
         deadline = time.monotonic() + PORT_PATIENCE_S
-        while not _is_free(port):
+        while not is_free(port):
             if time.monotonic() > deadline:
                 why = "the port is in use: by a demo on the same folder, or by another program"
                 raise BrokerFailed(self.kind, port, why)
@@ -180,7 +180,8 @@ class BrokerChild:
 _ENDING_SIGNAL = {"nats": signal.SIGTERM, "mosquitto": signal.SIGTERM}
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this port of 127.0.0.1 now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

