@@ -70,6 +70,8 @@ def decide(
 def _decided(reading: Reading, registry: Registry, received_at: int, unknown: Reason) -> Decision:
     observations, rejections = bind(reading, registry, received_at, unknown)
     allowed = registry.allowed(reading.device, received_at) if rejections else frozenset()
+    if all(each.reason is Reason.EMPTY for each in rejections):  # nothing to keep, or to read anew
+        return Decision(reading, observations, rejections, kept=not rejections)
     if may_be_kept(rejections, allowed, reading.surplus):
         return Decision(reading, observations, rejections)
     return Decision(reading, observations, [_bare(each) for each in rejections], kept=False)
@@ -216,9 +218,10 @@ class Decider:
             state = DeviceState(reading.device, "", received_at, received_at, online=reading.online)
             self._teller.say(ALL_PARTITIONS, state)
         unheard = not decision.observations and reading.telemetry
-        stamps = unheard and any(r.reason in STAMP_FAULTS for r in decision.rejections)
+        refused = unheard and bool(decision.rejections)
+        stamps = refused and any(r.reason in STAMP_FAULTS for r in decision.rejections)
         sequence = reading.sequence if unheard else -1
-        if not (reading.state_said or stamps or sequence >= 0):
+        if not (reading.state_said or refused or sequence >= 0):
             return
         refused_at = received_at if reading.newest is None else reading.newest
         at = max((instant for _, _, instant in reading.measured), default=refused_at)
@@ -238,6 +241,7 @@ class Decider:
                 sequence,
                 reading.boot if sequence >= 0 else 0,
                 stamps,
+                refused,
             ),
         )
 
@@ -326,7 +330,7 @@ def _replay(
     if not decision.rejections:
         quarantine.remove(message.id)
         return ReplayedMessage(message.id, "used", observations)
-    if not decision.kept:
+    if not decision.kept and reasons != (Reason.EMPTY,):
         quarantine.count_only(message.id, decision.reading.device, decision.rejections)
         return ReplayedMessage(message.id, "dropped", observations, reasons)
     quarantine.replace(message.id, decision.rejections)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
-from ingest.instant import MINUTE
+from ingest.instant import MINUTE, SECOND
 from ingest.observation import DeviceState, DeviceStates, encode_record
 from ingest.payload.native import Said
 
 #: An unchanged state is told again after so long (ns): whoever started later learns it too.
 AGAIN_NS = 5 * MINUTE
+#: That a device is refused whole is told so often at most (ns).
+REFUSED_NS = 10 * SECOND
 _REMEMBERED = 1 << 17
 
 #: battery, contact, online
@@ -26,6 +28,7 @@ class StateTeller:
     def __init__(self) -> None:
         self._told: dict[tuple[str, str], tuple[_Said, int]] = {}
         self._last: dict[str, tuple[str, Said, int]] = {}
+        self._refused: dict[tuple[str, str], int] = {}
         self._waiting: dict[int, list[DeviceState]] = {}
 
     def repeats(self, device: str, patient: str, said: Said, received_at: int) -> bool:
@@ -51,11 +54,12 @@ class StateTeller:
             known[1] if state.contact is None else state.contact,
             known[2] if state.online is None else state.online,
         )
-        new = state.sequence >= 0 or state.stamps_refused or now != known
+        new = state.sequence >= 0 or now != known or (state.refused and self._due(key, state))
         passes = new or abs(state.received_at - told_at) >= AGAIN_NS
         if len(self._told) >= _REMEMBERED:
             self._told.clear()
             self._last.clear()
+            self._refused.clear()
         at = state.received_at if passes else told_at
         self._told[key] = now, at
         self._last[state.device] = state.patient, (state.battery, state.contact), at
@@ -64,6 +68,14 @@ class StateTeller:
         self._waiting.setdefault(partition, []).append(
             msgspec.structs.replace(state, battery=battery)
         )
+
+    def _due(self, key: tuple[str, str], state: DeviceState) -> bool:
+        """Whether it is to be told (again) that nothing of the device's can be used."""
+        told_at = self._refused.get(key)
+        if told_at is not None and abs(state.received_at - told_at) < REFUSED_NS:
+            return False
+        self._refused[key] = state.received_at
+        return True
 
     def take(self) -> list[tuple[int, bytes]]:
         """(partition, record) pairs of what passed since the last time."""

@@ -25,7 +25,7 @@ from ingest.payload.decoded import (
     value_path,
 )
 from ingest.payload.sparkplug_births import NO_TABLE, NO_TABLES, Spoken, Tables
-from ingest.reading import Reading, read_announcement, read_status, screened
+from ingest.reading import Reading, nothing_in, read_announcement, read_status, screened
 from ingest.routes import NATIVE, Routes
 from ingest.settings import IngestSettings, ScreenSettings
 from ingest.stamping import AS_SAID, Stamping, Unit
@@ -72,7 +72,22 @@ def read(
     stampings: Stampings = lambda _: AS_SAID,
 ) -> Reading:
     """Decode and screen one message, by the births that `tables` knows and what `stampings` says of
-    its device's stamps. Never raises."""
+    its device's stamps; one that holds nothing is refused for that. Never raises."""
+    reading = _read(topic, payload, received_at, settings, tables, stampings)
+    data = reading.spoken is None or reading.spoken.part == "DATA"
+    if reading.telemetry and data and (nothing := nothing_in(reading)):
+        reading.rejections.append(nothing)
+    return reading
+
+
+def _read(
+    topic: str,
+    payload: bytes,
+    received_at: int,
+    settings: IngestSettings,
+    tables: Tables,
+    stampings: Stampings,
+) -> Reading:
     address = settings.routes.address(topic)
     if address is None:
         fault = Rejection(Reason.TOPIC_UNKNOWN, "topic", EXPECTED, shortened(topic))
@@ -117,7 +132,7 @@ def _read_mapped(
     if not device:  # behind a gateway of which only the payload says which one it is
         named = decoded.device
         if named is None or not is_name(named):
-            expected = "the device's id: 1–64 of A–Z a–z 0–9 . _ -"
+            expected = "the device's id: 1–64 of A–Z a–z 0–9 . _ -, not . or .."
             got = "none" if named is None else shortened(named)
             lost = max(1, len(decoded.samples))
             fault = Rejection(Reason.DEVICE_UNNAMED, "device", expected, got, samples=lost)
@@ -231,10 +246,11 @@ def judge(
     else:
         decoded = decode(payload)
     reading = screened(device, decoded, now, ScreenSettings(), stamping, unit)
+    nothing = None if form == "sparkplug" else nothing_in(reading)  # a birth may hold nothing
     return [
         *(_observation_line(*measured) for measured in reading.measured),
         *(_kept_line(kept, value) for kept, value in reading.kept),
-        *(_refusal_line(each) for each in reading.rejections),
+        *(_refusal_line(each) for each in (*reading.rejections, nothing) if each is not None),
     ]
 
 

@@ -158,7 +158,8 @@ class DeviceState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     status, its receipt), received_at: its receipt; both int64 ns UTC. battery 0–1; contact: the
     sensor touches the body; online: its last status (offline is the broker's word, by last will).
     patient "": a gateway's status, for all patients. sequence, boot: of a message that put nothing
-    else into the journal (−1, 0: none), so that it is no gap. stamps_refused: for its stamps.
+    else into the journal (−1, 0: none), so that it is no gap. refused: nothing of it could be used;
+    stamps_refused: for its stamps.
     """
 
     device: str
@@ -171,6 +172,7 @@ class DeviceState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     sequence: int = -1
     boot: int = 0
     stamps_refused: bool = False
+    refused: bool = False
 
 
 class DeviceStates(msgspec.Struct, frozen=True, array_like=True):

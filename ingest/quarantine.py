@@ -240,7 +240,7 @@ class Quarantine:
 
     def totals(self) -> Mapping[str, int]:
         """Messages that are not kept any more: `expired` by size or age, `erased` on request, and
-        `unkept`: never kept, for want of a basis."""
+        `unkept`: never kept, for want of a basis or of anything in them."""
         with self._lock:
             return {name: self._total(name) for name in ("expired", "erased", "unkept")}
 

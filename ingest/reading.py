@@ -77,6 +77,14 @@ def read_announcement(device: DeviceId, payload: bytes) -> Reading:
     return Reading(device, True, [announced])
 
 
+def nothing_in(reading: Reading) -> Rejection | None:
+    """The refusal of a message that holds nothing at all, not even a field that is passed over."""
+    told = reading.rejections or reading.measured or reading.kept
+    if told or reading.state_said or reading.surplus:
+        return None
+    return Rejection(Reason.EMPTY, "", "a measurement, or something the device says of itself")
+
+
 def screened(
     device: DeviceId | None,
     decoded: Decoded,

@@ -28,9 +28,9 @@ from ingest.registry_content import TABLES, Content, Settled, load
 from ingest.registry_file import Enrolment
 from ingest.settings import DeviceSettings
 from ingest.stamping import Stamping
-from ingest.topic import DEVICE_ID
+from ingest.topic import DEVICE_ID, NAME
 
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NAME = re.compile(NAME)
 _LABEL_LENGTH = 200
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # base32, lower case
 
@@ -47,7 +47,7 @@ class RegistryRefused(Exception):
 def checked_device(device: str) -> DeviceId:
     """The id, well-formed. Raises RegistryRefused."""
     if not DEVICE_ID.fullmatch(device):
-        raise RegistryRefused(device, "a device id is 1–64 of A–Z a–z 0–9 . _ -")
+        raise RegistryRefused(device, "a device id is 1–64 of A–Z a–z 0–9 . _ -, not . or ..")
     return DeviceId(device)
 
 
@@ -278,7 +278,7 @@ class Registry:
     ) -> PatientId:
         made = patient or "p-" + "".join(secrets.choice(_ALPHABET) for _ in range(8))
         if not _NAME.fullmatch(made):
-            raise RegistryRefused(made, "a patient id is 1–64 of A–Z a–z 0–9 . _ -")
+            raise RegistryRefused(made, "a patient id is 1–64 of A–Z a–z 0–9 . _ -, not . or ..")
         if self._label_of(made) is not None:  # 1 in 10^12 for a random one
             raise RegistryRefused(made, "is already registered")
         self._connection.execute(

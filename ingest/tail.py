@@ -25,7 +25,10 @@ CREATE TABLE IF NOT EXISTS event(id INTEGER PRIMARY KEY AUTOINCREMENT, event BLO
 
 
 class TailEvent(msgspec.Struct, frozen=True):
-    """One message (accepted: n samples) or one refusal in it. received_at is ns UTC."""
+    """One message (accepted: n samples; surplus: fields that are not used) or one refusal in it.
+
+    received_at is ns UTC.
+    """
 
     device: str
     received_at: int
@@ -34,6 +37,7 @@ class TailEvent(msgspec.Struct, frozen=True):
     path: str = ""
     expected: str = ""
     got: str = ""
+    surplus: int = 0
 
 
 _event = msgspec.msgpack.Decoder(TailEvent)

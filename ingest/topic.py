@@ -18,11 +18,14 @@ from typing import NamedTuple
 from ingest.observation import DeviceId
 
 ROOT = "twin/v1"
-EXPECTED = f"{ROOT}/<device>/telemetry, <device> = 1–64 of A–Z a–z 0–9 . _ -"
+EXPECTED = f"{ROOT}/<device>/telemetry, <device> = 1–64 of A–Z a–z 0–9 . _ -, not . or .."
 
-NAME = r"[A-Za-z0-9._-]{1,64}"
+#: No name is `.` or `..`: in an address these are steps, which every browser takes by itself, so that
+#: such a device could not be opened.
+_NO_STEP = r"(?!\.\.?(?:/|\Z))"
+NAME = _NO_STEP + r"[A-Za-z0-9._-]{1,64}"
 #: A level of Sparkplug's topics, where spaces and colons are usual.
-FOREIGN_NAME = r"[A-Za-z0-9._:-](?:[A-Za-z0-9._: -]{0,62}[A-Za-z0-9._:-])?"
+FOREIGN_NAME = _NO_STEP + r"[A-Za-z0-9._:-](?:[A-Za-z0-9._: -]{0,62}[A-Za-z0-9._:-])?"
 #: Any device id: a device, one behind a gateway, or Sparkplug's.
 DEVICE_ID = re.compile(rf"(?:{NAME}/)?{NAME}|(?:{FOREIGN_NAME}/){{1,2}}{FOREIGN_NAME}", re.ASCII)
 

@@ -213,6 +213,7 @@ def _events(received_at: int, decision: Decision) -> list[TailEvent]:
         TailEvent(device, received_at, 0, str(r.reason), r.path, r.expected, r.got)
         for r in decision.rejections[:_TOLD]
     ]
-    if decision.observations:
-        events.append(TailEvent(device, received_at, len(decision.observations)))
+    accepted, surplus = len(decision.observations), decision.reading.surplus
+    if accepted or not events:  # each message shows, also one that only says a battery's level
+        events.append(TailEvent(device, received_at, accepted, surplus=surplus))
     return events

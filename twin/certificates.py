@@ -25,11 +25,13 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from ingest.topic import NAME
+
 #: The name under which ingest signs in, or how it begins where there are several: no device may
 #: have it, as it may read everything.
 INGEST = "twin-ingest"
 AUTHORITY_DAYS = 3_650
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NAME = re.compile(NAME)
 _HOST = re.compile(r"(?=.{1,253}$)([A-Za-z0-9-]{1,63}\.)*[A-Za-z0-9-]{1,63}")
 #: Clocks of devices are not that good.
 _BACKDATED = timedelta(hours=1)

@@ -11,7 +11,9 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-_DEVICE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+from ingest.topic import NAME
+
+_DEVICE = re.compile(NAME)
 
 
 def refusal(expected: str, key: str = "", got: str = "") -> PydanticCustomError:

@@ -30,6 +30,7 @@ class Silence(IntEnum):
     BROKER = 7  # ingest has no broker
     INGEST = 8  # ingest itself does not tick: said by the reader, by its own clock
     CLOCK = 9  # it speaks, but its stamps cannot be used
+    UNUSABLE = 10  # it speaks, but nothing that it sends can be used
 
     @property
     def word(self) -> str:

@@ -58,6 +58,7 @@ class Reason(StrEnum):
     ALIAS_UNKNOWN = "alias_unknown"
     DEVICE_UNNAMED = "device_unnamed"
     NOT_SUPPORTED = "not_supported"
+    EMPTY = "empty"
 
 
 class Paths(msgspec.Struct, frozen=True, gc=False):

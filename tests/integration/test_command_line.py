@@ -141,6 +141,36 @@ def test_tail_shows_what_is_accepted_and_what_is_refused(
     assert accepted["accepted"] == 1
 
 
+def test_a_message_that_holds_nothing_is_in_tail_and_ledger(
+    run: TwinRun, mosquitto_server: MosquittoServer
+) -> None:
+    command = [*TWIN, "devices", "tail", "watch-empty", "-c", str(run.config)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as tail:
+        try:
+            assert tail.stdout is not None
+            heard: list[str] = []
+
+            def tailed() -> bool:
+                """Ingest looks once a second whether somebody watches: it is sent again till then."""
+                at = time.time_ns() // 1_000_000
+                message = f'{{"time":{at},"values":{{}}}}'
+                publish(mosquitto_server.port, "watch-empty", message)
+                while select.select([tail.stdout], [], [], 0.5)[0]:
+                    heard.append(tail.stdout.readline())  # type: ignore[union-attr]
+                    return True
+                return False
+
+            eventually(tailed, "a line of the tail", 60.0)
+        finally:
+            tail.send_signal(signal.SIGINT)
+        assert tail.wait(10) == 0
+    assert "refused empty: expected a measurement" in heard[0]
+    devices = twin_json("devices", "ledger", "-c", run.config)["devices"]
+    (told,) = (each for each in devices if each["id"] == "watch-empty")
+    assert told["refused"]["empty"] >= 1
+    assert told["journalled"] == 0
+
+
 def run_has_told(tail: subprocess.Popen[str], told: list[dict[str, object]]) -> bool:
     """Take what the tail has printed within half a second; whether two events are there."""
     assert tail.stdout is not None

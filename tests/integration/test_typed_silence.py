@@ -21,8 +21,8 @@ from tests.support.servers import MosquittoServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(400)]
 
-DEVICES = ("never", "late", "off", "low", "will", "gw/ring", "gw/patch", "clock", "well")
-#: What each is after a minute in which only `clock` and `well` speak.
+DEVICES = ("never", "late", "off", "low", "will", "gw/ring", "gw/patch", "clock", "vain", "well")
+#: What each is after a minute in which only `clock`, `vain` and `well` speak.
 EXPECTED = {
     "never": "never_seen",
     "late": "late",
@@ -32,6 +32,7 @@ EXPECTED = {
     "gw/ring": "gateway",
     "gw/patch": "gateway",
     "clock": "clock",
+    "vain": "unusable",
     "well": "",
 }
 #: A minute on a machine that does much else.
@@ -62,12 +63,13 @@ class Line:
         publish(self.broker.port, f"twin/v1/{device}/telemetry", message)
 
     def silences(self, *speaking: str) -> dict[str, str | None]:
-        """What each device is by now; `clock`, `well` and these go on speaking."""
+        """What each device is by now; `clock`, `vain`, `well` and these go on speaking."""
         if time.monotonic() - self._spoke > 2:
             self._spoke = time.monotonic()
             for device in ("well", *speaking):
                 self.say(device)
             self.say("clock", ahead=9 * HOUR)
+            publish(self.broker.port, "twin/v1/vain/telemetry", '{"time":"today","values":{}}')
         return self.told()
 
     def told(self) -> dict[str, str | None]:
@@ -98,6 +100,10 @@ def test_each_reason_is_told_and_taken_back(line: Line) -> None:
     publish(line.broker.port, "twin/v1/gw/status", "offline")
     eventually(lambda: line.silences() == EXPECTED, f"{EXPECTED}; now {line.told()}", PATIENCE)
     assert line.events() == {"gateway": ("gw", 2, 2)}
+    states = {each["id"]: each["state"] for each in line.rest.get("/api/v1/devices")["devices"]}
+    assert states["vain"]["reason"] == "time_unreadable"
+    assert states["clock"]["reason"] == "future"
+    assert states["late"]["reason"] is None
 
     line.ingest.kill()
     eventually(lambda: line.told()["well"] == "ingest", "without ingest", 60.0)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ingest.instant import MILLISECOND
 from twin.care.api.entries import EventBody, events_of
+from twin.care.ledger import SPEAKS, main_reason
 from twin.care.parts import Parts
 from twin.care.vitals import VITALS
 from twin.care.words import Words, catalogue
@@ -30,11 +31,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Worn:
-    """A device of the patient: whether it is heard, its battery as words."""
+    """A device of the patient: whether it is heard, its battery as words; reason: why it speaks in
+    vain, "" where it does not."""
 
     device: str
     silence: str
     battery: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +84,17 @@ def lines_of(parts: Parts, patient: str, now: int, words: Words) -> Sequence[Lin
 def worn_by(parts: Parts, patient: str, words: Words) -> Sequence[Worn]:
     """The patient's devices that the twin last reported of, by name."""
     space = "\u202f" if words.language == "fr" else ""
+    theirs = [one for one in parts.feed.facts() if one.patient == patient]
+    vain = any(one.silence in SPEAKS for one in theirs)
+    refused = parts.quarantine.by_device() if vain else {}
     found = [
         Worn(
             one.device,
             one.silence,
             "" if one.battery is None else f"{words.number(one.battery * 100, 0)}{space}%",
+            main_reason(one.silence, refused.get(one.device, {})) or "",
         )
-        for one in parts.feed.facts()
-        if one.patient == patient
+        for one in theirs
     ]
     return sorted(found, key=lambda one: one.device)
 

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from twin.device_report import Silence
+
 if TYPE_CHECKING:
     from twin.care.told import DeviceFacts
 
@@ -67,6 +69,17 @@ class Totals:
     verdicts: Mapping[str, int]
     refused: Mapping[str, int]
     messages: Mapping[str, int]
+
+
+#: Silences of devices that speak.
+SPEAKS = frozenset({Silence.CLOCK.word, Silence.UNUSABLE.word})
+
+
+def main_reason(silence: str, refused: Mapping[str, int]) -> str | None:
+    """For what a device that speaks in vain is refused most, by ingest's counts."""
+    if silence not in SPEAKS or not refused:
+        return None
+    return max(refused, key=lambda reason: refused[reason])
 
 
 _NOTHING = Account("", "", 0, 0, 0, 0, 0, {}, 0, 0, 0, 0)

@@ -180,7 +180,7 @@ def _print_event(event: TailEvent, as_json: bool) -> None:
         if event.reason:
             told |= {key: getattr(event, key) for key in ("reason", "path", "expected", "got")}
         else:
-            told |= {"accepted": event.accepted}
+            told |= {"accepted": event.accepted, "surplus": event.surplus}
         print_json(told)
     elif event.reason:
         where = f" at {event.path}" if event.path else ""
@@ -188,4 +188,5 @@ def _print_event(event: TailEvent, as_json: bool) -> None:
         why = f"refused {event.reason}{where}: expected {event.expected}, got {got}"
         print_line(f"{at[11:23]}  {event.device or '–'}  {why}")
     else:
-        print_line(f"{at[11:23]}  {event.device}  accepted {event.accepted}")
+        surplus = f", {event.surplus} fields not used" if event.surplus else ""
+        print_line(f"{at[11:23]}  {event.device}  accepted {event.accepted}{surplus}")

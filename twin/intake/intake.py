@@ -39,6 +39,7 @@ from twin.intake.kernel import (
     NEWEST,
     ONLINE,
     PARTITION,
+    REFUSED_AT,
     settle,
 )
 from twin.intake.ledger import REFUSALS, reports
@@ -178,8 +179,9 @@ class Intake:
             marks[row, ONLINE] = state.online
         if (marks[row, [CONTACT, ONLINE]].tolist(), clock[row, BATTERY_LEFT].item()) != before:
             marks[row, CHANGED] |= Changed.STATE
-        if state.stamps_refused:  # it speaks, but of no time that can be
-            marks[row, CLOCK_FAULT] = 1
+        if state.refused or state.stamps_refused:  # it speaks, but says nothing that can be used
+            marks[row, CLOCK_FAULT] = state.stamps_refused
+            marks[row, REFUSED_AT] = max(1, moment.elapsed[marks[row, PARTITION]])
         elif state.online is not False:  # that it went offline is the broker's word, not its own
             marks[row, HEARD] = moment.elapsed[marks[row, PARTITION]]
         if state.sequence >= 0:

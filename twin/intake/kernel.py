@@ -19,14 +19,16 @@ from twin.estimation.compiled import compiled
 # (ns between messages, ns, 0/1; 0: nothing). METER: its row of the rate's arrays. CHANGED: flags of
 # `Changed` not yet reported. REPORTED: journal time of the last report. SHIFTED: its stamps are
 # corrected. CLOCK_FAULT: since its last observation a message was refused for its stamps. ENDED:
-# when it is taken from the patient (ns UTC, 0: not known). New columns go to the end: `saved.py`.
+# when it is taken from the patient (ns UTC, 0: not known). REFUSED_AT: journal time of the newest
+# message of which nothing could be used (0: none). New columns go to the end: `saved.py`.
 (
     PATIENT, DEVICE, NEXT, PARTITION, HEARD, RECEIVED, NEWEST, INTERVAL, MESSAGE_AT, MESSAGE_NUMBER,
     HIGHEST, BOOT, PREVIOUS_HIGHEST, ACCEPTED, BELATED, DUPLICATE, CONFLICT, REFUSED,
     OVER_RATE, REDELIVERED, MISSING, RESTARTS, SILENCE, SINCE, CONTACT, ONLINE, DECLARED, DELAY,
     LIVE, METER, CHANGED, REPORTED, SHIFTED, CLOCK_FAULT, ENDED, NO_MODEL, NOT_A_NUMBER,
+    REFUSED_AT,
     MARK_COLUMNS,
-) = range(38)  # fmt: skip
+) = range(39)  # fmt: skip
 
 # Columns of `clock`, float64. Leads are seconds by which a stamp is ahead of its receipt. MINUTE_*:
 # of the observations since the minute began; SEEN, SUM, SQUARES: of all, forgotten by and by, as
@@ -48,7 +50,9 @@ LONGEST_GAP = 1_000_000
 BURST, BURST_NS, TOLERANCE = 5, 1_000_000_000, 10
 
 # `Silence` and the flags of `Changed` (a test compares them).
-NONE, NEVER_SEEN, LATE, BODY_OFF, BATTERY, RADIO, GATEWAY, BROKER, INGEST, CLOCK = range(10)
+(
+    NONE, NEVER_SEEN, LATE, BODY_OFF, BATTERY, RADIO, GATEWAY, BROKER, INGEST, CLOCK, UNUSABLE,
+) = range(11)  # fmt: skip
 SILENCE_CHANGED, NUMBERS_CHANGED, ACCOUNT_CHANGED = 1, 2, 16
 #: What need not be told at once.
 COUNTS_CHANGED = NUMBERS_CHANGED | ACCOUNT_CHANGED
@@ -188,17 +192,20 @@ def meter(row, signal, stamp, marks, interval, due, newest, over):  # type: igno
 
 
 @compiled
-def cause_of(k, silent, at, connected, gateway_off, marks, clock):  # type: ignore[no-untyped-def]
-    """Why row k is silent, as a `Silence`; silent: ns of journal time since its last word.
+def cause_of(k, now, at, connected, gateway_off, marks, clock):  # type: ignore[no-untyped-def]
+    """Why row k is silent, as a `Silence`; now: journal time (ns).
 
-    Who knows most about it speaks first.
+    Who knows most about it speaks first. Who was refused within half of the time that it may
+    be silent still speaks; one that never sent anything else is known for that for ever.
     """
     if marks[k, ENDED] != 0 and at >= marks[k, ENDED]:
         return NONE
     if marks[k, CONTACT] == 0:
         return BODY_OFF
     expected = marks[k, DECLARED] if marks[k, DECLARED] > 0 else marks[k, INTERVAL]
-    late = silent > max(LEAST_LATE, INTERVALS * expected) + marks[k, DELAY]
+    silent = now - marks[k, HEARD]
+    patience = max(LEAST_LATE, INTERVALS * expected) + marks[k, DELAY]
+    late = silent > patience
     offline = silent > max(LEAST_OFFLINE, INTERVALS_OFFLINE * expected)
     if gateway_off and (late or offline):
         return GATEWAY
@@ -208,8 +215,10 @@ def cause_of(k, silent, at, connected, gateway_off, marks, clock):  # type: igno
         return RADIO
     if not late:
         return NONE
-    if marks[k, CLOCK_FAULT] > 0:
-        return CLOCK
+    if marks[k, REFUSED_AT] > 0 and (
+        marks[k, RECEIVED] == 0 or now - marks[k, REFUSED_AT] <= patience // 2
+    ):
+        return CLOCK if marks[k, CLOCK_FAULT] > 0 else UNUSABLE
     if marks[k, RECEIVED] == 0:
         return NEVER_SEEN
     return BATTERY if clock[k, BATTERY_LEFT] <= EMPTY else LATE
@@ -250,7 +259,7 @@ def watch(  # type: ignore[no-untyped-def]
         now = elapsed[partition]
         gateway_off = off.shape[0] > 0 and off[k]
         before = marks[k, SILENCE]
-        cause = cause_of(k, now - marks[k, HEARD], at, connected, gateway_off, marks, clock)
+        cause = cause_of(k, now, at, connected, gateway_off, marks, clock)
         rest = rests_until(k, before, cause, marks)
         if before == NONE and cause != BODY_OFF and now < respite[partition]:
             cause = NONE

@@ -21,6 +21,7 @@ from twin.intake.kernel import (
     OVER_RATE,
     PATIENT,
     REFUSED,
+    REFUSED_AT,
 )
 
 if TYPE_CHECKING:
@@ -46,8 +47,9 @@ class _Saved(msgspec.Struct, frozen=True, array_like=True):
 
 
 _LAYOUT = (MARK_COLUMNS, CLOCK_COLUMNS)
-#: Columns of `marks` before the twin's refusals were counted by reason.
-_MARKS_BEFORE = NO_MODEL
+#: Columns of `marks` before the twin's refusals were counted by reason, and before it was noted
+#: when a device was refused.
+_MARKS_BEFORE = NO_MODEL, REFUSED_AT
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Saved).decode
 
@@ -86,7 +88,7 @@ def unpacked(intake: Intake, partition: int, content: bytes) -> None:
     except msgspec.DecodeError as error:
         raise ValueError(str(error)) from error
     width = saved.layout[0]
-    if width not in (_MARKS_BEFORE, MARK_COLUMNS) or saved.layout[1:] != (
+    if width not in (*_MARKS_BEFORE, MARK_COLUMNS) or saved.layout[1:] != (
         CLOCK_COLUMNS, len(saved.signals)
     ):  # fmt: skip
         raise ValueError(f"columns {saved.layout}, this code reads {_LAYOUT}")
@@ -121,6 +123,8 @@ def _marks(saved: NDArray[np.int64]) -> NDArray[np.int64]:
         return saved
     marks = np.zeros((len(saved), MARK_COLUMNS), np.int64)
     marks[:, : saved.shape[1]] = saved
+    if saved.shape[1] > NO_MODEL:
+        return marks
     marks[:, NO_MODEL] = marks[:, REFUSED] - marks[:, OVER_RATE]
     marks[:, CHANGED] |= Changed.ACCOUNT
     return marks

@@ -113,3 +113,17 @@ def test_what_is_said_on_the_long_way_between_two_equal_words_is_heard_and_taken
     off = telemetry("watch-a", contact=False, quality={"heart_rate": 0.9})
     states = told(decider, worn, worn, off, worn, worn, off)
     assert [state.contact for state in states] == [True, False, True, False]
+
+
+def test_a_device_that_is_refused_whole_is_told_now_and_then_and_each_for_itself(
+    decider: Decider,
+) -> None:
+    bad = {"values": {"heart_rate": 700}}
+    group = [telemetry("watch-a", NOW + n * SECOND, **bad) for n in range(25)]
+    states = told(decider, *group, telemetry("watch-b", **bad))
+    of = [(state.device, (state.at - NOW) // SECOND) for state in states]
+    assert sorted(of) == [("watch-a", 0), ("watch-a", 10), ("watch-a", 20), ("watch-b", 0)]
+    assert all(state.refused and not state.stamps_refused for state in states)
+    (ahead,) = told(decider, telemetry("watch-a", NOW + MINUTE, time=(NOW + 60 * MINUTE) // 10**6))
+    assert ahead.refused
+    assert ahead.stamps_refused

@@ -13,8 +13,9 @@ from ingest.observation import DeviceId, PatientId
 from ingest.payload.decoded import Reason, Rejection, Sample
 from ingest.screen import screen
 from ingest.settings import DeviceSettings, IngestSettings, ScreenSettings
-from ingest.topic import Kind, parse_topic, telemetry_topic
+from ingest.topic import Kind, is_device_id, parse_topic, telemetry_topic
 from tests.support.payloads import DOCUMENTS, mutated
+from tests.support.sparkplug import payload
 
 NOON = "2026-11-25T12:00:00Z"
 NOW = parse_instant(NOON)
@@ -89,6 +90,24 @@ def test_any_other_topic_is_unknown(topic: str) -> None:
     reading = read(topic, message(), NOW, SETTINGS)
     assert [r.reason for r in reading.rejections] == [Reason.TOPIC_UNKNOWN]
     assert reading.device == ""
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_step_of_an_address_is_no_name_and_names_with_dots_are(name: str) -> None:
+    for topic in (
+        f"twin/v1/{name}/telemetry",
+        f"twin/v1/gw1/{name}/telemetry",
+        f"twin/v1/{name}/watch-7/telemetry",
+        f"spBv1.0/{name}/NDATA/node",
+        f"spBv1.0/ward/DDATA/node/{name}",
+    ):
+        assert parse_topic(topic) is None
+        address = parse_topic(topic.replace(f"/{name}", f"/{name}x"))
+        assert address is not None
+        assert f"{name}x" in address.device
+    assert not is_device_id(name)
+    assert is_device_id("...")
+    assert is_device_id("a..b/..c")
 
 
 def test_only_a_declared_gateway_speaks_for_others() -> None:
@@ -392,3 +411,37 @@ def test_nothing_of_a_payload_enters_a_log(form: str, caplog: pytest.LogCaptureF
         judge(b'{"time":1,"values":{"spo2":1},"units":{"spo2":"secret-7"}}', form)
     assert not [each for each in caplog.records if each.name.startswith("ingest")]
     assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("form", "payload"),
+    [
+        ("native", b'{"time":"2026-11-25T12:00:00Z","values":{}}'),
+        ("native", b'{"times":["2026-11-25T12:00:00Z"],"values":{"spo2":[null]},"sequence":4}'),
+        ("senml", b"[]"),
+        ("senml", b'[{"bn":"urn:dev:ow:10e2073a01080063:","bt":1795600000}]'),
+        ("senml-cbor", b"\x80"),
+        ("ieee1752", b"[]"),
+    ],
+)
+def test_a_message_that_holds_nothing_is_refused_for_that(form: str, payload: bytes) -> None:
+    topic = f"twin/v1/watch-7/{'telemetry' if form == 'native' else form}"
+    (rejection,) = read(topic, payload, NOW, IngestSettings()).rejections
+    assert rejection.reason is Reason.EMPTY
+    (line,) = judge(payload, form)
+    assert line["reason"] == "empty"
+
+
+@pytest.mark.parametrize("more", [b'"battery":0.5', b'"contact":true', b'"firmware":"1.2"'])
+def test_a_message_that_holds_no_value_but_something_else_is_not_refused(more: bytes) -> None:
+    payload = b'{"time":"2026-11-25T12:00:00Z","values":{},' + more + b"}"
+    assert read("twin/v1/watch-7/telemetry", payload, NOW, IngestSettings()).rejections == []
+    assert judge(payload) == []
+
+
+def test_a_birth_and_a_death_need_hold_nothing_and_data_must() -> None:
+    def reasons(part: str) -> list[Reason]:
+        topic = f"spBv1.0/ward/{part}/gw/watch"
+        return [each.reason for each in read(topic, payload(), NOW, IngestSettings()).rejections]
+
+    assert (reasons("DBIRTH"), reasons("DDEATH"), reasons("DDATA")) == ([], [], [Reason.EMPTY])

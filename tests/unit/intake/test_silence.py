@@ -119,6 +119,36 @@ def test_a_device_whose_stamps_are_refused_is_silent_for_its_clock() -> None:
     assert line.silences() == ["clock"]
 
 
+def test_a_device_of_which_everything_is_refused_speaks_in_vain_and_was_not_never_seen() -> None:
+    line = IntakeLine()
+    line.tick()
+    line.declare(kind="binding", **{"from": None, "to": None})
+    line.say(refused=True)
+    line.run(65)
+    assert line.silences() == ["unusable"]
+    line.run(600)
+    line.send()
+    line.tick()
+    assert line.silences() == ["unusable", ""]
+
+
+def test_a_device_that_was_heard_and_then_only_refused_is_not_late_but_unusable() -> None:
+    line = heard()
+    for _ in range(70):
+        line.say(refused=True, battery=0.02)  # its own word of a battery makes nothing usable
+        line.tick()
+    assert line.silences() == ["unusable"]
+    line.run(120)
+    assert line.silences() == ["unusable", "battery"]
+
+
+def test_one_refusal_before_a_silence_does_not_explain_it() -> None:
+    line = heard()
+    line.say(refused=True)
+    line.run(65)
+    assert line.silences() == ["late"]
+
+
 def test_without_a_broker_it_is_the_broker() -> None:
     line = heard()
     line.broker = False

@@ -219,7 +219,8 @@ class ClockBody(msgspec.Struct, frozen=True):
 
 class StateBody(msgspec.Struct, frozen=True):
     """A device as the twin knows it; null: not said. silence: "" while it is heard, else why not:
-    never_seen, late, body_off, battery, radio, gateway, broker, ingest, clock."""
+    never_seen, late, body_off, battery, radio, gateway, broker, ingest, clock, unusable. reason: of
+    `clock` and `unusable`, for what most of it was refused by ingest."""
 
     silence: str
     since: str | None
@@ -229,6 +230,7 @@ class StateBody(msgspec.Struct, frozen=True):
     online: bool | None
     restarts: int
     clock: ClockBody
+    reason: str | None = None
 
 
 class DeviceBody(msgspec.Struct, frozen=True):

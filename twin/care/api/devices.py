@@ -27,7 +27,7 @@ from twin.care.api.bodies import (
     answer,
     answers,
 )
-from twin.care.ledger import Account, account_of, ledger_of
+from twin.care.ledger import Account, account_of, ledger_of, main_reason
 from twin.care.parts import Parts, PartsOf
 from twin.care.problem import Problem
 from twin.care.told import DeviceFacts
@@ -95,7 +95,7 @@ class DeviceBooks:
         in_store = None if self.stored is None else self.stored.get(device, 0)
         ledger = _ledger(account, self.refused.get(device, {}), in_store)
         at = format_instant(received) if received else None
-        state = _state(self.newest(device))
+        state = _state(self.newest(device), self.refused.get(device, {}))
         body = DeviceBody(device, self.bound.get(device), at, ledger, state=state)
         return _with_registered(body, self.parts)
 
@@ -189,7 +189,7 @@ def _stored(parts: Parts) -> Mapping[str, int] | None:
         return None
 
 
-def _state(told: DeviceFacts | None) -> StateBody | None:
+def _state(told: DeviceFacts | None, refused: Mapping[str, int]) -> StateBody | None:
     if told is None or not told.reported_at:
         return None
     return StateBody(
@@ -207,6 +207,7 @@ def _state(told: DeviceFacts | None) -> StateBody | None:
             told.drift_std_ppm,
             told.correction_s,
         ),
+        main_reason(told.silence, refused),
     )
 
 
