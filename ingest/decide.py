@@ -183,7 +183,7 @@ class Decider:
     def decide(self, messages: Sequence[Message]) -> Decided:
         """As `decide`; the records hold the observations in order of receipt."""
         self._registry.refresh()
-        plain = self._path.read(messages)
+        plain = self._plain(messages)
         left = [m for m, found in zip(messages, plain, strict=True) if found is None]
         decisions = decide(left, self._registry, self._settings) if left else []
         announced = list(_announcements(left, decisions))
@@ -211,6 +211,18 @@ class Decider:
                     self._teller.say(route.partition, state)
         records = builder.take() + self._teller.take()
         return Decided(records, accepted, plain, list(zip(left, decisions, strict=True)))
+
+    def _plain(self, messages: Sequence[Message]) -> Sequence[Plain | None]:
+        """What plain messages give. Where their decoder fails at one of them, none is plain: each
+        is then decided on alone (`_read`)."""
+        try:
+            return self._path.read(messages)
+        except (apsw.Error, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 — one message must not stop its neighbours
+            failure = type(error).__name__
+            _log.error("the decoder of many messages failed with %s; each is read alone", failure)
+            return [None] * len(messages)
 
     def _tell(self, decision: Decision, received_at: int) -> None:
         reading = decision.reading

@@ -20,8 +20,8 @@ from ingest.observation import DeviceId
 ROOT = "twin/v1"
 EXPECTED = f"{ROOT}/<device>/telemetry, <device> = 1–64 of A–Z a–z 0–9 . _ -, not . or .."
 
-#: No name is `.` or `..`: in an address these are steps, which every browser takes by itself, so that
-#: such a device could not be opened.
+#: No name is `.` or `..`: in an address these are steps, which every browser takes by itself, so
+#: that such a device could not be opened.
 _NO_STEP = r"(?!\.\.?(?:/|\Z))"
 NAME = _NO_STEP + r"[A-Za-z0-9._-]{1,64}"
 #: A level of Sparkplug's topics, where spaces and colons are usual.

@@ -151,7 +151,7 @@ def test_a_message_that_holds_nothing_is_in_tail_and_ledger(
             heard: list[str] = []
 
             def tailed() -> bool:
-                """Ingest looks once a second whether somebody watches: it is sent again till then."""
+                """Sent again until ingest has seen, as it looks once a second, that one watches."""
                 at = time.time_ns() // 1_000_000
                 message = f'{{"time":{at},"values":{{}}}}'
                 publish(mosquitto_server.port, "watch-empty", message)

@@ -23,8 +23,8 @@ VIEWS = ("state", "ledger")
 HEARD, UNHEARD, RETIRED = "heard", "unheard", "retired"
 #: Groups in the order of the page: first what somebody must see to.
 ORDER = (
-    "clock", "unusable", "battery", "radio", "late", "never_seen", "gateway", "broker", "ingest", "body_off",
-    UNHEARD, HEARD, RETIRED,
+    "clock", "unusable", "battery", "radio", "late", "never_seen", "gateway", "broker", "ingest",
+    "body_off", UNHEARD, HEARD, RETIRED,
 )  # fmt: skip
 
 

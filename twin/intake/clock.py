@@ -3,9 +3,11 @@
 A stamp's lead is its distance ahead of its receipt: the clock's offset less the delay of the way.
 The delay varies and is never negative, so the least delayed observation of each minute tells of the
 clock, and a line through those, older minutes forgotten by and by, gives offset and drift with
-their standard deviations. A slow clock and a backlog look the same, so the offset is only shown,
-and two things alone are corrected: stamps that are all ahead of their receipts, by the smallest
-lead seen, and the slow clock of a device that is declared live.
+their standard deviations. How late the least delayed of them was nobody knows, so that of a
+backlog alone the offset is as uncertain as the delay (`_unknown_delay`). A slow clock and a backlog
+look the same, so the offset is only shown, and two things alone are corrected: stamps that are all
+ahead of their receipts, by the smallest lead seen, and the slow clock of a device that is declared
+live.
 
 A correction is a function of the device's own stamp, so that the same stamp gives the same
 measured_at whenever and however often it comes, and identity holds. It changes on a tick, from the
@@ -177,9 +179,23 @@ def _fit(c: NDArray[np.float64], newest: NDArray[np.int64]) -> None:
     noise = rest * w / np.maximum(w - 2, 0.5) + FLOOR**2
     from_mean = np.where(line, t - mean_t, 0.0)
     c[:, OFFSET] = mean_l + drift * from_mean
-    c[:, OFFSET_STD] = np.sqrt(noise * (1 / w + from_mean**2 / (w * safe)))
+    c[:, OFFSET_STD] = np.sqrt(noise * (1 / w + from_mean**2 / (w * safe)) + _unknown_delay(c) ** 2)
     c[:, DRIFT] = drift * 1e6
     c[:, DRIFT_STD] = np.where(line, np.sqrt(noise / (w * safe)) * 1e6, np.nan)
+
+
+def _unknown_delay(c: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) seconds by which the least delayed observations may have been late, as a deviation.
+
+    Of w minutes' exponential delays the least is a w-th of their scale, which the minute's leads
+    show by their spread. That all were late alike, by as much as they are behind their receipt,
+    is what one minute cannot exclude; each further one is taken to halve it.
+    """
+    w, seen = c[:, W], c[:, MINUTE_SEEN]
+    mean = c[:, MINUTE_SUM] / seen
+    spread = np.sqrt(np.maximum(c[:, MINUTE_SQUARES] / seen - mean**2, 0))
+    alike = np.maximum(-c[:, MINUTE_MOST], 0) * 2.0 ** (1 - w)
+    return np.hypot(spread / w, alike)
 
 
 def _look(c: NDArray[np.float64]) -> None:

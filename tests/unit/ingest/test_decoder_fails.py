@@ -10,7 +10,8 @@ import apsw
 import pytest
 
 import ingest.decide
-from ingest.decide import decide
+import ingest.plain
+from ingest.decide import Decider, decide
 from ingest.frames import Delivery
 from ingest.instant import format_instant, parse_instant
 from ingest.judge import read
@@ -68,3 +69,31 @@ def test_a_disk_that_fails_is_no_fault_of_the_message(
     monkeypatch.setattr(ingest.decide, "read", failing(apsw.IOError("disk")))
     with pytest.raises(apsw.IOError):
         decide([message(61)], registry, IngestSettings())
+
+
+def test_where_the_bulk_decoder_fails_at_one_message_it_alone_is_refused(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(_payloads: object) -> object:
+        raise RecursionError("of the payload")
+
+    monkeypatch.setattr(ingest.plain, "decode_bulk", fails)
+    monkeypatch.setattr(ingest.decide, "read", failing(OverflowError("of the payload")))
+    with caplog.at_level(logging.DEBUG):
+        found = Decider(registry, IngestSettings(), 4).decide([message(n) for n in (60, 61, 62)])
+    assert found.accepted == 2
+    refused = [each for _, each in found.explained if each.rejections]
+    assert [each.reading.device for each in refused] == ["d-61"]
+    assert "RecursionError" in caplog.text
+    assert "of the payload" not in caplog.text
+
+
+def test_a_disk_that_fails_on_the_short_way_is_no_fault_of_a_message(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_payloads: object) -> object:
+        raise apsw.IOError("disk")
+
+    monkeypatch.setattr(ingest.plain, "decode_bulk", fails)
+    with pytest.raises(apsw.IOError):
+        Decider(registry, IngestSettings(), 4).decide([message(61)])

@@ -15,7 +15,7 @@ from ingest.screen import screen
 from ingest.settings import DeviceSettings, IngestSettings, ScreenSettings
 from ingest.topic import Kind, is_device_id, parse_topic, telemetry_topic
 from tests.support.payloads import DOCUMENTS, mutated
-from tests.support.sparkplug import payload
+from tests.support.sparkplug import payload as sparkplug
 
 NOON = "2026-11-25T12:00:00Z"
 NOW = parse_instant(NOON)
@@ -442,6 +442,6 @@ def test_a_message_that_holds_no_value_but_something_else_is_not_refused(more: b
 def test_a_birth_and_a_death_need_hold_nothing_and_data_must() -> None:
     def reasons(part: str) -> list[Reason]:
         topic = f"spBv1.0/ward/{part}/gw/watch"
-        return [each.reason for each in read(topic, payload(), NOW, IngestSettings()).rejections]
+        return [each.reason for each in read(topic, sparkplug(), NOW, IngestSettings()).rejections]
 
     assert (reasons("DBIRTH"), reasons("DDEATH"), reasons("DDATA")) == ([], [], [Reason.EMPTY])

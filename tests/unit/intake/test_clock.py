@@ -191,3 +191,32 @@ def test_estimates_end_the_same_whatever_the_order_within_a_corrected_clock() ->
             line.send(stamp, value=60 + stamp % 7, after=9)
         ends.append(list(estimates(line)))
     assert ends[0] == ends[1]
+
+
+def test_of_a_backlog_alone_the_offset_is_as_uncertain_as_the_delay() -> None:
+    line = IntakeLine()
+    line.tick()
+    for n in range(60):  # an hour, sent in a second, its newest ten minutes old
+        line.send(-600.0 - 60 * n)
+    line.run(65)
+    report = line.reports()[-1]
+    assert report["offset"] == pytest.approx(-600, abs=2)
+    assert report["offset_std"] > 600
+    assert report["correction"] == 0
+
+
+def test_of_one_late_message_nobody_knows_whether_the_clock_or_the_way_was_slow() -> None:
+    line = IntakeLine()
+    line.tick()
+    line.send(-600.0)
+    line.run(65)
+    assert line.reports()[-1]["offset_std"] == pytest.approx(600, abs=2)
+
+
+def test_a_clock_that_is_ahead_is_known_at_once() -> None:
+    line = IntakeLine()
+    line.tick()
+    for _ in range(62):
+        line.send(line.now + 60.0)
+        line.tick()
+    assert line.reports()[-1]["offset_std"] < 0.1
