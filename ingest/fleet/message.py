@@ -21,7 +21,8 @@ class Message:
     ns since the start of the run. values and quality hold n entries for each signal (None: no
     value), in the units of `units`, else canonical ones. exact: stamps are written with
     nanoseconds, else as epoch ms. boot counts the device's starts within the run. Faults of
-    a script: in_seconds, stamps are epoch seconds; names, another device that the payload names.
+    a script: in_seconds, stamps are epoch seconds; names, another device that the payload names;
+    signed_as, whose certificate its sender, a thief, signs in with.
     """
 
     device: str
@@ -37,6 +38,7 @@ class Message:
     exact: bool = False
     in_seconds: bool = False
     names: str | None = None
+    signed_as: str | None = None
 
     @property
     def topic(self) -> str:

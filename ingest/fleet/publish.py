@@ -21,7 +21,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from ingest.fleet.crowd import Connecting
 from ingest.fleet.settings import Connection
+from ingest.fleet.theft import Stolen
 
 _POLL_S = 0.05
 #: Reasons that no waiting mends: protocol, client id, name or password, not authorised, banned.
@@ -38,11 +40,17 @@ class BrokerUnreachable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Messages handed to the broker, acknowledged by it, and connections made beyond the first."""
+    """Messages handed to the broker, acknowledged by it, and connections made beyond the first.
+
+    Of a fault script: stolen, what became of each thief's messages, connecting, of the devices that
+    connected at once; neither is in the other counts.
+    """
 
     published: int
     acknowledged: int
     reconnects: int
+    stolen: tuple[Stolen, ...] = ()
+    connecting: tuple[Connecting, ...] = ()
 
 
 @dataclass(slots=True)
@@ -76,13 +84,16 @@ class Publisher:
         self._settings, self._host, self._port = settings, host, port
         self._news = threading.Event()
         self._published = self._acknowledged = 0
-        self._lines = [self._line(number) for number in range(settings.connections)]
+        self._lines: list[_Line] = []
+        self._own: dict[str, _Line] = {}
+        if settings.certificates is None:
+            names = (f"{settings.client_id}-{n}" for n in range(settings.connections))
+            self._lines = [self._line(name) for name in names]
 
     def start(self) -> None:
         """Begin to connect. Does not wait: a broker that is down is tried again and again."""
         for line in self._lines:
-            line.client.connect_async(self._host, self._port, keepalive=30)
-            line.client.loop_start()
+            self._connect(line)
 
     def publish(
         self,
@@ -95,8 +106,9 @@ class Publisher:
         """Publish once there is room; False if `stop` was set before. Raises BrokerUnreachable.
 
         acknowledged is called in the caller's thread, in a later `publish`, `settle` or `wait`.
+        Raises OSError where devices have certificates, and this one has none.
         """
-        line = self._lines[crc32(device.encode()) % len(self._lines)]
+        line = self._line_of(device)
         self._collect()
         while not line.takes(self._settings.in_flight):
             if stop.is_set():
@@ -135,6 +147,20 @@ class Publisher:
         connects = sum(max(line.connects - 1, 0) for line in self._lines)
         return Counts(self._published, self._acknowledged, connects)
 
+    def _line_of(self, device: str) -> _Line:
+        if self._settings.certificates is None:
+            return self._lines[crc32(device.encode()) % len(self._lines)]
+        line = self._own.get(device)
+        if line is None:
+            line = self._own[device] = self._line(device)
+            self._lines.append(line)
+            self._connect(line)
+        return line
+
+    def _connect(self, line: _Line) -> None:
+        line.client.connect_async(self._host, self._port, keepalive=30)
+        line.client.loop_start()
+
     def _sent(self, line: _Line, topic: str, payload: bytes) -> int:
         self._published += 1
         return line.client.publish(topic, payload, qos=1).mid
@@ -152,16 +178,15 @@ class Publisher:
                     self._acknowledged += 1
                     callback()
 
-    def _line(self, number: int) -> _Line:
+    def _line(self, name: str) -> _Line:
         five = self._settings.protocol == "5"
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
-            client_id=f"{self._settings.client_id}-{number}",
+            client_id=name,
             protocol=mqtt.MQTTv5 if five else mqtt.MQTTv311,
             clean_session=None if five else True,
         )
-        if self._settings.username is not None:
-            client.username_pw_set(self._settings.username, self._settings.password)
+        self._settings.sign_in(client, name)
         client.max_inflight_messages_set(self._settings.in_flight)
         client.reconnect_delay_set(1, 10)
         line = _Line(client)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ingest.fleet.crowd import Connecting, Crowd
 from ingest.fleet.message import Message
 from ingest.fleet.playback import device_names, played
 from ingest.fleet.publish import Counts, Publisher
 from ingest.fleet.record import SentRecord
-from ingest.fleet.script import FaultScript, scripted
+from ingest.fleet.script import FaultScript, crowds, scripted
 from ingest.fleet.settings import FleetSettings
 from ingest.fleet.simulation import bindings, messages
+from ingest.fleet.theft import Thieves
 from ingest.instant import HOUR, MILLISECOND, SECOND
 from ingest.recording import Recording
 
@@ -102,29 +104,67 @@ def publish_all(
     """
     record = SentRecord(target.record, target.patients or {}) if target.record else None
     publisher = Publisher(settings.connection, target.host, target.port)
+    thieves = Thieves(settings.connection, target.host, target.port)
     publisher.start()
     start = target.now() // MILLISECOND * MILLISECOND
+    waiting = _crowds(settings, target)
+    began: list[Crowd] = []
     try:
         for message in stream:
-            left = start + message.at - target.now()
-            while left > 0 and not stop.is_set():
-                publisher.wait(min(left / SECOND / (pace or settings.speed), 1.0), stop)
-                left = start + message.at - target.now()
+            while waiting and waiting[0][0] <= message.at:
+                at, crowd = waiting.pop(0)
+                _wait(publisher, start + at, target.now, pace or settings.speed, stop)
+                began.append(crowd)
+                crowd.start(start)
+            _wait(publisher, start + message.at, target.now, pace or settings.speed, stop)
             if stop.is_set():
                 break
             sent_at = target.now()
             written = _writing(record, target.acknowledged, message, start, sent_at)
             payload = message.payload(start)
+            if message.signed_as is not None:
+                told = _writing(None, target.acknowledged, message, start, sent_at)
+                thieves.publish(message, payload, told, stop)
+                continue
             if not publisher.publish(message.device, message.topic, payload, written, stop):
                 break
             if target.watch is not None:
                 target.watch(publisher.counts())
+        for at, crowd in waiting:  # of a script whose patients have no devices
+            _wait(publisher, start + at, target.now, pace or settings.speed, stop)
+            if not stop.is_set():
+                began.append(crowd)
+                crowd.start(start)
         publisher.settle(_SETTLE_S)
+        connecting = tuple(_finished(crowd, target) for crowd in began)
     finally:
         publisher.close()
+        thieves.close()
         if record is not None:
             record.close()
-    return publisher.counts()
+    outcomes = tuple(thieves.outcomes.values())
+    return replace(publisher.counts(), stolen=outcomes, connecting=connecting)
+
+
+def _wait(publisher: Publisher, until: int, now: Clock, pace: float, stop: threading.Event) -> None:
+    while (left := until - now()) > 0 and not stop.is_set():
+        publisher.wait(min(left / SECOND / pace, 1.0), stop)
+
+
+def _crowds(settings: FleetSettings, target: Target) -> list[tuple[int, Crowd]]:
+    if not isinstance(settings, FaultScript):
+        return []
+    found = [(at, Crowd(of, target.host, target.port)) for at, of in crowds(settings)]
+    return sorted(found, key=lambda each: each[0])
+
+
+def _finished(crowd: Crowd, target: Target) -> Connecting:
+    """Wait for its end, and tell what the broker has."""
+    found, done = crowd.finish()
+    if target.acknowledged is not None:
+        for message in done:
+            target.acknowledged(message)
+    return found
 
 
 def _writing(

@@ -30,7 +30,7 @@ from ingest.instant import HOUR, MINUTE, SECOND
 
 FaultKind = Literal[
     "lost", "duplicated", "reordered", "held", "silent", "reboot", "unit", "identity", "artefact",
-    "seconds", "offset", "drift",
+    "seconds", "offset", "drift", "stolen", "connecting",
 ]  # fmt: skip
 #: Nothing goes wrong by itself in a scripted fleet.
 _NONE = Faults(
@@ -48,7 +48,10 @@ class Fault(Table, frozen=True):
     used. reboot: the count of messages begins anew, once, without a mark. unit: values are said to
     be in `unit`. identity: the payload names another device. artefact: values times `factor`.
     seconds: epoch seconds are written where milliseconds are meant. offset: the clock is `offset_s`
-    ahead. drift: it gains `ppm` from the beginning of the span on.
+    ahead. drift: it gains `ppm` from the beginning of the span on. stolen: with each message of
+    `device` somebody who signs in with its certificate publishes two more, on a connection of its
+    own: under the topic of `thief`, and under the device's own, saying to be `thief`. connecting:
+    at `at_s`, `devices` further ones connect at once, each on its own, and send a heart rate.
     """
 
     kind: FaultKind
@@ -63,6 +66,14 @@ class Fault(Table, frozen=True):
     factor: Annotated[float, Meta(gt=0)] = 1.5
     offset_s: float = 9 * HOUR / SECOND
     ppm: float = 200.0
+    thief: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")] = "thief"
+    devices: Annotated[int, Meta(ge=1, le=50_000)] = 1_000
+
+    def __post_init__(self) -> None:
+        if self.kind == "stolen" and self.device is None:
+            raise ValueError("expected `device`, whose certificate is stolen")
+        if self.kind == "connecting" and self.device is not None:
+            raise ValueError("expected no `device`: so many further ones connect")
 
 
 class FaultScript(FleetSettings, frozen=True):
@@ -70,6 +81,11 @@ class FaultScript(FleetSettings, frozen=True):
 
     faults: Faults = _NONE
     fault: tuple[Fault, ...] = ()
+
+    def __post_init__(self) -> None:
+        crowds = any(each.kind == "connecting" for each in self.fault)
+        if crowds and self.connection.certificates is not None:
+            raise ValueError("a fault `connecting`: its devices have no certificates")
 
 
 @dataclass(slots=True)
@@ -111,19 +127,24 @@ class _Way:
 
     def sent(self, message: Message) -> list[Message]:
         """What is sent in place of the message."""
-        out = [message]
+        out, stolen = [message], list[Message]()
         for place, fault in enumerate(self.faults):
             begin, end = round(fault.at_s * SECOND), round((fault.at_s + fault.duration_s) * SECOND)
+            if fault.kind == "connecting":
+                continue
             if fault.device not in (None, message.device) or not begin <= message.at < end:
                 continue
             self.met[place] += 1
             if self.met[place] % fault.every == 0:
                 if fault.kind == "silent" and out:  # once, however many copies there would be
                     self.behind += 1
+                if fault.kind == "stolen":
+                    stolen += _stolen(fault, message)
+                    continue
                 out = [changed for each in out for changed in self._changed(fault, each, end)]
         if out and message.sequence is not None:
             out = [replace(each, sequence=message.sequence - self.behind) for each in out]
-        return out
+        return out + stolen
 
     def _changed(self, fault: Fault, message: Message, end: int) -> list[Message]:
         delay = round(fault.delay_s * SECOND)
@@ -142,6 +163,31 @@ class _Way:
                 return [replace(message, at=end)]
             case _:
                 return [_spoilt(fault, message)]
+
+
+def _stolen(fault: Fault, message: Message) -> list[Message]:
+    """What the thief sends beside the message: it has no count of its own."""
+    theirs = replace(message, sequence=None, boot=None, signed_as=message.device)
+    return [replace(theirs, device=fault.thief), replace(theirs, names=fault.thief)]
+
+
+def crowd_names(script: FaultScript) -> list[list[str]]:
+    """For each fault `connecting` the names of its devices."""
+    crowds = [each for each in script.fault if each.kind == "connecting"]
+    return [
+        [f"{script.prefix}crowd-{chr(97 + n % 26)}{i:05}" for i in range(each.devices)]
+        for n, each in enumerate(crowds)
+    ]
+
+
+def crowds(script: FaultScript) -> list[tuple[int, list[Message]]]:
+    """(ns since the start, messages) of each fault `connecting`, in order."""
+    begun = [round(each.at_s * SECOND) for each in script.fault if each.kind == "connecting"]
+    return [
+        (at, [Message(name, at, (at,), {"heart_rate": (60.0 + n % 60,)}, exact=True)
+              for n, name in enumerate(names)])
+        for at, names in zip(begun, crowd_names(script), strict=True)
+    ]  # fmt: skip
 
 
 def _spoilt(fault: Fault, message: Message) -> Message:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from ssl import create_default_context
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import Client
 
 Positive = Annotated[float, Meta(gt=0)]
 Rate = Annotated[float, Meta(ge=0)]
@@ -82,6 +86,20 @@ class Connection(Table, frozen=True):
     client_id: str = "twin-fleet"
     username: str | None = None
     password: str | None = None
+    #: Each device on a connection of its own, with NAME.pem and NAME.key of this folder; the
+    #: broker's certificate is held against `authority` (a file of certificates).
+    certificates: str | None = None
+    authority: str | None = None
+
+    def sign_in(self, client: Client, name: str) -> None:
+        """Give the client what it signs in with. Raises OSError: no such pair, or not a pair."""
+        if self.username is not None:
+            client.username_pw_set(self.username, self.password)
+        if self.certificates is not None:
+            context = create_default_context(cafile=self.authority)
+            pair = Path(self.certificates, f"{name}.pem"), Path(self.certificates, f"{name}.key")
+            context.load_cert_chain(*pair)
+            client.tls_set_context(context)
 
 
 class Episode(Table, frozen=True):

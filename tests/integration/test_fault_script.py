@@ -24,6 +24,7 @@ WATCH, PATCH = "watch-01", "patch-01"
 class Scripted:
     """By device: what the fleet says a ledger must show, and what `twin devices ledger` shows."""
 
+    sent: dict[str, Any]
     told: dict[str, dict[str, Any]]
     found: dict[str, dict[str, Any]]
 
@@ -45,12 +46,12 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scripted]:
         told = sent["ledgers"]
         eventually(lambda: at_rest(run, told), "reported as told: " + str(told), 15.0)
         found = twin_json("devices", "ledger", "-c", run.config)["devices"]
-        yield Scripted(told, {each["id"]: each for each in found})
+        yield Scripted(sent, told, {each["id"]: each for each in found})
 
 
 def at_rest(run: TwinRun, told: dict[str, dict[str, Any]]) -> bool:
     """Whether all was received and stored, and the numbers, told every five seconds, are these."""
-    ledgers = run.ledgers()
+    ledgers = {d: ledger for d, ledger in run.ledgers().items() if not d.startswith("crowd-")}
     return ledgers.keys() == told.keys() and all(
         ledger["received"] == told[device]["received"]
         and ledger["stored"] == ledger["estimated"] + ledger["belated"]
@@ -63,11 +64,11 @@ def at_rest(run: TwinRun, told: dict[str, dict[str, Any]]) -> bool:
 def test_every_sample_that_the_broker_has_is_received_and_each_refusal_has_its_reason(
     line: Scripted,
 ) -> None:
-    assert {device: each["ledger"]["refused"] for device, each in line.found.items()} == {
+    assert {device: line.found[device]["ledger"]["refused"] for device in line.told} == {
         device: told["refused"] for device, told in line.told.items()
     }
     assert line.told[WATCH]["refused"] == {"unit_unknown": 4, "future": 3, "ancient": 2}
-    assert line.told[PATCH]["refused"] == {"identity_mismatch": 8}
+    assert line.told[PATCH]["refused"] == {"identity_mismatch": 8 + 5}  # the second: the thief's
     for device, told in line.told.items():
         assert line.found[device]["ledger"]["received"] == told["received"], device
 
@@ -89,9 +90,25 @@ def test_what_never_came_is_missing_or_its_gap_still_open(line: Scripted) -> Non
 
 
 def test_each_ledger_reconciles_to_zero(line: Scripted) -> None:
-    for device, each in line.found.items():
-        ledger, told = each["ledger"], line.told[device]
+    for device, told in line.told.items():
+        ledger = line.found[device]["ledger"]
         assert ledger["journalled"] == told["received"] - sum(told["refused"].values()), device
         assert ledger["conflict"] == ledger["difference"] == 0, device
         kept = ledger["journalled"] - told["duplicate"]
         assert ledger["estimated"] + ledger["belated"] == ledger["stored"] == kept, device
+
+
+def test_devices_that_connect_at_once_are_all_heard(line: Scripted) -> None:
+    (crowd,) = line.sent["connecting"]
+    assert (crowd["devices"], crowd["connected"], crowd["acknowledged"]) == (50, 50, 50)
+    found = [each["ledger"] for id_, each in line.found.items() if id_.startswith("crowd-")]
+    assert [(each["received"], each["stored"]) for each in found] == [(1, 1)] * 50
+
+
+def test_a_broker_without_access_list_takes_a_thief_and_its_victims_ledger_shows_it(
+    line: Scripted,
+) -> None:
+    own, victims = sorted(line.sent["stolen"], key=lambda each: str(each["device"]), reverse=True)
+    assert (own["device"], victims["device"]) == ("watch-66", PATCH)
+    assert own["acknowledged"] == victims["acknowledged"] == 2
+    assert own["owner"] == victims["owner"] == PATCH

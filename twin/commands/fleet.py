@@ -91,16 +91,30 @@ def run_devices(
     sent: list[Message] = []
     run = _Run(host, port, duration, record, stop, None if script is None else sent.append)
     counts = _publish(settings, played, run)
-    if not counts.acknowledged and (played or settings.patients):
+    heard = counts.acknowledged or any(each.acknowledged for each in counts.connecting)
+    if not heard and (played or settings.patients):
         raise Failed(f"nothing was acknowledged: is there a broker at {host}:{port}?")
-    told = {} if script is None else _told(sent)
+    told = {} if script is None else _told(sent, settings)
     if as_json:
-        print_json(asdict(counts) | ({"ledgers": told} if script is not None else {}))
+        whole = asdict(counts)
+        if script is None:
+            del whole["stolen"], whole["connecting"]
+        print_json(whole | ({"ledgers": told} if script is not None else {}))
         return
     print_line(
         f"{counts.published} messages published, {counts.acknowledged} acknowledged, "
         f"{counts.reconnects} reconnects"
     )
+    for theft in counts.stolen:
+        print_line(
+            f"{theft.owner}'s certificate, topic of {theft.device}: {theft.acknowledged} taken, "
+            f"{theft.refused} refused by the broker, {theft.no_connection} without connection"
+        )
+    for crowd in counts.connecting:
+        print_line(
+            f"{crowd.devices} devices at once: {crowd.connected} connected, "
+            f"{crowd.acknowledged} acknowledged in {crowd.seconds} s"
+        )
     for device, ledger in told.items():
         refused = cast(Mapping[str, int], ledger.pop("refused"))
         said = ", ".join(
@@ -109,13 +123,17 @@ def run_devices(
         print_line(f"{device}: {said}")
 
 
-def _told(sent: Sequence[Message]) -> dict[str, dict[str, object]]:
-    """What the ledger of each device must say of what the broker has."""
-    from ingest.fleet.script import told
+def _told(sent: Sequence[Message], settings: FleetSettings) -> dict[str, dict[str, object]]:
+    """What the ledger of each device must say of what the broker has; of those that only connected
+    at once and said one thing, nothing: they are counted together."""
+    from ingest.fleet.script import FaultScript, crowd_names, told
 
+    crowds = crowd_names(settings) if isinstance(settings, FaultScript) else []
+    once = {name for names in crowds for name in names}
     return {
         device: {each.name: getattr(ledger, each.name) for each in fields(ledger)}
         for device, ledger in sorted(told(sent).items())
+        if device not in once
     }
 
 
@@ -187,10 +205,13 @@ def _publish(settings: FleetSettings, recording: Recording | None, run: _Run) ->
 
 def _write_registry(file: Path, settings: FleetSettings, recording: Recording | None) -> None:
     from ingest.fleet.playback import device_names
+    from ingest.fleet.script import FaultScript, crowd_names
     from ingest.fleet.simulation import bindings
 
     if recording is None:
         rows = [(d, f"patient-{n + 1}", label) for d, n, label in bindings(settings)]
+        if isinstance(settings, FaultScript):
+            rows += [(d, f"patient-{d}", "") for names in crowd_names(settings) for d in names]
     else:
         rows = [(d, patient, "") for (patient, _), d in device_names(recording).items()]
     with failing(OSError), file.open("w", encoding="utf-8", newline="") as out:

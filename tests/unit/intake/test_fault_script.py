@@ -139,13 +139,20 @@ def test_a_payload_that_names_another_device_is_refused_and_missing_from_its_own
     assert_told(Fault(kind="identity", device="watch-01", at_s=10, duration_s=10))
 
 
+def test_a_thief_whom_nobody_stops_is_in_its_own_ledger_and_refused_in_its_victims() -> None:
+    assert_told(
+        Fault(kind="stolen", device="watch-01", at_s=10, duration_s=10, every=2),
+        Fault(kind="duplicated", device="watch-01", every=3),
+    )
+
+
 def test_a_reboot_without_mark_is_a_new_count() -> None:
     stream = sent(Fault(kind="reboot", device="watch-01", at_s=30, duration_s=20))
     assert ledgers(stream)["watch-01"].restarts == 1
     assert_told(Fault(kind="reboot", device="watch-01", at_s=30, duration_s=20))
 
 
-KINDS = sorted({*get_args(FaultKind)} - {"reboot"})
+KINDS = sorted({*get_args(FaultKind)} - {"reboot", "stolen", "connecting"})
 FAULTS = st.builds(
     Fault,
     kind=st.sampled_from(KINDS),

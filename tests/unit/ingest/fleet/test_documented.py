@@ -8,8 +8,13 @@ from typing import get_args
 import msgspec
 import pytest
 
-from ingest.fleet.script import Fault, FaultKind, FaultScript, scripted, told
-from ingest.fleet.settings import Episode, FleetSettings, read_fleet_settings
+from ingest.fleet.script import Fault, FaultKind, FaultScript, crowds, scripted, told
+from ingest.fleet.settings import (
+    Episode,
+    FleetSettings,
+    FleetSettingsError,
+    read_fleet_settings,
+)
 from ingest.fleet.simulation import messages
 from ingest.instant import SECOND
 
@@ -65,3 +70,45 @@ def test_the_example_script_does_what_it_says() -> None:
     assert set(watch.refused) == {"unit_unknown", "future", "ancient"}
     assert patch.duplicate > patch.redelivered > 3
     assert set(patch.refused) == {"identity_mismatch"}
+    assert ledgers["watch-66"].received > 0  # where no access list refuses it
+    ((at, crowd),) = crowds(script)
+    assert (at, len(crowd)) == (38 * SECOND, 50)
+    assert len({message.device for message in crowd}) == 50
+
+
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [
+        ('kind = "stolen"', "fault[0]"),
+        ('kind = "stolen"\ndevice = "watch-01"\nthief = "../x"', "fault[0].thief"),
+        ('kind = "connecting"\ndevice = "watch-01"', "fault[0]"),
+        ('kind = "connecting"\ndevices = 0', "fault[0].devices"),
+        ('kind = "connecting"\n[connection]\ncertificates = "certs"', ""),
+    ],
+)
+def test_a_theft_without_its_victim_and_a_crowd_that_cannot_be_are_refused_with_their_place(
+    table: str, key: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "faults.toml"
+    path.write_text("[[fault]]\n" + table, encoding="utf-8")
+    with pytest.raises(FleetSettingsError) as refused:
+        read_fleet_settings(path, FaultScript)
+    assert refused.value.key == key
+
+
+def test_a_thief_speaks_beside_its_victim_and_changes_nothing_of_its_count() -> None:
+    theft = Fault(kind="stolen", device="watch-01", at_s=3, duration_s=4, thief="w-66")
+    script = FaultScript(patients=1, fault=(theft,))
+    sent = list(scripted(script, takewhile(lambda m: m.at < 10 * SECOND, messages(script))))
+    stolen = [m for m in sent if m.signed_as]
+    assert {(m.device, m.names, m.sequence) for m in stolen} == {
+        ("w-66", None, None),
+        ("watch-01", "w-66", None),
+    }
+    assert {m.signed_as for m in stolen} == {"watch-01"}
+    alone = FaultScript(patients=1)
+    theirs = takewhile(lambda m: m.at < 10 * SECOND, messages(alone))
+    assert [m for m in sent if not m.signed_as] == list(theirs)
+    watch = told(sent)["watch-01"]
+    assert set(watch.refused) == {"identity_mismatch"}
+    assert (watch.missing, watch.redelivered, watch.duplicate) == (0, 0, 0)
