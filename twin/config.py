@@ -21,6 +21,7 @@ from ingest.settings import (
     QuarantineSettings,
     ScreenSettings,
 )
+from ingest.topic_filter import apart
 from twin.config_broker import MqttTable, OutwardTable, connection_of, overlaps
 from twin.config_mapping import MappingTable, TopicTable
 from twin.config_paths import Paths, default_data_dir
@@ -326,7 +327,7 @@ class Config(_Table):
             connection_of(mqtt, mqtt.client_id),
             session_expiry_s=mqtt.session_expiry_s,
             receive_maximum=mqtt.receive_maximum,
-            filters=tuple(dict.fromkeys([*mqtt.filters, *routes.filters])),
+            filters=apart([*mqtt.filters, *routes.filters]),
             shared_group=mqtt.shared_group,
             reader=mqtt.reader,
         )

@@ -291,3 +291,36 @@ def test_nothing_of_a_payload_or_an_identity_is_logged(
         patient = next(iter(line.registry.labels()))
     for word in ("watch-7", "secret", "heart_rate", patient):
         assert word not in caplog.text
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_a_retained_message_that_is_refused_is_one_in_quarantine_however_often_it_comes(
+    mosquitto_server: MosquittoServer, tmp_path: Path, protocol: Protocol
+) -> None:
+    """A broker sends what it retains at each subscription, hence at each start."""
+    topic = f"twin/v1/retained-{protocol}/telemetry"
+    client = paho.Client(CallbackAPIVersion.VERSION2)
+    client.connect("127.0.0.1", mosquitto_server.port)
+    client.loop_start()
+    for payload in (message(700), message(71)):
+        at = topic if "700" in payload else topic.replace("retained", "good")
+        client.publish(at, payload, qos=1, retain=True).wait_for_publish(10)
+    client.disconnect()
+    client.loop_stop()
+    for times in (1, 2, 3):
+        with IngestLine(mosquitto_server.port, tmp_path, protocol) as line:
+            line.wait_until_connected()
+            eventually(lambda: line.service.counters.received >= 2, "received again")
+            (item,) = (i for i in line.quarantine.items(10) if i.device == f"retained-{protocol}")
+            assert (item.reason, item.count) == ("value_out_of_range", times)
+            assert line.quarantine.by_device()[item.device] == {"value_out_of_range": times}
+            # The good one is journalled again, and a duplicate to the twin by its identity.
+            again = [o for o in line.observations() if o.device == f"good-{protocol}"]
+            assert len({o.device_stamp for o in again}) == 1
+    client = paho.Client(CallbackAPIVersion.VERSION2)
+    client.connect("127.0.0.1", mosquitto_server.port)
+    client.loop_start()
+    for at in (topic, topic.replace("retained", "good")):
+        client.publish(at, b"", qos=1, retain=True).wait_for_publish(10)
+    client.disconnect()
+    client.loop_stop()

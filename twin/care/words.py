@@ -5,6 +5,7 @@ static/words/<language>.json holds every text of the pages; the browser reads th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,8 +18,11 @@ import msgspec
 
 from ingest.catalogue import BUILT_IN, CODES, SIGNALS
 from ingest.instant import SECOND
+from twin.care.refusal_words import in_french
 from twin.care.settings import LANGUAGES
 
+#: Two words with a space between: what a voice must know the language of.
+_SENTENCE = re.compile(r"\b[a-z]{2,}\b.*\s.*\b[a-z]{2,}\b")
 STATIC = Path(__file__).parent / "static"
 
 
@@ -56,6 +60,16 @@ class Words:
     def refusal(self, reason: str) -> str:
         """Why something was refused, in words; the code of a reason that has none."""
         return catalogue(self.language).get(f"refused.{reason}", reason)
+
+    def technical(self, text: str) -> tuple[str, str]:
+        """What a decoder says of a refusal, and the language it is in then, "" where that is the
+        page's own, or a number, a sign, a name."""
+        if self.language == "en":
+            return text, ""
+        french = in_french(text)
+        if french is not None:
+            return french, ""
+        return text, "en" if _SENTENCE.search(text) else ""
 
     def number(self, number: float | None, decimals: int) -> str:
         """A dash for no number; halves go up, as in browsers; a decimal comma in French."""

@@ -82,7 +82,9 @@ def _report(
         told["errors"] = [
             {"line": e.line, "key": e.key, "expected": e.expected, "got": e.got} for e in errors
         ]
-        told["files"] = [{"key": each.name, "fault": each.fault} for each in files]
+        told["files"] = [
+            {"key": each.name, "fault": each.fault, "note": each.note} for each in files
+        ]
         told["servers"] = [
             {"name": each.name, "fault": each.fault, "note": each.note} for each in servers
         ]
@@ -91,8 +93,8 @@ def _report(
     for error in errors:
         print_line(str(error))
     for each in files:
-        if each.fault:
-            print_line(f"{file}: {each.name}: {each.fault}")
+        if each.fault or each.note:
+            print_line(f"{file}: {each.name}: {each.fault or each.note}")
     if valid:
         print_line(f"{file}: valid")
     for each in servers:
@@ -103,6 +105,7 @@ def _report(
 def _files(config: Config) -> Iterator[_Found]:
     """Each file that the configuration names, opened and read as its user will."""
     from ingest.registry_file import RegistryFileWrong, read_registry_file
+    from ingest.topic_filter import overlapping
 
     if config.devices.file is not None:
         try:
@@ -112,6 +115,10 @@ def _files(config: Config) -> Iterator[_Found]:
             yield _Found("devices.file", in_words(error))
     if config.model.file is not None:
         yield _Found("model.file", _model_fault(config.model.file))
+    filters = config.ingest_settings().mqtt.filters
+    for one, other in overlapping(filters):
+        note = f"{one} and {other} overlap: what both match may come, and be counted, twice"
+        yield _Found("mqtt.filters", "", note)
     yield from _certificates(config)
 
 

@@ -70,10 +70,21 @@ def test_registry_file_that_serves_is_valid(tmp_path: Path) -> None:
     ended = twin("check", "-c", tmp_path / "c.toml", "--json")
 
     assert ended.code == 0
-    assert ended.json["files"] == [{"key": "devices.file", "fault": ""}]
+    assert ended.json["files"] == [{"key": "devices.file", "fault": "", "note": ""}]
 
 
 def test_file_is_needed(tmp_path: Path) -> None:
     assert twin("check").code == 2
     ended = twin("check", "-c", tmp_path / "none.toml")
     assert (ended.code, "No such file or directory" in ended.out) == (2, True)
+
+
+def test_filters_that_cross_are_named_and_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text('[mqtt]\nfilters = ["twin/v1/#", "a/+/b", "a/b/+"]\n')
+
+    ended = twin("check", "-c", tmp_path / "c.toml")
+
+    assert ended.code == 0
+    assert "mqtt.filters: a/+/b and a/b/+ overlap" in ended.out
+    (tmp_path / "c.toml").write_text('[mqtt]\nfilters = ["twin/v1/#", "twin/v1/+/telemetry"]\n')
+    assert "overlap" not in twin("check", "-c", tmp_path / "c.toml").out
