@@ -38,6 +38,7 @@ def fleet() -> list[DeviceReports]:
         "ring-2": (Silence.BODY_OFF, {"battery": 0.8, "contact": 0}),
         "ring-5": (Silence.RADIO, {"battery": 0.44, "online": 0}),
         "cuff-3": (Silence.NEVER_SEEN, {}),
+        "strap-6": (Silence.UNUSABLE, {"battery": 0.7}),
         "phone-8": (Silence.CLOCK, {"offset": 2.0, "offset_std": 0.4}),
     }
     told = [
@@ -89,6 +90,7 @@ def test_a_fleet_is_counted_filtered_searched_and_turned_by_the_page(
     groups = page.get_by_role("navigation", name="By state")
     expect(groups).to_contain_text("late 1", timeout=30_000)
     assert page.locator("tr.group th").first.inner_text().startswith("clock wrong")
+    expect(groups).to_contain_text("nothing usable 1")
     groups.get_by_role("link", name=re.compile("^battery empty")).click()
     expect(rows).to_have_count(1)
     assert rows.get_attribute("data-id") == "watch-4"
@@ -126,4 +128,5 @@ def test_the_pages_fit_a_telephone_and_a_wide_screen(ward: Ward, page: Page) -> 
     picture(page, "devices")
     page.goto(f"{ward.url}/devices/watch-4?theme=light")
     expect(page.locator("#fresh")).to_contain_text("All that was received is accounted for.")
+    page.wait_for_function(LIVE)
     picture(page, "device")
