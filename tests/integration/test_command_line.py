@@ -167,8 +167,8 @@ def test_a_message_that_holds_nothing_is_in_tail_and_ledger(
     assert "refused empty: expected a measurement" in heard[0]
     devices = twin_json("devices", "ledger", "-c", run.config)["devices"]
     (told,) = (each for each in devices if each["id"] == "watch-empty")
-    assert told["refused"]["empty"] >= 1
-    assert told["journalled"] == 0
+    assert told["ledger"]["refused"]["empty"] >= 1
+    assert told["ledger"]["journalled"] == 0
 
 
 def run_has_told(tail: subprocess.Popen[str], told: list[dict[str, object]]) -> bool:

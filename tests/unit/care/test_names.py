@@ -34,7 +34,13 @@ def test_a_name_that_was_not_signed_here_is_none() -> None:
     names, others = Names(), Names()
     said, _, signature = names.sealed("I. Roux").partition(".")
     forged = others.sealed("Dr Who")
-    for text in (forged, f"{said}.x{signature[1:]}", f"{forged.partition('.')[0]}.{signature}", ""):
+    first = "y" if signature[0] == "x" else "x"  # one signature in 64 begins with an x
+    for text in (
+        forged,
+        f"{said}.{first}{signature[1:]}",
+        f"{forged.partition('.')[0]}.{signature}",
+        "",
+    ):
         assert names.of(cookie(text)) is None
     assert names.of(Headers({})) is None
 
