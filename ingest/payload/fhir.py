@@ -327,7 +327,11 @@ def _when(observation: Resource, path: str) -> When:
     path += key
     value = observation[key]
     if key == "effectiveTiming":
-        expected = "effectiveDateTime, effectiveInstant or effectivePeriod"
+        event = value.get("event") if isinstance(value, dict) and len(value) == 1 else None
+        if isinstance(event, list) and len(event) == 1:  # it happened once, then
+            at = path + ".event[0]"
+            return When(at, moment(event[0], at, partial=True))
+        expected = "effectiveDateTime, effectiveInstant, effectivePeriod, or a Timing of one event"
         raise Unusable(Reason.NOT_SUPPORTED, path, expected, shown(value))
     if key != "effectivePeriod":
         return When(path, moment(value, path, partial=key == "effectiveDateTime"))

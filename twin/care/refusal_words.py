@@ -27,7 +27,7 @@ _FRENCH: Mapping[str, str] = MappingProxyType(
         "a value": "une valeur",
         "an object": "un objet",
         "one JSON object": "un seul objet JSON",
-        "an object: signal → value": "un objet : signal → valeur",
+        "an object: signal → value": "un objet\u00a0: signal → valeur",
         "a signal of the catalogue": "un signal du catalogue",
         "a UCUM unit": "une unité UCUM",
         "a LOINC code": "un code LOINC",
@@ -48,7 +48,7 @@ _FRENCH: Mapping[str, str] = MappingProxyType(
         "the device of the topic, or none": "le capteur du topic, ou aucun",
         "a registered device": "un capteur enregistré",
         "a known device: no more are registered by themselves":
-            "un capteur connu : on n’en enregistre plus d’office",
+            "un capteur connu\u00a0: on n’en enregistre plus d’office",
         "a stamp at which the device is bound to a patient":
             "une heure à laquelle le capteur est attribué à un patient",
         "a stamp further from the device's change of patient":
@@ -73,11 +73,11 @@ _FRENCH: Mapping[str, str] = MappingProxyType(
         "more": "davantage",
         "{} bytes": "{} octets",
         "a clock in another zone: clock_offset_s = {} of the device, or stamp_zone of its model":
-            "une horloge d’un autre fuseau : clock_offset_s = {} du capteur, ou stamp_zone de son "
-            "modèle",
+            "une horloge d’un autre fuseau\u00a0: clock_offset_s = {} du capteur, ou stamp_zone "
+            "de son modèle",
         "epoch {}: stamp_unit = {} of the device's model":
-            "un nombre epoch d’une autre unité : stamp_unit = {1} du modèle du capteur",
-        "{} ({} h ahead: zone?)": "{} (avance de {} h : fuseau ?)",
+            "un nombre epoch d’une autre unité\u00a0: stamp_unit = {1} du modèle du capteur",
+        "{} ({} h ahead: zone?)": "{} (avance de {} h\u00a0: fuseau\u202f?)",
         "{} (looks like seconds)": "{} (ressemble à des secondes)",
         "{} (looks like milliseconds)": "{} (ressemble à des millisecondes)",
         "{} (looks like microseconds)": "{} (ressemble à des microsecondes)",
@@ -108,7 +108,7 @@ def in_french(text: str) -> str | None:
     expected, declared, how = text.partition(_DECLARED)
     if declared:
         both = in_french(expected), in_french(how)
-        return None if None in both else f"{both[0]} ; pour déclarer {both[1]}"
+        return None if None in both else f"{both[0]}\u202f; pour déclarer {both[1]}"
     for pattern, french in _WITH_PARTS if len(text) <= _LONGEST else ():
         if found := pattern.fullmatch(text):
             return french.format(*found.groups())

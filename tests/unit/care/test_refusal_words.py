@@ -20,12 +20,12 @@ FRENCH, ENGLISH = (Words(language, ZoneInfo("Europe/Paris")) for language in ("f
         (b'{"time":"2026-11-25T12:00:00Z","values":{"heart_rate":700}}',
          "15 à 320 /min", "700.0 /min"),
         (b'{"time":"2026-11-25T21:00:00Z","values":{"heart_rate":70}}',
-         "au plus 300 s d’avance sur la réception ; pour déclarer une horloge d’un autre fuseau : "
-         "clock_offset_s = 32400 du capteur, ou stamp_zone de son modèle",
-         "2026-11-25T21:00:00.000000000Z (avance de 9 h : fuseau ?)"),
+         "au plus 300 s d’avance sur la réception\u202f; pour déclarer une horloge d’un autre "
+         "fuseau\u00a0: clock_offset_s = 32400 du capteur, ou stamp_zone de son modèle",
+         "2026-11-25T21:00:00.000000000Z (avance de 9 h\u00a0: fuseau\u202f?)"),
         (b'{"time":1795608000,"values":{"heart_rate":70}}',
-         "au plus 400 jours avant la réception ; pour déclarer un nombre epoch d’une autre unité : "
-         'stamp_unit = "s" du modèle du capteur',
+         "au plus 400 jours avant la réception\u202f; pour déclarer un nombre epoch d’une autre "
+         'unité\u00a0: stamp_unit = "s" du modèle du capteur',
          "1970-01-21T18:46:48.000000000Z (ressemble à des secondes)"),
         (b'{"time":"2026-11-25T12:00:00Z","values":{"heart_rate":"x"}}', "un nombre fini", '"x"'),
         (b'{"time":"2026-11-25T12:00:00","values":{"heart_rate":70}}',
