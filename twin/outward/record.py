@@ -13,7 +13,7 @@ import msgspec
 
 from ingest.database import open_database, rows
 from ingest.mqtt_publish import Outgoing
-from twin.outward.messages import Held
+from twin.outward.states import Held
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS progress(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -60,12 +60,12 @@ class Record:
     def note(
         self,
         position: int,
-        states: Iterable[tuple[str, Mapping[str, Held]]],
+        states: Iterable[tuple[str, Mapping[str, object]]],
         alarms: Mapping[str, Outgoing | None],
         gone: Iterable[str] = (),
     ) -> None:
-        """All up to `position` is said. alarms: those that changed, None where one stands no more.
-        gone: patients of whom nothing stands any more.
+        """All up to `position` is said. states: by signal the fields of `Held`. alarms: those that
+        changed, None where one stands no more. gone: patients of whom nothing stands any more.
 
         Durable when it returns.
         """

@@ -1,8 +1,9 @@
 """Reads the estimates journal from its own position and tells the broker; one thread.
 
 Card: no queue here. While the broker is away, or refuses, the reader waits and the journal keeps
-what it has not read. Its position is noted, once a second at most, after the broker acknowledged
-all up to there. Counters: `states`, `transitions`, `refused`.
+what it has not read. Its position is noted after the broker acknowledged all up to there: once a
+second at most, and of a large ward so rarely that it takes a twentieth of the time.
+Counters: `states`, `transitions`, `refused`.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from ingest.mqtt_publish import Outgoing
 from ingest.observation import RecordDamaged
 from twin.estimate import EstimateBatch, Output, decode_output
 from twin.judgement import Judgements
-from twin.outward.present import Allowed, Present, all_allowed
+from twin.outward.present import AT_ONCE, Allowed, Present, all_allowed
 from twin.outward.record import Record
 
-NOTE_EVERY_S = 1.0
+NOTE_EVERY_S, NOTE_SHARE = 1.0, 0.05
 #: How often it is asked whose consent was withdrawn.
 ASK_EVERY_S = 2.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
@@ -65,11 +66,12 @@ class Teller:
     refused: int = 0
     present: Present = field(init=False)
     _read_to: int = 0
+    _more: bool = False  # states are due that were not told yet
     _unnoted: set[str] = field(default_factory=set)
     _alarms_unnoted: dict[str, Outgoing | None] = field(default_factory=dict)
     _withdrawn: list[Outgoing] = field(default_factory=list)
     _told_on: int = 0  # connection on which all that stands was told
-    _noted_at: float = 0.0
+    _note_from: float = 0.0  # when the position may be noted next
     _asked_at: float = -ASK_EVERY_S
     _stopping: Event = field(default_factory=Event)
     _thread: Thread | None = None
@@ -81,7 +83,8 @@ class Teller:
             self.record.begin(self.journal.end("estimates"))
         self._read_to = self.position
         self.present = Present(self.prefix, self.allowed)
-        self.present.states = self.record.states()
+        for patient, held in self.record.states().items():
+            self.present.states.restore(patient, held)
         standing = self.record.standing()
         if self.alarms:
             self.present.standing = standing
@@ -111,7 +114,8 @@ class Teller:
         return self.record.position or 0
 
     def take(self, entries: Sequence[Entry], position: int) -> bool:
-        """Tell what these records of the journal say, the last one at `position`, and what is due.
+        """Tell what these records of the journal say, the last one at `position`: what is alarmed
+        at once, then, with the estimates in it, the states that are due.
 
         Blocks until the broker has it; False if this was stopped before.
         """
@@ -120,15 +124,25 @@ class Teller:
         messages, self._withdrawn = [*self._withdrawn, *self._no_more()], []
         if current and connection != self._told_on:
             messages += self.present.say_all()
+        batches = []
         for entry in entries:
-            messages += self._folded(entry)
-        transitions = len(messages)
-        if current:
-            messages += self.present.take_due(self.monotonic())
+            output = _output(entry)
+            if isinstance(output, EstimateBatch):
+                batches.append(output)
+            elif isinstance(output, Judgements) and self.alarms:
+                said = self._alarmed(output)
+                messages += said if entry.position > self.record.silent_until else []
         if messages and not self._told(messages):
             return False
-        self.transitions += transitions
-        self.states += len(messages) - transitions
+        self.transitions += len(messages)
+        for batch in batches:
+            self.present.take_estimates(batch)
+            self._unnoted.update(batch.patients)
+        states = self.present.take_due(self.monotonic()) if current else []
+        if states and not self._told(states):
+            return False
+        self.states += len(states)
+        self._more = len(states) == AT_ONCE
         self._read_to = position
         if current:
             self._told_on = connection
@@ -146,17 +160,12 @@ class Teller:
         self._alarms_unnoted |= dict.fromkeys(before - set(self.present.standing))
         return messages
 
-    def _folded(self, entry: Entry) -> list[Outgoing]:
-        output = _output(entry)
+    def _alarmed(self, judged: Judgements) -> list[Outgoing]:
         messages: list[Outgoing] = []
-        if isinstance(output, EstimateBatch):
-            self.present.take_estimates(output)
-            self._unnoted.update(output.patients)
-        elif isinstance(output, Judgements) and self.alarms:
-            for alarm in output.alarms:
-                messages += self.present.take_alarm(alarm)
-                self._alarms_unnoted[alarm.id] = self.present.standing.get(alarm.id)
-        return messages if entry.position > self.record.silent_until else []
+        for alarm in judged.alarms:
+            messages += self.present.take_alarm(alarm)
+            self._alarms_unnoted[alarm.id] = self.present.standing.get(alarm.id)
+        return messages
 
     def _told(self, messages: Sequence[Outgoing]) -> bool:
         pause = FIRST_PAUSE_S
@@ -176,16 +185,17 @@ class Teller:
         gone = self.present.gone
         if self._read_to == self.position and not self._alarms_unnoted and not gone:
             return
-        if now - self._noted_at < NOTE_EVERY_S and not at_once:
+        if now < self._note_from and not at_once:
             return
-        states = self.present.states
-        known = [(each, states[each]) for each in self._unnoted if each in states]
-        self._noted_at = now
+        known = self.present.states.held(self._unnoted)
+        self._note_from = now + NOTE_EVERY_S
         try:
             self.record.note(self._read_to, known, self._alarms_unnoted, gone)
         except apsw.Error as error:
             _log.error("the position outward cannot be noted: %s", type(error).__name__)
             return
+        ended = self.monotonic()
+        self._note_from = ended + max(NOTE_EVERY_S, (ended - now) / NOTE_SHARE)
         self._unnoted.clear()
         self._alarms_unnoted.clear()
         gone.clear()
@@ -194,7 +204,7 @@ class Teller:
         reader = self.journal.reader("estimates", self._read_to)
         try:
             while not self._stopping.is_set():
-                entries = _entries(reader)
+                entries = _entries(reader, 0.0 if self._more else _WAIT_S)
                 if not self.take(entries, max(self._read_to, reader.position)):
                     return
             self._note(at_once=True)
@@ -202,9 +212,9 @@ class Teller:
             reader.close()
 
 
-def _entries(reader: Reader) -> Sequence[Entry]:
+def _entries(reader: Reader, wait: float) -> Sequence[Entry]:
     try:
-        return reader.read(_READ, _WAIT_S)
+        return reader.read(_READ, wait)
     except JournalDamaged as damage:
         _log.error("estimates journal damaged at positions %s", damage.positions)
         return ()

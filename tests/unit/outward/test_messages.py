@@ -69,6 +69,52 @@ def test_a_patients_state_is_told_once_a_second_at_most_and_only_when_it_changed
     assert body["signals"]["heart_rate"]["status"] == "stale"  # type: ignore[index]
 
 
+def test_what_moved_less_than_is_shown_waits_ten_seconds() -> None:
+    present = Present(PREFIX)
+    present.take_estimates(batch(observed(T0, 72.0), observed(T0, 37.0, signal="body_temperature")))
+    assert len(told(present, 10.0)) == 1
+    present.take_estimates(batch(observed(T0 + SECOND, 72.9)))
+    assert told(present, 11.0) == {}
+    present.take_estimates(batch(observed(T0 + 2 * SECOND, 73.1)))  # by steps, still: from 72
+    (body,) = told(present, 12.0).values()
+    assert body["signals"]["heart_rate"]["mean"] == 73.1  # type: ignore[index]
+    present.take_estimates(batch(observed(T0 + 3 * SECOND, 37.15, signal="body_temperature")))
+    assert len(told(present, 13.0)) == 1  # its step is 0.1
+    present.take_estimates(batch(observed(T0 + 4 * SECOND, 73.2, std=1.6)))
+    assert len(told(present, 14.0)) == 1  # surer or less sure by a unit
+    present.take_estimates(batch(observed(T0 + 5 * SECOND, 73.3, std=1.6)))
+    assert told(present, 23.9) == {}
+    assert len(told(present, 24.0)) == 1
+    assert told(present, 40.0) == {}  # nothing new
+
+
+def test_a_new_signal_is_told_at_once_and_the_longest_unsaid_first() -> None:
+    present = Present(PREFIX)
+    present.take_estimates(batch(observed(T0, 72.0), observed(T0, 80.0, "p2")))
+    told(present, 10.0)
+    present.take_estimates(batch(observed(T0 + SECOND, 90.0, "p2")))
+    told(present, 11.0)
+    present.take_estimates(
+        batch(observed(T0 + SECOND, 97.0, signal="spo2"), observed(T0 + 2 * SECOND, 95.0, "p2"))
+    )
+    assert list(told(present, 12.0)) == ["twin-out/v1/p1/state", "twin-out/v1/p2/state"]
+
+
+def test_many_patients_of_odd_names_with_different_signals_are_each_themselves() -> None:
+    present = Present(PREFIX)
+    names = [f'p{n} "\\ é%s' for n in range(300)]
+    rows = [observed(T0, 60.0 + n / 10, name) for n, name in enumerate(names)]
+    rows += [observed(T0 + n, 95.0, name, "spo2") for n, name in enumerate(names) if n % 2]
+    present.take_estimates(batch(*rows))
+    bodies = {str(body["patient"]): body["signals"] for body in told(present, 10.0).values()}
+    assert set(bodies) == set(names)
+    for n, name in enumerate(names):
+        signals = bodies[name]
+        assert isinstance(signals, dict)
+        assert signals["heart_rate"]["mean"] == pytest.approx(60.0 + n / 10)
+        assert ("spo2" in signals) == (n % 2 == 1)
+
+
 def test_neither_what_is_older_nor_what_was_refused_nor_an_unknown_signal_is_told() -> None:
     present = Present(PREFIX)
     present.take_estimates(batch(revised(T0, 50.0), observed(T0, 1.0, signal="nobody_knows")))

@@ -227,7 +227,7 @@ def test_a_consent_that_is_given_again_makes_the_state_anew(line: Line) -> None:
 
 
 def test_of_a_large_ward_states_are_said_by_turns_and_alarms_come_between(line: Line) -> None:
-    patients = [f"p{n:04d}" for n in range(2_500)]
+    patients = [f"p{n:04d}" for n in range(1_250)]
 
     def said() -> list[str]:
         topics = [each.topic for each in line.broker.got]
@@ -245,7 +245,7 @@ def test_of_a_large_ward_states_are_said_by_turns_and_alarms_come_between(line: 
     assert second[0] == "out/p0001/alarm/a1"
     line.tell()
     third = said()
-    assert len({*first, *second[1:], *third}) == 2_500  # nobody twice before everybody once
+    assert len({*first, *second[1:], *third}) == 1_250  # nobody twice before everybody once
 
 
 def test_states_of_several_patients_have_their_own_bands(line: Line) -> None:
