@@ -12,13 +12,14 @@ import pytest
 
 from ingest.journal.sqlite import SqliteJournal
 from ingest.observation import Record, decode_record, encode_record
-from tests.support.alarmed import ward, with_people
+from tests.support.alarmed import alarms_in, ward, with_people
 from tests.support.journals import child, kept, kill
 from tests.support.twin_journals import (
     PARTITIONS,
     Line,
     by_patient,
     model_command,
+    placed,
     ward_records,
 )
 from tests.support.twins import HEART_RATE, model_text
@@ -128,5 +129,42 @@ def test_a_worker_killed_at_random_moments_loses_and_doubles_nothing(
     last = child(program, tmp_path)
     out, _ = last.communicate(timeout=120)
     assert last.returncode == 0
+    assert "done" in out
+    assert said(tmp_path) == undisturbed(tmp_path)
+
+
+def phases(told: Sequence[tuple[int, Record]]) -> dict[str, int]:
+    """How an alarm stands (also paused) → how many records lead there for the first time."""
+    state, found = new_state(PARTITIONS), dict[str, int]()
+    for n, placed_record in enumerate(placed(list(told)), start=1):
+        state, outputs = step(state, [placed_record])
+        for row in alarms_in([each for part in outputs.values() for each in part]):
+            found.setdefault(row.shown, n)
+    return found
+
+
+@pytest.mark.timeout(600)
+def test_a_worker_killed_while_alarms_are_pending_active_and_taken_loses_no_transition(
+    tmp_path: Path,
+) -> None:
+    """The journal ends where each of these has just begun; there, and only there, it is killed."""
+    told = with_people(ward())
+    cuts = phases(told)
+    assert {"pending", "active", "acknowledged", "paused", "latched"} <= cuts.keys()
+    program = WORKER.replace("{partitions}", str(PARTITIONS)).replace(
+        'worker.alive and reached < journal.end("observations")', "worker.alive"
+    )
+    filled = 0
+    for cut in sorted(set(cuts.values())):
+        fill(tmp_path, told[filled:cut])
+        filled = cut
+        worker = child(program, tmp_path)
+        assert worker.stdout is not None
+        while int(worker.stdout.readline()) < end(tmp_path):
+            pass
+        kill(worker)
+    fill(tmp_path, told[filled:])
+    last = child(WORKER.replace("{partitions}", str(PARTITIONS)), tmp_path)
+    out, _ = last.communicate(timeout=120)
     assert "done" in out
     assert said(tmp_path) == undisturbed(tmp_path)
