@@ -17,6 +17,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from ingest.instant import HOUR
+from ingest.observation import Bound, Refused
 from tests.browser.conftest import LIVE, comes
 from tests.browser.test_alarms import picture
 from tests.support.twin_ward import WELL, TwinWard
@@ -91,6 +92,124 @@ def test_an_alarm_from_its_delay_to_its_end_with_two_people_who_want_it(
     picture(roux, "alarm-story")
     roux.context.close()
     lind.context.close()
+
+
+def test_a_trajectory_gives_exactly_its_transitions_and_the_page_says_each(
+    ward: TwinWard, page: Page
+) -> None:
+    """Delay, escalation, hysteresis, latch, the same alarm again, taken, closed; then a pause that
+    a worse value breaks."""
+    page.request.post(f"{ward.page.address}/name", form={"name": "I. Roux"})
+    page.goto(ward.page.address)
+    page.wait_for_function(LIVE)
+    row = page.locator("[data-id=p1] .alarm")
+    expect(row).to_be_hidden()
+    for seconds, spo2, says in (
+        (30, 82.0, "*** SpO₂ 82 < 85"),
+        (60, 82.0, "not taken · team called"),
+        (60, 86.0, "team called"),  # inside the high limit, but not by the hysteresis
+        (60, 97.0, "passed, not seen"),
+        (30, 82.0, "not taken"),
+    ):
+        ward.run(seconds, low(spo2))
+        expect(row).to_contain_text(says)
+    row.locator(".take").click()
+    expect(row).to_contain_text("I. Roux has it")
+    ward.run(240, low(97.0))
+    expect(row).to_be_hidden()
+    # What came again is the same alarm, not another one.
+    assert events(ward) == [
+        ["pending", "raised", "escalated", "latched", "alarmed_again", "acknowledged", "closed"]
+    ]
+
+    fast = {"p1": WELL | {"heart_rate": 142.0}, "p2": WELL}
+    ward.run(60, fast)
+    expect(row).to_contain_text(re.compile(r"\*\* HR 1[34]\d > 130"))
+    page.keyboard.press("p")
+    page.locator("#act [name=reason]").select_option("care")
+    page.locator("#act [name=minutes]").select_option("5")
+    page.locator("#act .do").click()
+    expect(row).to_contain_text("paused until")
+    ward.run(40, {"p1": WELL | {"heart_rate": 171.0}, "p2": WELL})
+    expect(row).to_contain_text(re.compile(r"\*\*\* HR 1[567]\d > 150"))
+    expect(page.locator("#strip")).to_contain_text("Bed 1")
+    assert events(ward, "heart_rate") == [["pending", "raised", "paused", "alarmed_again"]]
+
+
+def test_a_second_vital_of_the_same_event_joins_and_both_stories_say_so(
+    ward: TwinWard, page: Page
+) -> None:
+    """Breathing goes wrong with the oxygen: one call, taken once, each story names the other."""
+    ill = {"p1": WELL | {"spo2": 82.0, "respiratory_rate": 29.0}, "p2": WELL}
+    ward.run(40, low(82.0))
+    ward.run(100, ill)
+    (head,) = [row for row in ask(ward, "/api/v1/alarms")["alarms"] if row["signal"] == "spo2"]
+    (joined,) = [
+        row for row in ask(ward, "/api/v1/alarms")["alarms"] if row["signal"] == "respiratory_rate"
+    ]
+    assert joined["joined"] == head["id"]
+    assert "escalated" in events(ward)[0]
+    assert events(ward, "respiratory_rate") == [["pending", "raised"]]  # lists, calls nobody
+    page.request.post(f"{ward.page.address}/name", form={"name": "I. Roux"})
+    page.goto(f"{ward.page.address}/alarms/{head['id']}")
+    page.wait_for_function(LIVE)
+    step = page.locator(".story [data-event=joined]")
+    expect(step).to_contain_text("joined by ** RR 29 > 24")
+    picture(page, "alarm-joined")
+    page.locator("#fresh [data-act=acknowledge]").click()
+    expect(page.locator(".story [data-event=acknowledged]")).to_contain_text("I. Roux")
+    step.locator("a").click()
+    page.wait_for_url(f"**/alarms/{joined['id']}")
+    story = page.locator(".story")
+    expect(story.locator("[data-event=raised] a")).to_have_text(re.compile("calls for both"))
+    expect(story.locator("[data-event=acknowledged]")).to_contain_text("I. Roux")
+    page.goto(f"{ward.page.address}/alarms/{joined['id']}?lang=fr")
+    expect(story.locator("[data-event=raised]")).to_contain_text("appelle pour les deux")
+    story.locator("[data-event=raised] a").click()
+    expect(page.locator(".story [data-event=joined]")).to_contain_text("rejointe par")
+
+
+def test_a_row_says_how_many_look_at_its_patient(ward: TwinWard, browser: Browser) -> None:
+    roux, lind = named(browser, ward, "I. Roux"), named(browser, ward, "B. Lind")
+    watching = lind.locator("[data-id=p1] .watching")
+    expect(watching).to_be_hidden()
+    roux.goto(f"{ward.page.address}/p/p1")
+    expect(watching).to_have_text("1 watching")
+    expect(watching).to_have_attribute("title", "I. Roux")
+    lind.reload()
+    lind.wait_for_function(LIVE)
+    expect(watching).to_have_text("1 watching")  # the first picture says it too
+    expect(lind.locator("[data-id=p2] .watching")).to_be_hidden()
+    picture(lind, "ward-watched")
+    roux.context.close()
+    expect(watching).to_be_hidden()
+    lind.context.close()
+
+
+def test_a_refused_sample_comes_to_the_rail_of_an_open_page_and_its_list_stays_open(
+    ward: TwinWard, page: Page
+) -> None:
+    ward.people.bound.append(Bound("watch-p1", "p1"))
+    page.goto(f"{ward.page.address}/p/p1")
+    page.wait_for_function(LIVE)
+    refused = page.locator("#journal [data-kind=refused]")
+    expect(refused).to_have_count(0)
+
+    def refuse(value: str) -> None:
+        item = Refused(
+            f"r{value}", "value_out_of_range", "values.spo2", "30 to 100", value, "watch-p1",
+            ward.at, 40, 1,
+        )  # fmt: skip
+        ward.quarantine.refused.insert(0, item)
+
+    refuse("131")
+    expect(refused).to_have_count(1, timeout=20_000)
+    page.locator("#journal summary").click()
+    page.mouse.click(2, 2)  # nobody is in it any more
+    page.evaluate("document.activeElement.blur()")
+    refuse("132")
+    expect(refused).to_have_count(2, timeout=20_000)
+    expect(refused.first).to_be_visible()
 
 
 def test_a_name_is_asked_for_at_the_first_act_and_kept(ward: TwinWard, page: Page) -> None:

@@ -56,6 +56,7 @@ class TwinWard:
         snapshots = SnapshotFolder(folder / "snapshots")
         self.worker = TwinWorker(self.journal, snapshots, lambda: self.at, mode=mode)
         self.people = MemoryPeople(dict(labels))
+        self.quarantine = MemoryQuarantine()
         purpose = purpose or Purpose("research")
         self.feed = Feed(
             self.journal,
@@ -66,7 +67,7 @@ class TwinWard:
         )
         settings = CareSettings(simulated=True, token=None, purpose=purpose)
         self.page = PageServer(
-            create_app(settings, self.feed, MemoryHistory(), self.people, MemoryQuarantine())
+            create_app(settings, self.feed, MemoryHistory(), self.people, self.quarantine)
         )
         self.worker.start()
         self.page.start()

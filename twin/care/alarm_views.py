@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request, Response
 
 from ingest.instant import DAY
-from twin.care.alarm_words import AlarmCell, one_cell
+from twin.care.alarm_words import SYMBOLS, AlarmCell, one_cell, what_of
 from twin.care.api.alarms import states_of
 from twin.care.api.limits import limits_of
 from twin.care.board import OPEN
@@ -51,12 +51,14 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A transition in words: when, which, by whom, and what was known then."""
+    """A transition in words: when, which, by whom, and what was known then. other: id of the alarm
+    that this one joined, or that joined it."""
 
     at: str
     event: str
     by: str
     said: str
+    other: str = ""
 
 
 @router.get("/alarms")
@@ -96,7 +98,7 @@ def alarm(alarm: str, request: Request, parts: PartsOf) -> Response:
         row=listed(now, parts, reader.words),
         unit=unit_of(now.signal, reader.words) if now.signal in VITALS else "",
         facts=_facts(story, parts.feed.now(), reader.words),
-        story=[_step(row, parts.feed.now(), reader.words) for row in story],
+        story=_steps(story, _joiners(parts, story), parts.feed.now(), reader.words),
         unseen=is_unanswered(now),
         calls=[
             (
@@ -212,12 +214,37 @@ def _facts(story: Sequence[Alarm], now: int, words: Words) -> list[tuple[str, st
     raised = next((row for row in story if row.event == AlarmEvent.RAISED), story[0])
     facts = [("since", words.moment(alarm.since, now)), ("rule", alarm.rule)]
     if raised.probability == raised.probability:
-        facts.append(("probability", percent(raised.probability, words)))
+        facts.append(("probability", _chance(raised.probability, words)))
     if alarm.limit_by or alarm.limit_reason:
         facts.append(("limit_by", " · ".join(filter(None, (alarm.limit_by, alarm.limit_reason)))))
     if alarm.model:
         facts.append(("model", alarm.model))
     return [*facts, ("id", alarm.id)]
+
+
+def _joiners(parts: Parts, story: Sequence[Alarm]) -> list[Alarm]:
+    """The rows with which other alarms of the patient joined this one while it called."""
+    now = story[-1]
+    if not now.patient or now.kind != AlarmKind.PHYSIOLOGICAL:
+        return []
+    end = parts.feed.now() if now.state in OPEN else now.at
+    asked = AlarmsAsked(story[0].at, end + 1, patient=now.patient, limit=_MOST)
+    rows = [row for other in stories_of(parts, asked) for row in other]
+    return [row for row in rows if row.joined == now.id and row.event == AlarmEvent.RAISED]
+
+
+def _steps(story: Sequence[Alarm], joiners: Sequence[Alarm], now: int, words: Words) -> list[Step]:
+    """What happened in its order; joiners: see `_joiners`."""
+    steps = [(row.at, _step(row, now, words)) for row in story]
+    for row in joiners:
+        said = f"{SYMBOLS[row.priority.value]} {what_of(row, words)}"
+        steps.append((row.at, Step(words.moment(row.at, now), "joined", "", said, row.id)))
+    return [step for _at, step in sorted(steps, key=lambda each: each[0])]
+
+
+def _chance(chance: float, words: Words) -> str:
+    """As whole percent; of an estimate nothing is certain."""
+    return percent(chance, words) if chance < 0.995 else f"> {percent(0.99, words)}"
 
 
 def _step(row: Alarm, now: int, words: Words) -> Step:
@@ -236,11 +263,12 @@ def _step(row: Alarm, now: int, words: Words) -> Step:
         parts.append(words(f"escalation.{row.escalation}"))
     if row.event == AlarmEvent.CLOSED:
         parts.append(_outcome(row, words))
-    if row.event == AlarmEvent.RAISED and row.joined:
+    other = row.joined if row.event == AlarmEvent.RAISED else ""
+    if other:
         parts.append(words("alarm.joined"))
     if row.reason:
         parts.append(reason_of(row.reason, words))
-    return Step(words.moment(row.at, now), row.event.value, row.actor, " · ".join(parts))
+    return Step(words.moment(row.at, now), row.event.value, row.actor, " · ".join(parts), other)
 
 
 def _outcome(alarm: Alarm, words: Words) -> str:

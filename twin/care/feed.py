@@ -111,7 +111,9 @@ class Feed(Answers):
         """The whole picture of the ward ("") or of one patient, now."""
         with self._lock:
             if topic == "":
-                return self._framer.snap(self._latest, self._labels, self.now(), self._state)
+                return self._framer.snap(
+                    self._latest, self._labels, self.now(), self._state, self.hub.viewers
+                )
             viewers = self.hub.viewers.get(topic, ())
             return self._framer.patient_snap(
                 self._latest, topic, self._labels, self.now(), self._state, viewers
@@ -253,7 +255,9 @@ class Feed(Answers):
                 self._framer.skip(self._latest, self._labels)
                 return [], 0
             watched = self.hub.watched & self._latest.board.changed
-            frame, places = self._framer.delta(self._latest, self._labels, now, self._state)
+            frame, places = self._framer.delta(
+                self._latest, self._labels, now, self._state, self.hub.viewers
+            )
             frames = [] if frame is None else [frame]
             if transitions:
                 told = alarms_event("al", transitions, self._labels, now, self._state)

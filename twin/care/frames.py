@@ -70,7 +70,8 @@ class Picture(msgspec.Struct, frozen=True, omit_defaults=True):
     standings: patient → place in the ward, where it changed; score: of one patient's stream;
     alarms: of a `snap`, all that are not over, everybody's; alarms_on: of `hb`, the twin's word;
     unwatched: of `hb`, it is outside the hours in which somebody watches; viewers: of one patient's
-    stream, names of who has it open ("": without a name);
+    stream, names of who has it open ("": without a name); watching: of the ward's, the same by
+    patient, of a `d` where they changed;
     silences: of `hb`, language → a line for each thing that silences many devices.
     """
 
@@ -90,6 +91,7 @@ class Picture(msgspec.Struct, frozen=True, omit_defaults=True):
     unwatched: bool = False
     silences: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
     viewers: Sequence[str] = ()
+    watching: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
 
 
 class AlarmsTold(msgspec.Struct, frozen=True):
@@ -134,6 +136,7 @@ class Framer:
         self.number = 0
         self._announced = 0
         self._labels: Mapping[str, str] = {}
+        self._watching: Mapping[str, Sequence[str]] = {}
 
     def cursor(self, number: int, position: int) -> str:
         """Opaque place in the stream: where the feed stood in the journal, and in its frames."""
@@ -157,16 +160,23 @@ class Framer:
             return None
 
     def delta(
-        self, latest: Latest, labels: Mapping[str, str], time: int, state: str
+        self,
+        latest: Latest,
+        labels: Mapping[str, str],
+        time: int,
+        state: str,
+        viewers: Mapping[str, Sequence[str]] = NOTHING,
     ) -> tuple[Frame | None, NDArray[np.int64]]:
-        """The ward's next frame (None: nothing changed) and the places that changed."""
+        """The ward's next frame (None: nothing changed) and the places that changed. viewers: of
+        whom the own stream is read, and by whom; replaced when it changes."""
         places = latest.take_changed()
         new_labels = {}
         if labels is not self._labels:
             new_labels = {p: label for p, label in labels.items() if self._labels.get(p) != label}
             self._labels = labels
         standings = _standings(latest, latest.board.take_changed())
-        if not len(places) and not new_labels and not standings:
+        watching = self._watched_anew(viewers)
+        if not len(places) and not new_labels and not standings and not watching:
             return None, places
         self.number += 1
         rows = latest.rows
@@ -179,18 +189,35 @@ class Framer:
             _keys(rows, fresh, latest.patients) if len(fresh) else (),
             _cells(rows, places, time),
             standings=standings,
+            watching=watching,
         )
         payload = event("d", picture, self.cursor(self.number, latest.position))
         return Frame("", self.number, payload), places
 
+    def _watched_anew(self, viewers: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
+        """Whose viewers are others than when the ward was told last; none: []."""
+        before, self._watching = self._watching, viewers
+        if viewers is before:
+            return NOTHING
+        both = sorted(before.keys() | viewers.keys())
+        now = {patient: viewers.get(patient, ()) for patient in both}
+        return {p: names for p, names in now.items() if names != before.get(p, ())}
+
     def skip(self, latest: Latest, labels: Mapping[str, str]) -> None:
         """Nobody reads: count the frame that changes would make, and do not make it."""
-        told = bool(latest.board.take_changed()) or labels is not self._labels
+        told = bool(latest.board.take_changed() or self._watching) or labels is not self._labels
         self.number += bool(len(latest.take_changed())) or told
         self._announced = len(latest.rows)
-        self._labels = labels
+        self._labels, self._watching = labels, NOTHING
 
-    def snap(self, latest: Latest, labels: Mapping[str, str], time: int, state: str) -> Frame:
+    def snap(
+        self,
+        latest: Latest,
+        labels: Mapping[str, str],
+        time: int,
+        state: str,
+        viewers: Mapping[str, Sequence[str]] = NOTHING,
+    ) -> Frame:
         """The whole ward, as of frame `number` or a little later."""
         rows = latest.rows
         places = np.arange(len(rows))
@@ -202,6 +229,7 @@ class Framer:
             _cells(rows, places, time),
             standings=_standings(latest, {*labels, *latest.patients}),
             alarms=_alarms(latest.board.open_alarms(), labels),
+            watching=viewers,
         )
         cursor = self.cursor(self.number, latest.position)
         return Frame("", self.number, event("snap", picture, cursor))

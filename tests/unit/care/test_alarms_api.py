@@ -241,3 +241,8 @@ def test_the_probability_of_a_story_is_that_of_the_moment_it_was_raised(desk: De
     html = desk.ask("GET", "/alarms/a1").text
     assert "93%" in html
     assert "<dd>1%" not in html
+
+
+def test_no_probability_is_said_to_be_certain(desk: Desk) -> None:
+    desk.tell(Judgements((alarm(probability=0.9999),), ()))
+    assert "<dd>&gt; 99%</dd>" in desk.ask("GET", "/alarms/a1").text

@@ -10,7 +10,7 @@ const TOAST_MS = 6000;
 let cut = false;
 let hiding = 0;
 
-/** Acts of which a dialog asks more; it is loaded when first needed: most who look never act. */
+/** Acts of which a dialog asks more; it is loaded then: most who look never act. */
 const ASKED = ["pause", "close", "note"];
 
 export function install() {
@@ -56,6 +56,7 @@ export async function post(path, body, method = "POST") {
     });
     if (answer.ok) {
       tell(t("act.done"));
+      dispatchEvent(new Event("acted"));
       return true;
     }
     const problem = await answer.json();

@@ -2,7 +2,7 @@
 import { signals } from "../app/about.js";
 import { fill, mark } from "../app/alarms.js";
 import { put, words } from "../app/format.js";
-import { t } from "../app/i18n.js";
+import { plural, t } from "../app/i18n.js";
 
 const rowTemplate = document.getElementById("row")?.content.firstElementChild;
 const cellTemplate = document.getElementById("cell")?.content.firstElementChild;
@@ -16,8 +16,8 @@ export class Row {
     this.link = element.querySelector("a");
     this.link.setAttribute("href", `/p/${encodeURIComponent(id)}`);
     const part = (name) => element.querySelector(`.${name}`);
-    [this.label, this.small, this.waiting, this.cells, this.chip, this.alarm] = [
-      "label", "id", "waiting", "cells", "chip", "alarm"].map(part);
+    [this.label, this.small, this.waiting, this.watching, this.cells, this.chip, this.alarm] = [
+      "label", "id", "waiting", "watching", "cells", "chip", "alarm"].map(part);
     this.perp = part("perp");
     this.spark = part("spark");
     this.name = this.label.textContent;
@@ -34,8 +34,8 @@ export class Row {
     if (cells.length !== this.cells.children.length) this.cells.replaceChildren(...cells);
   }
 
-  /** own: the patient's alarms, the most urgent first. */
-  draw(patient, now, own) {
+  /** own: the patient's alarms, the most urgent first; looking: names of who has the patient open. */
+  draw(patient, now, own, looking) {
     const first = own[0];
     mark(this.element, { priority: first?.priority, unanswered: first?.unanswered ? "" : undefined });
     fill(this.alarm, own);
@@ -48,6 +48,12 @@ export class Row {
     }
     const waiting = patient.cells.size === 0;
     if (this.waiting.hidden === waiting) this.waiting.hidden = !waiting;
+    const who = looking.map((name) => name || t("who.none")).join(", ");
+    if (this.watching.title !== who) {
+      this.watching.title = who;
+      this.watching.hidden = !who;
+      put(this.watching, who && plural("ward.watching", looking.length));
+    }
     for (const [code, parts] of this.parts) {
       const said = words(patient.cells.get(code), now);
       mark(parts.cell, { status: said.status, three: patient.standing.threes.includes(code) ? "" : undefined });

@@ -11,7 +11,7 @@ const MINUTE = 60000;
 const HOUR = 60 * MINUTE;
 const RANGES = { "15m": 15 * MINUTE, "1h": HOUR, "4h": 4 * HOUR, "12h": 12 * HOUR, "24h": 24 * HOUR, "72h": 72 * HOUR, "7d": 168 * HOUR };
 const SHORTEST = 10000;
-/** So many live points on top of a history: ask for it anew, in buckets again. */
+/** So many live points on a history: ask for it anew, in buckets. */
 const MOST_APPENDED = 900;
 /** The store is a few seconds behind the stream. */
 const STORE_LAG_MS = 4000;

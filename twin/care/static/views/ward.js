@@ -33,6 +33,7 @@ export function open(store) {
   sort.addEventListener("change", () => { remember(); place(true); });
   filter.value = asked.get("q") ?? "";
   let own = new Map();
+  const looking = new Map();
   filters.hidden = false;
   filters.addEventListener("click", (event) => choose(event.target.closest("[data-filter]")?.dataset.filter));
   moved.querySelector("button").addEventListener("click", () => {
@@ -48,11 +49,17 @@ export function open(store) {
     filter.focus();
   });
 
+  function told(name, body) {
+    silences(name, body);
+    if (name === "snap") looking.clear();
+    for (const [id, names] of Object.entries(body.watching ?? {})) looking.set(id, names);
+  }
+
   function drawn() {
     if (store.patients.size > 0 || rows.size > 0) arrange();
     const at = now();
     own = byPatient();
-    for (const patient of store.patients.values()) rows.get(patient.id).draw(patient, at, own.get(patient.id) ?? []);
+    for (const patient of store.patients.values()) rows.get(patient.id).draw(patient, at, own.get(patient.id) ?? [], looking.get(patient.id) ?? []);
     if (filter.value || wanted !== "all") match();
     place(false);
     for (const { element } of rows.values()) sparks.watch(element);
@@ -202,7 +209,7 @@ export function open(store) {
 
   return {
     drawn,
-    told: silences,
+    told,
     keys: {
       j: () => step(1), ArrowDown: () => step(1), k: () => step(-1), ArrowUp: () => step(-1),
       "/": () => filter.focus(), m: () => choose(wanted === "mine" ? "all" : "mine"),
