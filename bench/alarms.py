@@ -11,7 +11,8 @@ calls; a call is what calls anew (raised by itself, worse, come again). True are
 events for which the recording itself was beyond the outer limit for half a minute out of a minute
 before, around or after. Both see the same rows in the same run: as recorded, and with a single
 false sample about every two minutes in every vital (motion). `preview` compares the page's preview
-of limits, on stored estimates, with the twin. Prints one JSON object.
+of limits, on stored estimates, with the twin. Of BIDMC also `scripts`: the other half of the people
+deteriorates, or by less, or nobody, or nobody takes an alarm. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from twin.store.writer import StoreWriter
 
 COLUMNS = {"HR": "heart_rate", "RESP": "respiratory_rate", "SpO2": "spo2"}
 SHIFTS = (("spo2", -14.0), ("heart_rate", 75.0), ("respiratory_rate", 20.0))
+MILDER = (("spo2", -10.0), ("heart_rate", 60.0), ("respiratory_rate", 14.0))
 RAMP_S = 90
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 EVENT_S = 600
@@ -107,13 +109,16 @@ def stress_predict(folder: Path) -> Ward:
 KINDS = {"bidmc": bidmc, "galaxyppg": galaxyppg, "stress_predict": stress_predict}
 
 
-def deteriorated(recorded: Ward) -> tuple[Ward, dict[tuple[str, str], float]]:
-    """The recordings with their scripted deteriorations, and when each of these begins."""
+def deteriorated(
+    recorded: Ward, shifts: Sequence[tuple[str, float]] = SHIFTS, others: bool = False
+) -> tuple[Ward, dict[tuple[str, str], float]]:
+    """The recordings with their scripted deteriorations, and when each of these begins. others: of
+    the other half of the people."""
     ward, begins = dict(recorded), {}
     for n, person in enumerate(sorted({person for person, _ in recorded})):
-        choices = [one for one in SHIFTS if (person, one[0]) in recorded]
+        choices = [one for one in shifts if (person, one[0]) in recorded]
         signal, shift = choices[n // 2 % len(choices)]
-        if n % 2:
+        if n % 2 != others:
             continue
         at, value = recorded[person, signal]
         begin = float(at[len(at) // 2])
@@ -145,16 +150,17 @@ def crossings(ward: Ward, rules: Rules, priority: str) -> list[Told]:
 
 @dataclass
 class Listener:
-    """Takes alarms as the attendant does, and keeps the estimates if there is a journal."""
+    """Takes alarms as the attendant, if there is one, and keeps the estimates if there is a
+    journal."""
 
-    attendant: Attendant = field(default_factory=Attendant)
+    attendant: Attendant | None = field(default_factory=Attendant)
     journal: SqliteJournal | None = None
 
     def __call__(self, said: Sequence[Output], at: int) -> list[Command]:
         kept = [(0, encode_output(each)) for each in said if isinstance(each, EstimateBatch)]
         if self.journal is not None and kept:
             self.journal.append("estimates", kept)
-        return self.attendant(said, at)
+        return [] if self.attendant is None else self.attendant(said, at)
 
 
 def ours(ward: Ward, listener: Listener) -> list[Alarm]:
@@ -215,9 +221,11 @@ def within(one: Told, key: tuple[str, str], begin: float) -> bool:
     return (one.patient, one.signal, one.side) == (*key, side) and begin <= one.at <= till
 
 
-def compared(ward: Ward, events: dict[tuple[str, str], float], rules: Rules) -> dict[str, object]:
+def compared(
+    ward: Ward, events: dict[tuple[str, str], float], rules: Rules, listener: Listener | None = None
+) -> dict[str, object]:
     """Both on the same rows. events: those of the recording, and when each begins."""
-    rows = ours(ward, Listener())
+    rows = ours(ward, listener or Listener())
     score = [row for row in rows if row.signal == NEWS2]
     vitals = [row for row in rows if row.signal != NEWS2]
     raised = [row for row in vitals if row.event == AlarmEvent.RAISED]
@@ -253,6 +261,30 @@ def compared(ward: Ward, events: dict[tuple[str, str], float], rules: Rules) -> 
     extra = [b - a for a, b in pairs if b is not None]
     if extra:
         found["extra_delay_s"] = {"median": statistics.median(extra), "worst": max(extra)}
+    return found
+
+
+def events_of(
+    ward: Ward, begins: dict[tuple[str, str], float], rules: Rules
+) -> dict[tuple[str, str], float]:
+    """Those of the scripted deteriorations that go beyond a limit, and when each begins."""
+    return {key: begin for key, begin in begins.items() if is_event(key, begin, ward, rules)}
+
+
+def scripts(recorded: Ward, rules: Rules) -> dict[str, object]:
+    """Other people, other deteriorations, another attendant."""
+    wards = {
+        "other_half": deteriorated(recorded, others=True),
+        "milder": deteriorated(recorded, MILDER),
+        "nobody_deteriorates": (recorded, {}),
+    }
+    found: dict[str, object] = {}
+    for name, (ward, begins) in wards.items():
+        events = events_of(ward, begins, rules)
+        found[name] = {"events": len(events)} | compared(ward, events, rules)
+    ward, begins = deteriorated(recorded)
+    events = events_of(ward, begins, rules)
+    found["nobody_takes"] = compared(ward, events, rules, Listener(attendant=None))
     return found
 
 
@@ -297,10 +329,11 @@ def main() -> None:
         return
     rules, found = dict(DEFAULTS), {}
     for name, read in KINDS.items():
-        ward, begins = deteriorated(read(folder))
-        if not ward:
+        recorded = read(folder)
+        if not recorded:
             continue
-        events = {key: begin for key, begin in begins.items() if is_event(key, begin, ward, rules)}
+        ward, begins = deteriorated(recorded)
+        events = events_of(ward, begins, rules)
         seconds = sum(float(at[-1] - at[0]) for at, _ in ward.values())
         found[name] = {
             "recordings": len({patient for patient, _ in ward}),
@@ -309,6 +342,7 @@ def main() -> None:
             "as_recorded": compared(ward, events, rules),
             "with_spikes": compared(spiked(ward), events, rules),
             "preview": previewed(ward, rules),
+            **({"scripts": scripts(recorded, rules)} if name == "bidmc" else {}),
         }
     print(json.dumps(found, indent=1))
 

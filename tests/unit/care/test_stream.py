@@ -260,3 +260,29 @@ def test_who_has_a_patient_open_is_told_to_all_who_have() -> None:
     assert hub.viewers == {"p1": ("I. Roux",)}
     hub.unsubscribe(roux)
     assert hub.viewers == {"p1": ("I. Roux",)}
+
+
+def test_the_ward_is_told_who_looks_at_whom_when_that_changes() -> None:
+    async def scene() -> None:
+        feed = feed_of(Said(), Said(patient="p2"))
+        ward = events(parts_of(feed), "", "")
+        await next_events(ward)
+        ((_, snap, _),) = await next_events(ward)
+        assert "watching" not in snap
+        roux = feed.hub.subscribe("p1", "I. Roux")
+        feed.hub.publish(feed.make_frames()[0], 0.0)
+        ((name, delta, _),) = await next_events(ward)
+        assert (name, delta["watching"]) == ("d", {"p1": ["I. Roux"]})
+        tell(feed, Said(at=1, mean=73))
+        ((_, delta, _),) = await next_events(ward)
+        assert "watching" not in delta
+        assert json.loads(feed.snap("").payload.split(b"data: ")[1])["watching"] == {
+            "p1": ["I. Roux"]
+        }
+        feed.hub.unsubscribe(roux)
+        feed.hub.publish(feed.make_frames()[0], 0.0)
+        ((_, delta, _),) = await next_events(ward)
+        assert delta["watching"] == {"p1": []}
+        await ward.aclose()
+
+    asyncio.run(scene())
