@@ -180,7 +180,6 @@ def test_a_row_says_how_many_look_at_its_patient(ward: TwinWard, browser: Browse
     lind.wait_for_function(LIVE)
     expect(watching).to_have_text("1 watching")  # the first picture says it too
     expect(lind.locator("[data-id=p2] .watching")).to_be_hidden()
-    picture(lind, "ward-watched")
     roux.context.close()
     expect(watching).to_be_hidden()
     lind.context.close()

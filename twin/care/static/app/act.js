@@ -1,4 +1,4 @@
-// What people do to alarms: take, pause, resume, close, note. Whoever acts has a name; it is asked
+// What people do to alarms: take, pause, resume, close, note. Who acts has a name; it is asked
 // for at the first act. Buttons say what they do with data-act, and stand inside a [data-alarm].
 import { about } from "./about.js";
 import { t } from "./i18n.js";

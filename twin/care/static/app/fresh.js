@@ -1,5 +1,5 @@
-// Parts of the page that the server writes: its own again every 4 s, and at once when an alarm
-// changed, but never while somebody is in one, unless on the button of what was just done.
+// Parts of the page that the server writes: again every 4 s, and at once when an alarm changed,
+// but never while somebody is in one, unless on the button of what was just done.
 
 /** Renews the elements of these ids when told of events. */
 export function fresh(...ids) {

@@ -1,5 +1,5 @@
-// Where nothing is known and what happened: hatched gaps, and on the top rail a flag for each line of
-// the patient's journal (which stands beside the charts, so that no flag has to be read).
+// Where nothing is known and what happened: hatched gaps, and a flag for each line of the patient's
+// journal, which stands beside the charts in words.
 import { t } from "../app/i18n.js";
 
 /** Distance of hatching and size of a flag, and how near (CSS px) the cursor reads one. */
