@@ -159,8 +159,9 @@ def told(
         mine = time.thread_time()
         now = time.time()
         means += rng.normal(0, wander, len(means)) if wander < 1 else wander * (-1) ** second
-        outputs = (second_of(means, now), alarms_of(patients, second, now))
-        journal.append("estimates", [(0, encode_output(each)) for each in outputs])
+        estimates = encode_output(second_of(means, now))
+        alarms = encode_output(alarms_of(patients, second, time.time()))
+        journal.append("estimates", [(0, estimates), (0, alarms)])
         own += time.thread_time() - mine
         behind = max(behind, outward.behind)
         threading.Event().wait(max(0.0, begun + second + 1 - time.time()))
