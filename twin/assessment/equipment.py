@@ -33,7 +33,8 @@ class Equipment:
         rows = reports.rows
         columns = (rows["patient"].tolist(), rows["device"].tolist(), rows["silence"].tolist())
         for patient, device, silence in zip(*columns, strict=True):
-            self.put(of[patient], reports.devices[device], silence)
+            if silence or of[patient] in self.silent:  # who is heard as before changes nothing
+                self.put(of[patient], reports.devices[device], silence)
 
     def put(self, number: int, device: str, silence: int) -> None:
         """One device of a patient is silent for this reason, or (0) is heard."""

@@ -7,8 +7,9 @@ newest report of each device and the verdicts given since (`twin.care.told`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,29 +60,29 @@ def reports(
     """(partition, reports) of these rows at a tick, by partition, patient and device name."""
     if not len(rows):
         return
-    named = table.marks[rows[:, None], [PARTITION, PATIENT, DEVICE]].tolist()
-    keys = [(p, patients.text[who], table.devices.text[what]) for p, who, what in named]
-    order = sorted(range(len(keys)), key=keys.__getitem__)
-    keys = [keys[n] for n in order]
+    partition, who, what = table.marks[rows[:, None], [PARTITION, PATIENT, DEVICE]].T.tolist()
+    names = map(patients.text.__getitem__, who), map(table.devices.text.__getitem__, what)
+    keys = sorted(zip(partition, *names, range(len(rows)), strict=True))
+    rows = rows[[key[3] for key in keys]]
+    out, refused = _rows(table, gaps, rows, at), table.marks[rows, kernel.REFUSED] > 0
     cuts = [n for n in range(1, len(keys)) if keys[n][0] != keys[n - 1][0]]
+    # What is said is made for all partitions at once: of a large fleet each says a few dozen.
     for begin, end in pairwise([0, *cuts, len(keys)]):
-        chosen = rows[order[begin:end]]
-        yield keys[begin][0], _report(table, gaps, chosen, keys[begin:end], at)
+        mine = keys[begin:end]
+        who_of = {patient: n for n, patient in enumerate(dict.fromkeys(key[1] for key in mine))}
+        what_of = {device: n for n, device in enumerate(dict.fromkeys(key[2] for key in mine))}
+        part = out[begin:end]
+        part["patient"] = [who_of[key[1]] for key in mine]
+        part["device"] = [what_of[key[2]] for key in mine]
+        places = np.flatnonzero(refused[begin:end])
+        why = {n: _refused(table, int(rows[begin + n])) for n in places.tolist()}
+        yield mine[0][0], DeviceReports(tuple(who_of), tuple(what_of), part, why)
 
 
-def _report(
-    table: DeviceTable,
-    gaps: Gaps,
-    rows: NDArray[np.int64],
-    keys: Sequence[tuple[int, str, str]],
-    at: int,
-) -> DeviceReports:
+def _rows(table: DeviceTable, gaps: Gaps, rows: NDArray[np.int64], at: int) -> NDArray[Any]:
+    """(n,) DEVICE_ROW of these rows, but for patient and device; they count as told."""
     marks, clock = table.marks[rows], table.clock[rows]
-    patients = {patient: n for n, patient in enumerate(dict.fromkeys(key[1] for key in keys))}
-    devices = {device: n for n, device in enumerate(dict.fromkeys(key[2] for key in keys))}
     out = np.zeros(len(rows), DEVICE_ROW)
-    out["patient"] = [patients[key[1]] for key in keys]
-    out["device"] = [devices[key[2]] for key in keys]
     for name, column in _MARKS.items():
         out[name] = marks[:, column]
     for name, column in _CLOCK.items():
@@ -89,18 +90,17 @@ def _report(
     out["at"] = at
     declared = marks[:, kernel.DECLARED]
     out["expected"] = np.where(declared > 0, declared, marks[:, kernel.INTERVAL])
-    out["open"] = [gaps.open(row) for row in rows.tolist()]
+    if gaps.of:
+        out["open"] = [gaps.open(row) if row in gaps.of else 0 for row in rows.tolist()]
     unknown = clock[:, kernel.W] == 0
     for name in ("offset", "offset_std", "drift", "drift_std"):
         out[name][unknown] = np.nan
     table.clock[rows, kernel.TOLD_OFFSET] = clock[:, kernel.OFFSET]
     table.marks[rows, kernel.CHANGED] = 0
-    return DeviceReports(tuple(patients), tuple(devices), out, _refused(marks))
+    return out
 
 
-def _refused(marks: NDArray[np.int64]) -> dict[int, dict[str, int]]:
-    """Number of the row → reason → how many were refused for it, of rows that have such."""
-    return {
-        row: {reason: n for reason, column in REFUSALS.items() if (n := int(marks[row, column]))}
-        for row in np.flatnonzero(marks[:, kernel.REFUSED]).tolist()
-    }
+def _refused(table: DeviceTable, row: int) -> dict[str, int]:
+    """Reason → how many observations of the row were refused for it."""
+    counts = {reason: int(table.marks[row, column]) for reason, column in REFUSALS.items()}
+    return {reason: n for reason, n in counts.items() if n}
