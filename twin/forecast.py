@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.bytewise import taken
 from twin.estimate import Z50, Z90, Z95, Kind
 
 #: Seconds ahead: a minute, a quarter of an hour, half an hour, an hour.
@@ -52,7 +53,7 @@ def wide(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """The forecasts among rows (dtype ESTIMATE_ROW), one WIDE_ROW for each key and moment in their
     order, and the index of each one's first row. Other horizons than HORIZONS are left out."""
     places = np.flatnonzero((rows["kind"] == Kind.FORECAST) & np.isin(rows["flags"], HORIZONS))
-    found = rows[places]
+    found = taken(rows, places)
     if not len(found):
         return np.zeros(0, WIDE_ROW), places
     same = np.ones(len(found) - 1, bool)
@@ -61,7 +62,7 @@ def wide(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
     begins = np.concatenate([[True], ~same])
     group = np.cumsum(begins) - 1
     made = np.zeros(int(group[-1]) + 1, WIDE_ROW)
-    first = found[begins]
+    first = taken(found, begins)
     for name, source in (
         ("patient", "patient"),
         ("signal", "signal"),

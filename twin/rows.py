@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.catalogue import CODES
+from twin.bytewise import joined, taken
 from twin.estimate import ESTIMATE_ROW, NO_DEVICE, EstimateBatch, Kind, Verdict
 from twin.estimation.bank import Bank, Updated
 from twin.estimation.kalman import (
@@ -173,7 +174,7 @@ class RowBuilder:
 
     def _observed(self, arrived: Arrivals, chosen: NDArray[np.int64]) -> NDArray[Any]:
         rows = empty_rows(len(chosen), Kind.VERDICT)
-        given = arrived.rows[chosen]
+        given = arrived.of(chosen)
         for name in ("value", "noise_std", "quality", "measured_at", "received_at", "device_stamp"):
             rows[name] = given[name]
         rows["patient"], rows["device"] = arrived.patient[chosen], arrived.device[chosen]
@@ -186,9 +187,9 @@ class RowBuilder:
 
     def batches(self) -> Iterator[tuple[int, EstimateBatch]]:
         """(partition, batch) in order of partition; nothing where there are no rows."""
-        rows = np.concatenate(self._parts) if self._parts else np.zeros(0, ESTIMATE_ROW)
-        if not len(rows):
+        if not any(map(len, self._parts)):
             return
+        rows = joined(self._parts)
         patient = rows["patient"].astype(np.int64)
         # By partition, patient, event: one number, of which one sort is made.
         events = np.concatenate(self._events)
@@ -196,7 +197,7 @@ class RowBuilder:
         key = (self.bank.partition[patient].astype(np.int64) * patients + patient) * most + events
         if (key[1:] < key[:-1]).any():
             order = np.argsort(key, kind="stable")
-            rows, patient = rows[order], patient[order]
+            rows, patient = taken(rows, order), patient[order]
         partition = self.bank.partition[patient]
         cuts = (np.flatnonzero(np.diff(partition)) + 1).tolist()
         edges = list(pairwise([0, *cuts, len(rows)]))

@@ -237,7 +237,7 @@ def _seen(arrived: Arrivals, chosen: NDArray[np.int64], events: Events, updated:
 
 
 def _events(arrived: Arrivals, chosen: NDArray[np.int64], slot: NDArray[np.int64]) -> Events:
-    rows = arrived.rows[chosen]
+    rows = arrived.of(chosen)
     return Events(
         slot,
         np.ascontiguousarray(rows["measured_at"]),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ingest.catalogue import CODES
 from ingest.instant import MILLISECOND
+from twin.bytewise import taken
 from twin.care.display import STATUS_WORDS, shown
 from twin.care.forecasts import ForecastBody, bodies_of
 from twin.care.judged import (
@@ -349,7 +350,7 @@ def _keys(rows: NDArray[Any], places: NDArray[np.int64], patients: Sequence[str]
 
 
 def _cells(rows: NDArray[Any], places: NDArray[np.int64], time: int) -> list[Cell]:
-    cells = shown(rows[places])
+    cells = shown(taken(rows, places))
     columns = (
         places,
         cells.mean,

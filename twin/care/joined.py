@@ -12,6 +12,7 @@ from itertools import chain, groupby
 import numpy as np
 from numpy.typing import NDArray
 
+from twin import bytewise
 from twin.estimate import NO_DEVICE, EstimateBatch
 
 
@@ -27,7 +28,7 @@ def _one(batches: Sequence[EstimateBatch]) -> EstimateBatch:
     first = batches[0]
     if len(batches) == 1:
         return first
-    rows = np.concatenate([batch.rows for batch in batches])
+    rows = bytewise.joined([batch.rows for batch in batches])
     of = np.repeat(np.arange(len(batches)), [len(batch.rows) for batch in batches])
     rows["patient"] += _begins([len(batch.patients) for batch in batches])[of]
     named = rows["device"] != NO_DEVICE

@@ -233,9 +233,10 @@ class Latest:
         winners = _newest(
             slot, rows["as_of"], wanted & (rows["as_of"] >= self._stamps("as_of", slot))
         )
+        places = slot[winners]
         for name in _ESTIMATE:
-            self._rows[name][slot[winners]] = rows[name][winners]
-        self._changed[slot[winners]] = True
+            self._rows[name][places] = rows[name][winners]
+        self._changed[places] = True
 
     def _take_values(
         self, batch: EstimateBatch, slot: NDArray[np.int64], wanted: NDArray[np.bool_]
@@ -243,14 +244,15 @@ class Latest:
         rows = batch.rows
         newer = rows["measured_at"] >= self._stamps("value_at", slot)
         winners = _newest(slot, rows["measured_at"], wanted & newer)
+        places = slot[winners]
         for name, source in (
             ("value", "value"),
             ("value_at", "measured_at"),
             ("received_at", "received_at"),
         ):
-            self._rows[name][slot[winners]] = rows[source][winners]
+            self._rows[name][places] = rows[source][winners]
         if len(winners):
-            self._rows["device"][slot[winners]] = self._numbers(batch, rows["device"][winners])
+            self._rows["device"][places] = self._numbers(batch, rows["device"][winners])
 
     def _numbers(self, batch: EstimateBatch, used: NDArray[np.uint32]) -> NDArray[np.int64]:
         """The fold's own number of each used device, (n,); used: indexes of the batch's."""

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.bytewise import taken
 from twin.care.ledger import Totals
 from twin.care.silences import Pairs, SilentGroup, grouped
 from twin.device_report import (
@@ -125,7 +126,7 @@ class Told:
             self._judged(output)
 
     def _judged(self, batch: EstimateBatch) -> None:
-        rows = batch.rows[batch.rows["kind"] == Kind.VERDICT]
+        rows = taken(batch.rows, batch.rows["kind"] == Kind.VERDICT)
         if not len(rows):
             return
         places = self._places_of(batch, rows)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.observation import OBSERVATION_ROW, ObservationBatch, RecordDamaged
+from twin.bytewise import taken
 from twin.estimation.bank import SIGNAL_ROW, Bank
 from twin.estimation.names import Names
 
@@ -28,6 +29,10 @@ class Arrivals:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def of(self, chosen: NDArray[np.int64]) -> NDArray[Any]:
+        """The rows of these (m,), each at most once, in order; not to be written to."""
+        return self.rows if len(chosen) == len(self.rows) else taken(self.rows, chosen)
 
     def measured(self, at: NDArray[np.int64]) -> Arrivals:
         """The same observations with other times of measurement, (n,) ns UTC."""

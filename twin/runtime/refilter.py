@@ -22,10 +22,11 @@ from typing import Protocol
 import numpy as np
 
 from twin.anchor import Anchors
+from twin.bytewise import joined, taken
 from twin.estimate import EstimateBatch, Verdict, Written
 from twin.estimation.models import ModelFile
 from twin.estimation.refilter import KeyFilter, Raw, Refiltered
-from twin.store.blocks import OBSERVATIONS, joined, taken
+from twin.store.blocks import OBSERVATIONS
 from twin.store.embedded import EmbeddedStore
 from twin.store.reading import RecordedRows
 from twin.store.strayed import Claim, Waiting

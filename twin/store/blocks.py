@@ -49,20 +49,6 @@ def rounded_to(values: NDArray[np.float64], per_unit: NDArray[Any] | int) -> NDA
         return np.rint(values * per_unit) / per_unit + 0.0
 
 
-def taken(rows: Rows, chosen: NDArray[Any]) -> Rows:
-    """rows[chosen]. numpy copies rows of a structured dtype field by field (0.3 µs each); as bytes
-    without structure it copies them whole (0.02 µs)."""
-    whole = np.ascontiguousarray(rows).view(f"V{rows.dtype.itemsize}")
-    chosen_rows: Rows = whole[chosen].view(rows.dtype)
-    return chosen_rows
-
-
-def joined(parts: Sequence[Rows]) -> Rows:
-    """Rows of all parts (one or more, same dtype), writable; bytewise for the same reason."""
-    whole = bytearray().join([part.tobytes() for part in parts])
-    return np.frombuffer(whole, parts[0].dtype)
-
-
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of a block. from_time: kept as difference to the row's time. plain: has no unit.

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from ingest.journal.lock import Ownership
 from twin.anchor import Anchors
+from twin.bytewise import taken
 from twin.estimate import EstimateBatch, Series, Written
 from twin.judgement import Judgements
 from twin.store import judged, strayed, windows
-from twin.store.blocks import PLAIN_PER_UNIT, Rows, rounded_to, taken
+from twin.store.blocks import PLAIN_PER_UNIT, Rows, rounded_to
 from twin.store.catalogue import SeriesTable
 from twin.store.forecasts import forecast_rows
 from twin.store.merged import Kept, Merged, kept, merged

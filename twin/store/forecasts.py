@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.bytewise import taken
 from twin.forecast import HORIZONS, NUMBERS, wide
-from twin.store.blocks import Rows, rounded_to, taken
+from twin.store.blocks import Rows, rounded_to
 from twin.store.catalogue import SeriesTable
 from twin.store.merged import Merged
 from twin.store.sqlite_file import LAYOUTS, Stored

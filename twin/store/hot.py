@@ -15,7 +15,8 @@ import apsw
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.store.blocks import Rows, joined, taken
+from twin.bytewise import joined, taken
+from twin.store.blocks import Rows
 from twin.store.rows import home_rows
 from twin.store.sealing import SEAL_AT, SEAL_MINIMUM, seal
 from twin.store.slices import rows_of, slice_of, slices_of

@@ -32,8 +32,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.instant import MINUTE
+from twin.bytewise import taken
 from twin.estimate import Bands, EstimateBatch, Kind, bands, reach_of
-from twin.store.blocks import taken
 from twin.store.merged import Indexes, Merged, kept, merged
 
 UNKNOWN = -1.0

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.bytewise import joined
 from twin.estimate import ESTIMATE_ROW, NO_DEVICE, EstimateBatch, Kind, Verdict
-from twin.store.blocks import joined
 
 Indexes = NDArray[np.intp]
 

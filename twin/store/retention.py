@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 
 from ingest.instant import MINUTE
+from twin.bytewise import joined, taken
 from twin.store import judged
 from twin.store.aggregates import (
     LENGTHS,
@@ -26,7 +27,7 @@ from twin.store.aggregates import (
     aggregated,
     combined,
 )
-from twin.store.blocks import Rows, joined, taken
+from twin.store.blocks import Rows
 from twin.store.catalogue import SeriesTable
 from twin.store.embedded import EmbeddedStore
 from twin.store.rows import home_rows, newest_versions, sealed_between

@@ -7,7 +7,8 @@ from typing import Any
 import apsw
 import numpy as np
 
-from twin.store.blocks import BlockDamaged, Rows, decode, joined, taken
+from twin.bytewise import joined, taken
+from twin.store.blocks import BlockDamaged, Rows, decode
 from twin.store.slices import rows_of, rows_of_series
 from twin.store.sqlite_file import LAYOUTS, SeriesKey, Stored, homes, places
 

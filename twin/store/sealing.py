@@ -12,7 +12,8 @@ from collections.abc import Mapping
 import apsw
 import numpy as np
 
-from twin.store.blocks import Rows, encode, joined, taken
+from twin.bytewise import joined, taken
+from twin.store.blocks import Rows, encode
 from twin.store.rows import EXTENTS, newest_versions, sealed_between
 from twin.store.sqlite_file import LAYOUTS, SeriesKey
 

@@ -15,16 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.store.blocks import (
-    BlockDamaged,
-    Column,
-    Layout,
-    Rows,
-    checked,
-    joined,
-    taken,
-    with_checksum,
-)
+from twin.bytewise import joined, taken
+from twin.store.blocks import BlockDamaged, Column, Layout, Rows, checked, with_checksum
 
 Integers = NDArray[np.int64]
 #: Head of a column, its numbers, bytes of each (0: one for all rows).
