@@ -129,6 +129,7 @@ class TwinWorker:
             if not kept:  # patients are spread evenly: room for all of them at once
                 room = len(self.state.bank.patients) * len(partitions)
                 self.state.bank.reserve(room + room // 8)
+                self.state.bank.slots.reserve(9 / 8 * len(partitions))
             kept.update(name for name, _ in self._joined().snapshots(given.partition))
         self.snapshots.keep(kept)  # a crash may have left one that no commit names
         self._rotation.begin(self.state)

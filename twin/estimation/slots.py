@@ -111,6 +111,13 @@ class Slots:
             self._grow_slots(max(self.count, 2 * len(self.of["state_t"])))
         return first
 
+    def reserve(self, times: float) -> None:
+        """Room for so many times what is handed out, so that it need not grow on the way there."""
+        if times * self.count > len(self.of["state_t"]):
+            self._grow_slots(int(times * self.count))
+        if times * self.ring_count > len(self.of["ring_t"]):
+            self._grow_rings(int(times * self.ring_count))
+
     def open_ring(self, slot: int, size: int) -> None:
         """Give the slot a ring of `size` measurements."""
         self.of["ring_at"][slot, 0], self.ring_count = self.ring_count, self.ring_count + size
@@ -161,10 +168,11 @@ class Slots:
         An array that is not in `part` (an older snapshot) stays as it is of a new slot.
         """
         n = len(part["state_t"])
-        slots = np.arange(self.add(n), self.count, dtype=np.int64)
+        first = self.add(n)
+        slots = np.arange(first, self.count, dtype=np.int64)
         for name, *_ in _SLOT_ARRAYS:
             if name in part:
-                self.of[name][slots] = part[name]
+                self.of[name][first : self.count] = part[name]
         self._open_rings(slots)
         self.of["ring_at"][slots, 1] = 0  # `take` packed the oldest first
         index = self.ring_index(slots)
