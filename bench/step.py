@@ -123,6 +123,7 @@ def measured(patients: int, sweeps: int) -> dict[str, Any]:
         name: x.itemsize * (x.shape[1] if x.ndim == 2 else 1)
         for name, x in ward.bank.slots.of.items()
     }
+    width["rests_until"] = ward.bank.slots.rests_until.itemsize
     member = sum(width.pop(name) for name in ("ring_t", "ring_z", "ring_r", "ring_device"))
     learners = (
         "entries", "base_entries", "due", "target", "waiting", "shares", "share_device",

@@ -141,7 +141,7 @@ class RowBuilder:
         changes, coasts = grow_old(
             at, bank.slots.count, partitions, bank.partition, a["patient"], a["model"],
             bank.expected, bank.modelled, a["state_t"], a["memory"], a["ring_at"], a["ring_n"],
-            a["ring_t"], a["status"], a["coasted_at"], changed, coasting,
+            a["ring_t"], a["status"], a["coasted_at"], bank.slots.rests_until, changed, coasting,
         )  # fmt: skip
         if changes:
             self._take(self._of_slots(changed[:changes], Kind.STATUS, at), None)

@@ -193,6 +193,7 @@ class Bank:
             self.expected[row] = int((interval or SIGNALS[code].expected_interval_s) * SECOND)
         self._cache = np.zeros((self.signals, DISCRETE))
         self._cache_dt = np.zeros(self.signals, np.int64)
+        self.slots.wake()
         spread = np.where(self.modelled, np.sqrt(self.params[:, SPREAD2]), self._spread)
         rescale(self.slots.of["usual_root"], self.slots.of["model"], self._spread, spread)
         self._spread = spread
@@ -255,6 +256,7 @@ class Bank:
         widths of its bands (`scales`), and what is usual.
         """
         states = np.empty((0, FOLLOWED)) if states is None else states
+        self.slots.wake(events.slot)
         order = _order_of(events.slot)
         if order is None:
             return self._in_order(events, states)

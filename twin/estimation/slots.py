@@ -99,6 +99,8 @@ class Slots:
 
     def __init__(self) -> None:
         self.of: dict[str, NDArray[Any]] = {}
+        #: (capacity,) as `status.grow_old` has it; 0: the next tick looks. In no snapshot.
+        self.rests_until = np.zeros(0, np.uint32)
         self.count = 0
         self.ring_count = 0
         self._grow_slots(0)
@@ -137,6 +139,9 @@ class Slots:
 
     def _grow_slots(self, capacity: int) -> None:
         self._replace(_arrays(_SLOT_ARRAYS, capacity))
+        resting = np.zeros(capacity, np.uint32)
+        resting[: len(self.rests_until)] = self.rests_until
+        self.rests_until = resting
 
     def _grow_rings(self, capacity: int) -> None:
         self._replace(_arrays([(name, kind, 0, 0) for name, kind in _RING_ARRAYS], capacity))
@@ -147,6 +152,10 @@ class Slots:
             if old is not None:
                 array[: len(old)] = old
             self.of[name] = array
+
+    def wake(self, slots: NDArray[np.int64] | None = None) -> None:
+        """Look at these slots (None: at all) at the next tick: something of them changed."""
+        self.rests_until[slice(None) if slots is None else slots] = 0
 
     def ring_index(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
         """Indexes into the ring arrays of these slots' measurements, slot by slot, oldest first."""

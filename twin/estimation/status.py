@@ -16,6 +16,7 @@ COAST_EVERY = 10 * SECOND
 _FRESH, _LATE = int(Status.FRESH), int(Status.LATE)
 _STALE, _NONE = int(Status.STALE), int(Status.NONE)
 _DIVERGED = int(Status.DIVERGED)
+_LATEST = 2**32 - 1
 
 
 def status_of(age: NDArray[np.int64], expected: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -66,21 +67,29 @@ def interval(k, state_t, ring_at, ring_n, ring_t):  # type: ignore[no-untyped-de
 @compiled
 def grow_old(  # type: ignore[no-untyped-def]
     at, slots, due, partition, patient, signal, expected, modelled, state_t, memory, ring_at,
-    ring_n, ring_t, status, coasted_at, changed, coasting,
+    ring_n, ring_t, status, coasted_at, rests_until, changed, coasting,
 ):  # fmt: skip
     """Status of the first `slots` slots at a tick `at` (ns); returns how many changed and coast.
 
     Arrays of the slots, but: due (partitions,) which are ticked, partition (patients,), expected
     (ns) and modelled by signal row. Written: status, coasted_at; the slots whose status changed
-    and those that give a coasting row, in order, into changed and coasting. One pass over a whole
-    ward each second: whoever neither changes nor coasts must cost nanoseconds.
+    and those that give a coasting row, in order, into changed and coasting; rests_until, the whole
+    second (since the epoch) up to which a slot is fresh if nothing comes, whatever the clock does.
+    One pass over a whole ward each second: whoever rests costs one number of a row of numbers, and
+    not some lines of memory that nobody has touched since its last measurement.
     """
     changes, coasts = 0, 0
     for k in range(slots):
+        if at <= np.int64(rests_until[k]) * SECOND:
+            continue
         if state_t[k] == NEVER or not modelled[signal[k]] or not due[partition[patient[k]]]:
             continue
         seen = interval(k, state_t, ring_at, ring_n, ring_t)
-        now = _code(at - state_t[k], max(expected[signal[k]], np.int64(seen * SECOND)))
+        usual = max(expected[signal[k]], np.int64(seen * SECOND))
+        now = _code(at - state_t[k], usual)
+        if now == _FRESH:
+            last = (state_t[k] + max(10 * SECOND, 2 * usual)) // SECOND
+            rests_until[k] = min(max(last, 0), _LATEST)
         if now <= _LATE and now != _NONE and diverged(memory, k):
             now = _DIVERGED
         change = now != status[k]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ingest.instant import SECOND
 from ingest.observation import Tick
 from twin.intake.gateways import Gateways
-from twin.intake.kernel import PARTITION, watch
+from twin.intake.kernel import watch
 from twin.intake.table import DeviceTable
 from twin.part import Moment
 
@@ -39,8 +39,7 @@ def judge(
     """
     chosen = np.empty(table.count, np.int64)
     off = gateways.offline(table.marks[: table.count])
-    of = table.marks[: table.count, PARTITION]
-    rows = np.bincount(np.extract(of >= 0, of), minlength=len(respite))
+    rows = np.bincount(table.of[: table.count] + 1, minlength=len(respite) + 1)[1:]
     written = watch(
         moment.partitions,
         moment.elapsed,

@@ -45,9 +45,11 @@ _UNSAID = (NEXT, HIGHEST, PREVIOUS_HIGHEST, MESSAGE_NUMBER, CONTACT, ONLINE)
 class DeviceTable:
     """`marks` (rows, MARK_COLUMNS) int64 and `clock` (rows, CLOCK_COLUMNS) float64; see kernel.py.
 
-    look (rows,): as `kernel.watch` has it; who changes a row's marks elsewhere than there and in
-    `kernel.hear` sets it to NEVER, or says so in CHANGED. count rows are in use. devices: the
-    twin's numbers of device names, shared with the bank.
+    of (rows,): the partition of each, −1: of none; the column PARTITION of marks, which lies apart
+    because all of a ward is looked through for it. look (rows,): as `kernel.watch` has it; who
+    changes a row's marks elsewhere than there and in `kernel.hear` sets it to NEVER, or says so in
+    CHANGED. count rows are in use. devices: the twin's numbers of device names, shared with the
+    bank.
     """
 
     def __init__(self, devices: Names) -> None:
@@ -56,6 +58,7 @@ class DeviceTable:
         self.marks = np.zeros((0, MARK_COLUMNS), np.int64)
         self.clock = np.zeros((0, CLOCK_COLUMNS))
         self.look = np.zeros(0, np.int64)
+        self.of = np.zeros(0, np.int64)
         self._first = np.full(0, -1, np.int64)
 
     def __len__(self) -> int:
@@ -93,20 +96,20 @@ class DeviceTable:
 
     def in_partition(self, partition: int) -> NDArray[np.int64]:
         """Rows of the partition, in order."""
-        return np.flatnonzero(self.marks[: self.count, PARTITION] == partition)
+        return np.flatnonzero(self.of[: self.count] == partition)
 
     def in_partitions(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Rows of the partitions that the mask (partitions,) names, in order."""
         if not self.count:
             return np.zeros(0, np.int64)
-        of = self.marks[: self.count, PARTITION]
-        return np.flatnonzero((of >= 0) & mask[np.maximum(of, 0)])
+        named = np.append(mask, False)  # whose last is that of rows of no partition
+        return np.flatnonzero(named[self.of[: self.count]])
 
     def forget(self, partition: int) -> None:
         """Drop the partition's rows. Their places stay empty; they are few, and it is rare."""
         for row in self.in_partition(partition).tolist():
             self._unchain(row)
-            self.marks[row, PARTITION] = self.marks[row, PATIENT] = -1
+            self.marks[row, PARTITION] = self.marks[row, PATIENT] = self.of[row] = -1
 
     def take(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Copies of everything these rows hold."""
@@ -127,7 +130,7 @@ class DeviceTable:
         self._know(int(device.max(initial=-1)))
         self.marks[rows], self.clock[rows] = part["marks"], part["clock"]
         self.marks[rows, PATIENT], self.marks[rows, DEVICE] = patient, device
-        self.marks[rows, PARTITION] = partition
+        self.marks[rows, PARTITION] = self.of[rows] = partition
         # A device's newest row comes first in its chain, as `add` has it.
         order = np.argsort(device, kind="stable")
         of, sorted_rows = device[order], rows[order]
@@ -151,6 +154,7 @@ class DeviceTable:
         marks[[HEARD, NEWEST, MESSAGE_AT]] = NEVER
         marks[[PATIENT, DEVICE, PARTITION]] = patient, device, partition
         marks[NEXT] = self._first[device]
+        self.of[row] = partition
         clock[:] = 0
         clock[[MINUTE_LEAST, LEAST, LEAST_BEFORE]] = np.inf
         clock[[MINUTE_MOST, MOST, MOST_BEFORE]] = -np.inf
@@ -170,7 +174,9 @@ class DeviceTable:
         marks[: len(self.marks)], clock[: len(self.clock)] = self.marks, self.clock
         look = np.full(size, NEVER, np.int64)
         look[: len(self.look)] = self.look
-        self.marks, self.clock, self.look = marks, clock, look
+        of = np.full(size, -1, np.int64)
+        of[: len(self.of)] = self.of
+        self.marks, self.clock, self.look, self.of = marks, clock, look, of
 
     def _unchain(self, row: int) -> None:
         device = int(self.marks[row, DEVICE])
