@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from ingest.instant import SECOND
@@ -67,10 +68,13 @@ def wake(state: TwinState) -> None:
     known = assessment_of(state).known
     known.stir(known.members(state.tick_at == state.tick_at))
     state.intake.table.look[:] = NEVER
+    state.bank.slots.wake()
 
 
-def run(records: list[Placed], *, woken: bool) -> tuple[list[bytes], list[bytes], list[int]]:
-    """What was said, what is kept at the end, how many patients rested at each tick."""
+def run(
+    records: list[Placed], *, woken: bool
+) -> tuple[list[bytes], list[bytes], list[tuple[int, int]]]:
+    """What was said, what is kept at the end, how many patients and keys rested at each tick."""
     state, said, resting = new_state(PARTITIONS), [], []
     for one in records:
         if woken:
@@ -79,7 +83,10 @@ def run(records: list[Placed], *, woken: bool) -> tuple[list[bytes], list[bytes]
             said += [bytes([partition]) + encode_output(output) for output in outputs]
         if isinstance(one.record, Tick):
             rests_until = assessment_of(state).known.memory.of["rests_until"][: len(PATIENTS)]
-            resting.append(int((rests_until > one.record.at).sum()))
+            fresh_until = state.bank.slots.rests_until.astype(np.int64) * SECOND
+            resting.append(
+                (int((rests_until > one.record.at).sum()), int((fresh_until > one.record.at).sum()))
+            )
     return said, [capture(state, p).encode() for p in range(PARTITIONS)], resting
 
 
@@ -90,8 +97,11 @@ def records() -> list[Placed]:
 
 def test_the_ward_of_this_test_rests_and_wakes(records: list[Placed]) -> None:
     _, _, resting = run(records, woken=False)
-    assert max(resting) == len(PATIENTS)
-    assert min(resting[20:]) == 0
+    patients, keys = zip(*resting, strict=True)
+    assert max(patients) == len(PATIENTS)
+    assert min(patients[20:]) == 0
+    assert max(keys) >= len(PATIENTS)
+    assert min(keys[20:]) < max(keys)
     outputs = [o for part in step(new_state(PARTITIONS), records)[1].values() for o in part]
     causes = {row.cause for row in alarms_in(outputs)}
     assert {"below_limit", "above_limit", "signal_quality", "score"} <= causes
