@@ -28,6 +28,7 @@ START = 1_700_000_000 * SECOND
 DATA = Path(__file__).parents[1] / ".." / "shared" / "data"
 KOREA = 32_400 * SECOND
 MGDL = 18.016
+STEADY = 0.2
 
 
 @dataclass(frozen=True)
@@ -106,9 +107,15 @@ def seconds(n: int, every: float = 1.0) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Ahead:
-    """Skill pooled over persons, and each person's coverage (persons, 3) of 50, 90, 95 %."""
+    """Skill pooled over persons, the mean of the persons' own, and each person's coverage
+    (persons, 3) of 50, 90, 95 %.
+
+    Who hardly changes has no skill of his own: the mean is over those whose last value is off by
+    `STEADY` of what it is off by in all, root mean square.
+    """
 
     skill: float
+    mean_skill: float
     coverage: Numbers
 
 
@@ -133,8 +140,14 @@ def ahead(said: Said, truth: dict[str, tuple[NDArray[np.int64], Numbers]], horiz
                 for b in (50, 90, 95)
             ]
         )
-    pooled = np.concatenate(ours).mean() / np.concatenate(theirs).mean()
-    return Ahead(1 - float(np.sqrt(pooled)), np.array(coverage))
+    everyone = np.concatenate(theirs).mean()
+    pooled = np.concatenate(ours).mean() / everyone
+    each = [
+        1 - np.sqrt(mine.mean() / last.mean())
+        for mine, last in zip(ours, theirs, strict=True)
+        if last.mean() > STEADY**2 * everyone
+    ]
+    return Ahead(1 - float(np.sqrt(pooled)), float(np.mean(each)), np.array(coverage))
 
 
 def icu(data: Path, model: ModelFile) -> Iterator[Figure]:
@@ -151,6 +164,7 @@ def icu(data: Path, model: ModelFile) -> Iterator[Figure]:
         truth = {p: (seconds(len(z))[finite[p]], z[finite[p]]) for p, z in people.items()}
         found = ahead(said, truth, 60)
         yield Figure(f"{signal} 60 s skill", found.skill, f"≥ {least}", found.skill >= least)
+        yield Figure(f"{signal} 60 s, mean of persons' skills", found.mean_skill, "", True)
         mean = found.coverage.mean(axis=0)
         for nominal, share in zip((0.5, 0.9, 0.95), mean, strict=True):
             kept = share >= nominal if signal == "spo2" else abs(share - nominal) <= 0.03
