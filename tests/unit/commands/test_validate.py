@@ -126,7 +126,7 @@ def test_file_can_be_the_reference(tmp_path: Path, ward: list[Path]) -> None:
 def test_other_model_is_compared(tmp_path: Path, ward: list[Path]) -> None:
     model = tmp_path / "loud.toml"
     shipped = files("twin.estimation").joinpath("base.toml").read_text("utf-8")
-    model.write_text(shipped.replace("noise = 0.65", "noise = 9.0"))
+    model.write_text(re.sub(r"(?m)^noise = .*$", "noise = 9.0", shipped))
     twin("validate", *ward, "--out", tmp_path, *WIDE, "--compare", model)
     found = report(tmp_path)
     rows = found["signals"]["heart_rate"]["horizons"]["60s"]["comparisons"]
