@@ -15,6 +15,7 @@ from ingest.registry_file import read_registry_file
 from ingest.settings import IngestSettings
 from ingest.tail import TailWriter
 from ingest.ticker import Ticker
+from ingest.trace import Tracer
 from ingest.writer import Counters, Writer
 
 _DRAIN_S = 1.5
@@ -23,8 +24,8 @@ _DRAIN_S = 1.5
 class IngestService:
     """Devices' messages into the journal. The parts are handed in and stay open after `stop`.
 
-    now: ns UTC, the clock of receipt; folder: where tail.db lies. `subscriber` and `counters` are
-    there to be read.
+    now: ns UTC, the clock of receipt; folder: where tail.db lies; tracer: None where nothing is
+    traced. `subscriber` and `counters` are there to be read.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class IngestService:
         folder: Path,
         now: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], int] = time.monotonic_ns,
+        tracer: Tracer | None = None,
     ) -> None:
         self._settings = settings
         self._registry = registry
@@ -44,7 +46,14 @@ class IngestService:
         self.subscriber = Subscriber(settings.mqtt, now, settings.payload_max_bytes + 1)
         self._tail = TailWriter(folder)
         self._writer = Writer(
-            settings, self.subscriber, journal, registry, quarantine, self._tail, self.counters
+            settings,
+            self.subscriber,
+            journal,
+            registry,
+            quarantine,
+            self._tail,
+            self.counters,
+            tracer,
         )
         self._ticker = Ticker(
             self.subscriber,

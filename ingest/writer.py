@@ -27,6 +27,7 @@ from ingest.registry import Registry
 from ingest.settings import IngestSettings
 from ingest.tail import TailEvent, TailWriter
 from ingest.topic import refused_topic
+from ingest.trace import Tracer
 
 _log = logging.getLogger(__name__)
 _TAKE_TIMEOUT_S = 0.1
@@ -71,6 +72,7 @@ class Writer:
         quarantine: Quarantine,
         tail: TailWriter,
         counters: Counters,
+        tracer: Tracer | None = None,
     ) -> None:
         self._settings = settings
         self._subscriber = subscriber
@@ -81,6 +83,7 @@ class Writer:
         self._rebirths = Rebirths(subscriber.publish)
         self._tail = tail
         self._counters = counters
+        self._tracer = tracer
         self._stopping = Event()
         self._deadline = float("inf")
         self._thread = Thread(target=self._run, name="ingest-writer", daemon=True)
@@ -112,6 +115,7 @@ class Writer:
 
     def _write(self, deliveries: Sequence[Delivery]) -> None:
         group: list[Decided] = []
+        last, times = 0, [self._now()]
 
         def decide_all() -> None:
             group[:] = [self._decider.decide(deliveries)]
@@ -128,8 +132,11 @@ class Writer:
                 self._quarantine.put(refused, deliveries[-1].received_at)
 
         def journal() -> None:
+            nonlocal last
+            times[1:] = [self._now()]
             if group[0].records:
-                self._journal.append("observations", group[0].records)
+                last = self._journal.append("observations", group[0].records)
+            times.append(self._now())
 
         def use_what_waited() -> None:
             waiting = waiting_for(group[0].explained, self._quarantine)
@@ -143,6 +150,7 @@ class Writer:
         ):
             self._count(group[0])
             self._subscriber.acknowledge(deliveries)
+            self._trace(deliveries, group[0], last, times)
             self._tell(deliveries, group[0])
 
     def _persist(self, step: Callable[[], None]) -> bool:
@@ -164,6 +172,23 @@ class Writer:
                     _log.warning("ingest writes again")
                     self.fault = ""
                 return True
+
+    def _now(self) -> int:
+        return self._tracer.now() if self._tracer else 0
+
+    def _trace(
+        self, deliveries: Sequence[Delivery], decided: Decided, last: int, times: Sequence[int]
+    ) -> None:
+        """last: position of the last of the records; times, ns UTC: taken, decided, on disk."""
+        tracer, records = self._tracer, len(decided.records)
+        if tracer is None or not records:
+            return
+        taken, at, written = times
+        sampled = tracer.sampled(last - records, last)
+        messages = len(deliveries)
+        tracer.span("receive", sampled, deliveries[0].received_at, taken, messages=messages)
+        tracer.span("decide", sampled, taken, at, samples=decided.accepted)
+        tracer.span("journal", sampled, at, written, records=records, up_to=last)
 
     def _count(self, decided: Decided) -> None:
         counters = self._counters

@@ -264,6 +264,16 @@ class MonitorTable(_Table):
     one configuration, `twin run --monitor-port` says it for each."""
 
 
+class TracingTable(_Table):
+    """OpenTelemetry traces of some records of the journal (needs the extra `otel`): positions,
+    counts and times, nothing about patients."""
+
+    endpoint: Annotated[Url | None, Field(examples=["http://127.0.0.1:4318"])] = None
+    """Collector that takes OTLP over HTTP; without it nothing is traced."""
+    every_records: Annotated[int, Field(ge=1)] = 1_000
+    """One of so many records of the observations journal is traced; the same in every process."""
+
+
 class Config(_Table):
     """All of it. `Config()` is the default."""
 
@@ -283,6 +293,7 @@ class Config(_Table):
     store: StoreTable = StoreTable()
     care: CareTable = CareTable()
     monitor: MonitorTable = MonitorTable()
+    tracing: TracingTable = TracingTable()
     purpose: PurposeTable = PurposeTable()
     notify: NotifyTable = NotifyTable()
     outward: OutwardTable = OutwardTable()

@@ -19,7 +19,8 @@ class Paths:
     """Where everything lies: journal, snapshots and tail are folders, the others files.
 
     signals: what model files declared here.
-    care: the live feed's saved fold. tail: what `twin devices tail` shows.
+    care: the live feed's saved fold. tail: what `twin devices tail` shows. tracing: what names this
+    installation's traces.
     """
 
     journal: Path
@@ -34,6 +35,7 @@ class Paths:
     notify: Path
     outward: Path
     signals: Path
+    tracing: Path
 
     @classmethod
     def under(cls, folder: Path) -> Paths:
@@ -51,4 +53,5 @@ class Paths:
             notify=folder / "care" / "notify.db",
             outward=folder / "care" / "outward.db",
             signals=folder / "signals.json",
+            tracing=folder / "tracing.key",
         )

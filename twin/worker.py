@@ -32,6 +32,7 @@ from ingest.observation import (
     decode_record,
     encode_record,
 )
+from ingest.trace import Tracer
 from twin.assessment.knowledge import WELLNESS
 from twin.estimate import Output, encode_output
 from twin.estimation.models import ModelFile, base_model
@@ -79,6 +80,7 @@ class TwinWorker:
     now: wall clock in ns UTC, only for the rotation of snapshots and the stamps of its commands.
     mode: the purpose of the installation, which switches alarms on or off; None: as they were.
     told: its model is in the journal, so that observations that come later are stepped by it.
+    tracer: None where nothing is traced.
     """
 
     journal: Journal
@@ -86,6 +88,7 @@ class TwinWorker:
     now: Callable[[], int]
     model: ModelFile = field(default_factory=base_model)
     mode: str | None = None
+    tracer: Tracer | None = None
     counts: WorkerCounts = field(default_factory=WorkerCounts)
     fault: BaseException | None = None
     told: Event = field(default_factory=Event)
@@ -217,6 +220,8 @@ class TwinWorker:
             log.warning("stopped without snapshots: %s", error)
 
     def _take(self, entries: Sequence[Entry]) -> None:
+        tracer = self.tracer
+        began = tracer.now() if tracer else 0
         placed = self._whole([one for entry in entries if (one := self._decode(entry))])
         outputs = self._fresh_outputs(placed)
         end = entries[-1].position
@@ -224,6 +229,7 @@ class TwinWorker:
         self.counts.entries += len(entries)
         self.counts.steps += 1
         names = self._rotation.due(self.state, entries)
+        stepped = tracer.now() if tracer else 0
         progress = {
             p: _progress(end, outputs.get(p, ()), names.get(p))
             for p, committed in self._committed.items()
@@ -232,6 +238,12 @@ class TwinWorker:
         if progress:
             self._commit(progress)
             self._rotation.committed(names)
+            if tracer:
+                after = max(entries[0].position - 1, *self._committed.values())
+                made = sum(len(each.outputs) for each in progress.values())
+                sampled, records = tracer.sampled(after, end), len(entries)
+                tracer.span("step", sampled, began, stepped, records=records, up_to=end)
+                tracer.span("commit", sampled, stepped, records=made)
             self._committed.update(dict.fromkeys(progress, end))
 
     def _commit(self, progress: Mapping[int, Progress]) -> None:

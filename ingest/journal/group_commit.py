@@ -20,6 +20,7 @@ GROUP_BYTES = 8 << 20
 class _Call:
     records: Records
     done: bool = False
+    last: int = 0
     error: Exception | None = None
 
 
@@ -30,9 +31,10 @@ class GroupCommit:
     next group. Before it writes it waits up to `linger` seconds, but only for as many callers as
     the last group had; so a lone caller never waits. The queue is bounded by the callers' threads,
     each waits for its own call. When write fails, every call of the group fails with its error.
+    write: returns the position of the last record.
     """
 
-    def __init__(self, write: Callable[[Sequence[Records]], None], linger: float) -> None:
+    def __init__(self, write: Callable[[Sequence[Records]], int], linger: float) -> None:
         self._write = write
         self._linger = linger
         self._changed = Condition()
@@ -40,8 +42,9 @@ class GroupCommit:
         self._leading = False
         self._last_group = 1
 
-    def append(self, records: Records) -> None:
-        """Returns when `write` has taken the records; raises what it raised."""
+    def append(self, records: Records) -> int:
+        """Position of the last of the records, when `write` has taken them; raises what it
+        raised."""
         call = _Call(records)
         with self._changed:
             self._waiting.append(call)
@@ -50,6 +53,7 @@ class GroupCommit:
             self._lead(group)
         if call.error is not None:
             raise call.error
+        return call.last
 
     def _turn(self, call: _Call) -> Sequence[_Call]:
         """Waits until the call is done (then: nothing) or its caller leads (then: the group)."""
@@ -78,8 +82,9 @@ class GroupCommit:
 
     def _lead(self, group: Sequence[_Call]) -> None:
         error: Exception | None = RuntimeError("the append was interrupted")
+        last = 0
         try:
-            self._write([call.records for call in group])
+            last = self._write([call.records for call in group])
             error = None
         except Exception as failure:  # noqa: BLE001, raised by each caller of the group
             error = failure
@@ -87,6 +92,7 @@ class GroupCommit:
             with self._changed:
                 self._leading = False
                 self._last_group = len(group)
-                for call in group:
-                    call.done, call.error = True, error
+                for call in reversed(group):
+                    call.done, call.error, call.last = True, error, last
+                    last -= len(call.records)
                 self._changed.notify_all()

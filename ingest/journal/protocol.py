@@ -145,8 +145,9 @@ class Journal(Protocol):
     def damage(self) -> Sequence[JournalDamaged]:
         """Ranges of positions known to be lost, until they are trimmed: each is an alarm."""
 
-    def append(self, topic: Topic, records: Sequence[tuple[int, bytes]]) -> None:
-        """Append (partition, record) pairs in order; returns only when all are durable.
+    def append(self, topic: Topic, records: Sequence[tuple[int, bytes]]) -> int:
+        """Append (partition, record) pairs in order; returns only when all are durable, then the
+        position of the last of them (0 without any); the others have those before it.
 
         Concurrent callers share a commit. Raises JournalFull; then none of them is in.
         """

@@ -96,17 +96,20 @@ class SqliteJournal:
         """Ranges of positions that are lost, of both topics, until they are trimmed."""
         return [lost for file in self._files.values() for lost in file.damage()]
 
-    def append(self, topic: Topic, records: Sequence[tuple[int, bytes]]) -> None:
-        """Append (partition, record) pairs in order; durable when it returns. Blocks for a commit.
+    def append(self, topic: Topic, records: Sequence[tuple[int, bytes]]) -> int:
+        """Append (partition, record) pairs in order; durable when it returns, the position of the
+        last of them. Blocks for a commit.
 
         Raises JournalFull (nothing is in), ValueError for a partition that does not exist.
         """
         for partition, _ in records:
             if not ALL_PARTITIONS <= partition < self._partitions:
                 raise ValueError(f"partition {partition} of {self._partitions}")
-        if records:
-            self._groups[topic].append(records)
-            self._bells[topic].ring()
+        if not records:
+            return 0
+        last = self._groups[topic].append(records)
+        self._bells[topic].ring()
+        return last
 
     def join(self, listener: Listener) -> SqliteWorker:
         """Become the worker. Raises AlreadyOwned, also for a second one in this process."""

@@ -70,13 +70,14 @@ class TopicFile:
 
     # --- written ----------------------------------------------------------------------------------
 
-    def write(self, calls: Sequence[Records]) -> None:
-        """Append the records of all calls in one transaction. Raises JournalFull."""
+    def write(self, calls: Sequence[Records]) -> int:
+        """Append the records of all calls in one transaction; returns the position of the last.
+        Raises JournalFull."""
         records = [record for call in calls for record in call]
         with self._full_disk_is_full_journal(), self._transaction() as db:
             self._check_room(db)
             self._check_reserve(db)
-            tables.insert(db, records, self._now())
+            return tables.insert(db, records, self._now())
 
     def commit(self, progress: Mapping[int, Progress]) -> None:
         """Outputs, positions and snapshots in one transaction. Raises JournalFull, ValueError."""

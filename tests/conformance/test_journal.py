@@ -63,6 +63,17 @@ def test_a_new_journal_is_empty(journal: Journal) -> None:
     assert journal.damage == []
 
 
+def test_an_append_says_the_position_of_its_last_record(journal: Journal) -> None:
+    assert journal.append("observations", [(0, b"a"), (1, b"b")]) == 2
+    assert journal.append("observations", [(0, b"c")]) == 3
+    assert journal.append("observations", []) == 0
+    assert [(entry.position, entry.record) for entry in kept(journal)] == [
+        (1, b"a"),
+        (2, b"b"),
+        (3, b"c"),
+    ]
+
+
 def test_entries_of_a_partition_keep_the_order_of_their_appends(journal: Journal) -> None:
     for i in range(0, 30, 3):
         journal.append("observations", [(n % 4, b"%d" % n) for n in range(i, i + 3)])

@@ -139,8 +139,12 @@ def test_the_embedded_store_equals_that_of_an_undisturbed_run(disturbed: Disturb
     killed, calm = disturbed.killed, disturbed.undisturbed
     assert_same(killed.observations, calm.observations, "observations")
     assert_same(killed.estimates, calm.estimates, "estimates")
-    assert not killed.belated
     assert not calm.belated
+    # What the broker sends again after a kill may be older than the ring by then (a backlog's last
+    # commit, acknowledged no more): belated, so marked, and the same once more.
+    again = {device: ledger["belated"] for device, ledger in disturbed.ledgers.items()}
+    marked = by_device(killed.belated)
+    assert all(count <= again[device] for device, count in marked.items())
 
 
 def test_the_embedded_store_holds_what_was_acknowledged_and_what_a_replay_says(
@@ -165,7 +169,9 @@ def test_every_observation_had_its_effect_once(disturbed: Disturbed) -> None:
     assert {device: ledger["estimated"] for device, ledger in ledgers.items()} == sent
     assert {device: ledger["stored"] for device, ledger in ledgers.items()} == sent
     for ledger in ledgers.values():
-        assert ledger["journalled"] == ledger["estimated"] + ledger["duplicate"]
-        assert (ledger["refused"], ledger["conflict"], ledger["belated"]) == ({}, 0, 0)
-    duplicates = sum(ledger["duplicate"] for ledger in ledgers.values())
-    assert duplicates >= disturbed.rows - len(disturbed.sent) > 0
+        again = ledger["duplicate"] + ledger["belated"]
+        assert ledger["journalled"] == ledger["estimated"] + again
+        assert (ledger["refused"], ledger["conflict"]) == ({}, 0)
+        assert ledger["difference"] == ledger["belated"]  # each of them is stored once
+    repeated = sum(ledger["duplicate"] + ledger["belated"] for ledger in ledgers.values())
+    assert repeated >= disturbed.rows - len(disturbed.sent) > 0

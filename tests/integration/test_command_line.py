@@ -279,7 +279,13 @@ def test_connections_are_checked(
 
     assert serves.returncode == 0
     assert "serves (2000 in flight: at most about 200000 messages/s)\n" in serves.stdout
-    assert serves.stdout.endswith(f"database {influx_server.url}: serves\n")
+    bucket = influx_server.bucket
+    missing = f"{bucket}_1m, {bucket}_15m, {bucket}-1m, {bucket}-15m"
+    database = f"database {influx_server.url}: serves"
+    assert f"{database} (`twin store init` has to make {missing})\n" in serves.stdout
+    assert twin("store", "init", "-c", good).returncode == 0
+    assert twin("check", "-c", good, "--connect").stdout.endswith(f"{database}\n")
+    assert "0 points erased" in twin("store", "erase", "--patient", "p-1", "-c", good).stdout
     assert fails.returncode == 1
     assert "Connection refused" in fails.stdout
     assert "the token is not accepted" in fails.stdout

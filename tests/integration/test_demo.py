@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import httpx2
 import paho.mqtt.client as mqtt
+import psutil
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -20,6 +21,7 @@ from tests.support.commands import eventually
 from tests.support.demo import DemoRun
 from tests.support.ingest_line import publish
 from tests.support.programs import mosquitto_path, nats_server_path
+from tests.support.publisher import publish_all, reading
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
@@ -93,6 +95,39 @@ def test_killed_it_goes_on_and_nothing_that_was_acknowledged_is_missing(
         assert before <= {each["id"] for each in demo.patients()}
         sent = set(watch.acknowledged)
         eventually(lambda: sent <= stamps_of(demo, before), "all that was acknowledged there")
+        assert demo.stop() == 0
+
+
+@pytest.mark.fault
+def test_a_broker_that_was_killed_is_started_again_and_what_it_acknowledged_arrives(
+    tmp_path: Path,
+) -> None:
+    nats_server_path()
+    with DemoRun(tmp_path, "--patients", "0", "--broker", "nats") as demo:
+        sent: list[int] = []
+
+        def send(count: int) -> None:
+            newest = time.time_ns() // MILLISECOND * MILLISECOND
+            stamps = [newest - i * MILLISECOND for i in range(count)]
+            messages = [
+                reading("watch-9", stamp, {"heart_rate": 60.0 + stamp // MILLISECOND % 30})
+                for stamp in stamps
+            ]
+            assert publish_all(demo.mqtt_port, messages) == count
+            sent.extend(stamps)
+
+        send(200)
+        (broker,) = psutil.Process(demo.pid).children()
+        broker.kill()
+        eventually(
+            lambda: {each.pid for each in psutil.Process(demo.pid).children()} - {broker.pid},
+            "a broker again",
+            60.0,
+        )
+        eventually(lambda: demo.get("/healthz")["status"] == "ok", "connected again", 120.0)
+        send(200)
+        eventually(lambda: set(sent) <= stamps_of(demo, set()), "all of it there", 60.0)
+        assert "it is started again" in demo.stderr()
         assert demo.stop() == 0
 
 

@@ -15,12 +15,14 @@ import pytest
 
 from ingest.instant import DAY, HOUR, MINUTE, SECOND, format_instant, parse_instant
 from tests.support.estimates import Row, batch, observed
+from tests.support.judged import alarm
 from tests.support.servers import InfluxServer
 from twin.estimate import Series
+from twin.judgement import Judgements
 from twin.store.aggregates import QUARTER
 from twin.store.influx import InfluxSettings, InfluxSink
 from twin.store.influx_reading import InfluxHistory
-from twin.store.influx_tasks import Made, forget, initialise
+from twin.store.influx_tasks import Made, erase, forget, initialise, outdated
 from twin.store.retention import Kept
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -234,6 +236,80 @@ def test_a_long_chart_is_made_of_windows_and_is_never_behind(
         short = without_rows.series("p1", "heart_rate", start, start + 2 * HOUR, 60)
         assert len(short.time) == 60
         without_rows.close()
+
+
+def test_windows_of_a_release_before_count_no_second_time(
+    influx_server: InfluxServer, settings: InfluxSettings, history: InfluxHistory, tmp_path: Path
+) -> None:
+    end = time.time_ns() // QUARTER * QUARTER
+    start = end - 3 * DAY
+    rows = [observed(at, 70.0, mean=70.0 + at // HOUR % 9) for at in range(start, end, 5 * MINUTE)]
+    with InfluxSink(settings, tmp_path / "progress.db", lambda: end - 10 * MINUTE) as sink:
+        sink.write_all([batch(*rows)], 1)
+    of_rows = history.series("p1", "heart_rate", start, end, 36)
+    made = initialise(settings, Kept(), LIMITS)
+    of_before = [  # without the model's tag, and without sums
+        f"estimate,patient=p1,signal=heart_rate mean=70,min=10,max=300,n=3 {at}"
+        for at in range(start, end, QUARTER)
+    ]
+    for length in ("1m", "15m"):
+        written = influx_server.write("\n".join(of_before), bucket=f"{settings.bucket}_{length}")
+        assert written.status_code == 204
+    run_all(influx_server, made.tasks)
+
+    fresh = InfluxHistory(settings)
+    assert_alike(fresh.series("p1", "heart_rate", start, end, 36), of_rows)
+    line = "estimate,patient=p1,signal=heart_rate,model=m1 max=222.0"
+    influx_server.write(f"{line} {start + DAY}", bucket=f"{settings.bucket}_15m")
+    assert fresh.series("p1", "heart_rate", start, end, 36).maximum[12] == 222.0  # of windows
+    fresh.close()
+
+
+def test_what_an_upgrade_has_to_make_anew_is_named(
+    influx_server: InfluxServer, settings: InfluxSettings
+) -> None:
+    name = settings.bucket
+    everything = (f"{name}_1m", f"{name}_15m", f"{name}-1m", f"{name}-15m")
+    assert outdated(settings, Kept(), LIMITS) == everything
+    initialise(settings, Kept(), LIMITS)
+    assert outdated(settings, Kept(), LIMITS) == ()
+    assert outdated(settings, Kept(raw=DAY), LIMITS) == everything[2:]  # as of another text
+
+
+def test_an_erased_patient_is_in_no_bucket_and_comes_back_by_no_task(
+    influx_server: InfluxServer, settings: InfluxSettings, quarter: int, tmp_path: Path
+) -> None:
+    name = settings.bucket
+    made = initialise(settings, Kept(), LIMITS)
+    with InfluxSink(settings, tmp_path / "progress.db") as sink:
+        both = [
+            batch(*(observed(quarter + i * MINUTE, 60.0 + i, patient=each) for i in range(15)))
+            for each in ("p-1", "p-2")
+        ]
+        sink.write_all([*both, Judgements(alarms=(alarm(patient="p-1"),))], 1)
+    run_all(influx_server, made.tasks)
+    buckets = (name, f"{name}_1m", f"{name}_15m")
+    before = {each: points(influx_server, each) for each in buckets}
+    assert all(found.keys() == {"p-1", "p-2"} for found in before.values()), before
+
+    gone = erase(settings, "p-1")
+
+    assert gone == {each: before[each]["p-1"] for each in buckets}
+    run_all(influx_server, made.tasks)
+    left = {each: points(influx_server, each) for each in buckets}
+    assert left == {each: {"p-2": before[each]["p-2"]} for each in buckets}
+    assert erase(settings, "p-1") == dict.fromkeys(buckets, 0)
+
+
+def points(server: InfluxServer, bucket: str) -> dict[str, int]:
+    """Patient → points of every measurement and field."""
+    answer = server.query(
+        f'from(bucket: "{bucket}") |> range(start: 0, stop: 2200-01-01)'
+        " |> filter(fn: (r) => exists r.patient) |> count()"
+        ' |> keep(columns: ["patient", "_value"]) |> group(columns: ["patient"]) |> sum()'
+    )
+    rows = csv.DictReader(io.StringIO(answer.replace("\r\n", "\n").strip()))
+    return {row["patient"]: int(row["_value"]) for row in rows}
 
 
 def assert_alike(one: Series, other: Series) -> None:

@@ -41,6 +41,10 @@ class DemoRun:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def pid(self) -> int:
+        return self._started().pid
+
+    @property
     def mqtt_port(self) -> int:
         return int(self.announced["mqtt"].rsplit(":", 1)[1])
 

@@ -39,11 +39,11 @@ class HeldJournal(SqliteJournal):
         self.permits = Semaphore(0)
         self.waiting = 0
 
-    def append(self, topic: Topic, records: Sequence[tuple[int, bytes]]) -> None:
+    def append(self, topic: Topic, records: Sequence[tuple[int, bytes]]) -> int:
         if records and unseal(records[0][1])[0] == KIND_BATCH:
             self.waiting += 1
             self.permits.acquire()
-        super().append(topic, records)
+        return super().append(topic, records)
 
 
 class IngestLine:

@@ -19,6 +19,7 @@ import numpy as np
 
 from ingest.journal.protocol import Entry, Journal, JournalDamaged, Reader
 from ingest.observation import RecordDamaged
+from ingest.trace import Follower, Tracer
 from twin.care.answers import Answers
 from twin.care.commands import Commands, Outcomes
 from twin.care.frames import NOTHING, Frame, Framer, alarms_event
@@ -54,7 +55,7 @@ class Feed(Answers):
     every frame. Without any, the estimates themselves are ingest's pulse.
     saved: file of the fold, or None to begin at the oldest kept record at every start. covered:
     whether somebody watches at an int64 ns UTC, which every heartbeat says. zone: the
-    site's, in which heartbeats name times.
+    site's, in which heartbeats name times. tracer: None where nothing is traced.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Feed(Answers):
         pulses: Mapping[str, Callable[[], int]] | None = None,
         covered: Callable[[int], bool] = lambda _at: True,
         zone: str = "UTC",
+        tracer: Tracer | None = None,
     ) -> None:
         super().__init__(Latest() if saved is None else load_fold(saved), people, now)
         self.hub = Hub()
@@ -74,6 +76,7 @@ class Feed(Answers):
         #: People's commands; their outcomes come by this feed.
         self.commands = Commands(journal, self._outcomes, now)
         self._journal = journal
+        self._traced = Follower(tracer, journal, "feed") if tracer else None
         self._saved = saved
         self._beats = dict(pulses or {})
         self._pulses = Pulses()
@@ -159,6 +162,8 @@ class Feed(Answers):
         reader = self._journal.reader("estimates", self._latest.position)
         try:
             while not self._stop.is_set():
+                if self._traced:
+                    self._traced.look()
                 more = self._read(reader)
                 self._tell(time.monotonic())
                 if not more:
@@ -229,6 +234,8 @@ class Feed(Answers):
             self._large = changed >= LARGE
             self._due["frame"] = at + (LARGE_FRAME_S if self._large else FRAME_S)
             self._hand_over(frames, at)
+            if self._traced:
+                self._traced.reached(self._latest.position)
         if self._is_due("heartbeat", at, HEARTBEAT_S):
             now, lines = self.now(), self._silent_lines() if self.hub.clients else NOTHING
             beat = self._framer.heartbeat(

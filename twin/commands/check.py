@@ -173,10 +173,25 @@ def _loaded(name: str, load: Callable[..., object], *files: Path) -> _Found:
 def _servers(config: Config) -> Iterator[_Found]:
     yield _broker(config)
     if config.store.influx is not None and "influx" in config.store.kinds:
-        from twin.runtime.parts import influx_settings
-        from twin.store.influx import examine
+        yield _database(config, config.store.influx.url)
 
-        yield _Found(f"database {config.store.influx.url}", examine(influx_settings(config)))
+
+def _database(config: Config, url: str) -> _Found:
+    from twin.runtime.parts import influx_settings
+    from twin.runtime.retention import kept_of, limits_of
+    from twin.store.influx import examine
+    from twin.store.influx_tasks import outdated
+    from twin.store.protocol import StoreUnavailable
+
+    name, settings = f"database {url}", influx_settings(config)
+    if fault := examine(settings):
+        return _Found(name, fault)
+    try:
+        old = outdated(settings, kept_of(config.store.retention), limits_of())
+    except StoreUnavailable as error:
+        return _Found(name, "", f"windows cannot be looked at: {error.reason}")
+    missing = ", ".join(old)
+    return _Found(name, "", f"`twin store init` has to make {missing}" if old else "")
 
 
 def _broker(config: Config) -> _Found:

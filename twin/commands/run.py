@@ -73,13 +73,21 @@ def starting(page: str) -> Iterator[None]:
     from ingest.journal.protocol import AlreadyOwned, PartitionsDiffer
     from ingest.registry import RegistryRefused
     from ingest.registry_file import RegistryFileWrong
+    from ingest.trace import TracingMissing
     from twin.broker import BrokerFailed
     from twin.estimation.models import ModelError
     from twin.store.protocol import StoreUnavailable
     from twin.store.sqlite_file import StoreDamaged, StoreInUse
 
     machine = (AlreadyOwned, BrokerFailed, OSError, StoreDamaged, StoreInUse, StoreUnavailable)
-    person = (ModelError, PartitionsDiffer, RegistryFileWrong, RegistryRefused, SignalConflict)
+    person = (
+        ModelError,
+        PartitionsDiffer,
+        RegistryFileWrong,
+        RegistryRefused,
+        SignalConflict,
+        TracingMissing,
+    )
     with failing(*machine), wrong_input(*person):
         try:
             yield

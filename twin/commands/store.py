@@ -40,6 +40,26 @@ def initialise_database(config: ConfigFile = None, as_json: Json = False) -> Non
         print_line("everything is there")
 
 
+@app.command("erase")
+def erase_patient(
+    patient: Annotated[str, typer.Option(metavar="ID", help="Pseudonym of the patient.")],
+    config: ConfigFile = None,
+    as_json: Json = False,
+) -> None:
+    """Erase all points of a patient from InfluxDB, rows and windows, and read that back."""
+    from twin.store.influx_tasks import erase
+    from twin.store.protocol import StoreUnavailable
+
+    _, settings = _influx(config)
+    with failing(StoreUnavailable):
+        gone = erase(settings, patient)
+    if as_json:
+        print_json({"erased": gone})
+        return
+    for bucket, points in gone.items():
+        print_line(f"{points} points erased from {bucket}")
+
+
 @app.command("retention")
 def show_retention(
     run: Annotated[

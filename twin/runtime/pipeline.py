@@ -153,6 +153,7 @@ class Pipeline:
             },
             covered=lambda at: settings.purpose.covered(at, zone),
             zone=care.zone,
+            tracer=parts.tracer,
         )
         if parts.history is None:
             raise RuntimeError("the role care has no history")

@@ -7,13 +7,18 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event, Thread
+from typing import TYPE_CHECKING
 
 from ingest.instant import DAY
 from twin.assessment.limits import DEFAULTS
 from twin.config import RetentionTable
 from twin.judgement import Priority
 from twin.store.aggregates import Limits
+from twin.store.protocol import StoreUnavailable
 from twin.store.retention import Kept, Report
+
+if TYPE_CHECKING:
+    from twin.store.influx import InfluxSettings
 
 _log = logging.getLogger(__name__)
 _FIRST_S = 20.0
@@ -53,6 +58,29 @@ def limits_of() -> Limits:
         for (signal, priority), rule in DEFAULTS.items()
         if priority == Priority.MEDIUM.value
     }
+
+
+@dataclass(slots=True)
+class InfluxRetention:
+    """InfluxDB's job; the first time it also says what an upgrade left behind there."""
+
+    settings: InfluxSettings
+    kept: Kept
+    _looked: bool = False
+
+    def __call__(self, now: int) -> Report:
+        from twin.store.influx_tasks import forget, outdated
+
+        if not self._looked:
+            try:
+                old = outdated(self.settings, self.kept, limits_of())
+            except StoreUnavailable as error:
+                _log.info("windows in InfluxDB cannot be looked at: %s", error.reason)
+            else:
+                self._looked = True
+                if old:
+                    _log.warning("`twin store init` has to make in InfluxDB: %s", ", ".join(old))
+        return forget(self.settings, self.kept, now)
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ import gc
 import logging
 import signal
 import sys
+from collections.abc import Callable
 from threading import Event
 from types import FrameType
 
@@ -43,12 +44,20 @@ def spare_collector() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-def watch(pipeline: Pipeline, stop: Event, seconds: float | None = None) -> bool:
-    """Wait for `stop`, the time, or a fault; True if the pipeline is still well."""
+def watch(
+    pipeline: Pipeline,
+    stop: Event,
+    seconds: float | None = None,
+    look: Callable[[], None] | None = None,
+) -> bool:
+    """Wait for `stop`, the time, or a fault; True if the pipeline is still well. look: called twice
+    a second."""
     spare_collector()
     waited, away = 0.0, frozenset[str]()
     while not stop.wait(WATCH_S):
         waited += WATCH_S
+        if look is not None:
+            look()
         away = _log_changes(away, frozenset(health(pipeline.parts, True).degraded))
         if pipeline.fault or (seconds is not None and waited >= seconds):
             break

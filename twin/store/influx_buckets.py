@@ -164,6 +164,9 @@ class InfluxBuckets:
     def _estimates(self, key: str, piece: _Piece, grid: _Grid) -> dict[str, Columns]:
         source = self._query.span(piece.start, piece.end, piece.suffix)
         tag = "signal" if piece.suffix else "model"
+        # Tasks of earlier releases made windows without the tag: beside those made since, they
+        # would count a second time.
+        key = f'{key} and r.model != ""' if piece.suffix else key
         parts = [
             f'points = () => {source} |> filter(fn: (r) => r._measurement == "estimate" and {key})'
         ]

@@ -34,6 +34,8 @@ OVERLAP = 5 * MINUTE
 #: Measurement in the windows' buckets by which a reader knows what they hold.
 COVERED = "covered"
 _WRONG = 400
+#: Attempts of an erasure: deleted, read back.
+_ERASURES = 5
 #: Functions and fields of a window: of an estimate's mean, of its bands, of observations.
 _OF_MEANS = (("mean", "mean"), ("min", "min"), ("max", "max"), ("count", "n"), ("sum", "sum"))
 _OF_BANDS = (("max", "std"), ("min", "lo95"), ("max", "hi95"))
@@ -88,6 +90,32 @@ def initialise(settings: InfluxSettings, kept: Kept, limits: Limits) -> Made:
     except ApiException as error:
         if error.status == _WRONG:
             raise StoreUnavailable(f"status 400: {error.message}") from error  # about our own text
+        raise unavailable(error) from error
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise StoreUnavailable(f"no answer: {type(error).__name__}") from error
+    finally:
+        client.close()  # type: ignore[no-untyped-call]
+
+
+def outdated(settings: InfluxSettings, kept: Kept, limits: Limits) -> tuple[str, ...]:
+    """Buckets and tasks that `initialise` would make or give a new text. Changes nothing. Raises
+    StoreUnavailable, also where the token may not see tasks."""
+    client = connected(settings)
+    try:
+        buckets, tasks = client.buckets_api(), client.tasks_api()
+        missing = [
+            name
+            for name in (f"{settings.bucket}_{length}" for length in WINDOWS)
+            if buckets.find_bucket_by_name(name) is None  # type: ignore[no-untyped-call]
+        ]
+        for length in WINDOWS:
+            name = f"{settings.bucket}-{length}"
+            found = tasks.find_tasks(name=name)  # type: ignore[no-untyped-call]
+            text = task_text(settings, length, limits, rows_kept(settings, kept))
+            if not found or found[0].flux != text:
+                missing.append(name)
+        return tuple(missing)
+    except ApiException as error:
         raise unavailable(error) from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise StoreUnavailable(f"no answer: {type(error).__name__}") from error
@@ -234,6 +262,54 @@ def forget(settings: InfluxSettings, kept: Kept, now: int) -> Report:
     return Report(now, **gone)
 
 
+def erase(settings: InfluxSettings, patient: str) -> Mapping[str, int]:
+    """Delete all points of a patient, rows and windows: bucket → how many there were.
+
+    It reads back, and deletes again what a task made meanwhile of rows that it had read before.
+    Raises StoreUnavailable, also where points are there after that: somebody writes them.
+    """
+    client = connected(settings)
+    buckets = [settings.bucket, *(f"{settings.bucket}_{length}" for length in WINDOWS)]
+    gone = dict.fromkeys(buckets, 0)
+    try:
+        there = [name for name in buckets if client.buckets_api().find_bucket_by_name(name)]  # type: ignore[no-untyped-call]
+        for _ in range(_ERASURES):
+            found = {name: _points_of(client, name, patient) for name in there}
+            if not any(found.values()):
+                return {name: gone[name] for name in there}
+            for name in there:  # rows first: windows are made of them
+                gone[name] += found[name]
+                client.delete_api().delete(
+                    "1677-09-22T00:00:00Z",
+                    "2262-04-10T00:00:00Z",
+                    f"patient={json.dumps(patient)}",
+                    bucket=name,
+                    org=settings.org,
+                )
+    except ApiException as error:
+        raise unavailable(error) from error
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise StoreUnavailable(f"no answer: {type(error).__name__}") from error
+    finally:
+        client.close()  # type: ignore[no-untyped-call]
+    raise StoreUnavailable("points of the patient come again as they are erased: stop what writes")
+
+
+def _points_of(client: InfluxDBClient, bucket: str, patient: str) -> int:
+    counted = answer(
+        client,
+        f"from(bucket: {json.dumps(bucket)}) |> range(start: 1677-09-22, stop: 2262-04-10)"
+        f" |> filter(fn: (r) => r.patient == {json.dumps(patient)})"
+        ' |> count() |> keep(columns: ["_value"]) |> group() |> sum()',
+    )
+    return _sum_of(counted)
+
+
+def _sum_of(counted: str) -> int:
+    numbers = [line.rpartition(",")[2] for line in counted.split() if not line.startswith("#")]
+    return sum(int(number) for number in numbers if number.isdecimal())
+
+
 def _delete(client: InfluxDBClient, settings: InfluxSettings, measurement: str, cut: int) -> int:
     """Points that were there before the cut, and are no more."""
     field = _COUNTED.get(measurement, "mean")
@@ -244,8 +320,7 @@ def _delete(client: InfluxDBClient, settings: InfluxSettings, measurement: str, 
         f' |> filter(fn: (r) => r._measurement == "{measurement}" and r._field == "{field}")'
         ' |> group() |> count() |> keep(columns: ["_value"])',
     )
-    numbers = [line.rpartition(",")[2] for line in counted.split() if not line.startswith("#")]
-    count = sum(int(number) for number in numbers if number.isdecimal())
+    count = _sum_of(counted)
     if count:
         client.delete_api().delete(
             "1970-01-01T00:00:00Z",

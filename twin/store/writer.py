@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 from ingest.journal.protocol import Entry, Journal, JournalDamaged, Reader
 from ingest.observation import RecordDamaged
+from ingest.trace import Follower, Tracer
 from twin.estimate import EstimateBatch, Written, decode_output
 from twin.judgement import Judgements
 from twin.store.protocol import Storable, Store, StoreUnavailable
@@ -54,7 +55,8 @@ class StoreWriter:
     """Copies what the journal says to a store, for ever and exactly once in effect.
 
     A store that fails keeps its position and is tried again after 0.1 s, 0.2 s, … 30 s (with
-    jitter, or when it asked to be); nothing else waits for it. name: of the store, for logs.
+    jitter, or when it asked to be); nothing else waits for it. name: of the store, for logs;
+    tracer: None where nothing is traced.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class StoreWriter:
         name: str,
         linger: float = LINGER_S,
         wait: Callable[[float], object] | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self._journal, self._store, self._name = journal, store, name
         self._linger = linger
@@ -73,6 +76,7 @@ class StoreWriter:
         self._reader: Reader | None = None
         self._pending: tuple[list[Storable], int] | None = None
         self._progress = Progress(position=store.position)
+        self._traced = Follower(tracer, journal, f"store.{name}") if tracer else None
 
     @property
     def position(self) -> int:
@@ -120,18 +124,23 @@ class StoreWriter:
             if self._pending is None:
                 return False
             batches, position = self._pending
+            began = self._traced.now() if self._traced else 0
             written = self._store.write_all(batches, position)
         except Exception as error:  # noqa: BLE001  whatever broke, live goes on and we try again
             self._failed(error)
             return False
         self._pending = None
         self._took(written, position)
+        if self._traced:
+            self._traced.reached(position, began, rows=written.accepted)
         return True
 
     def _read(self) -> tuple[list[Storable], int] | None:
         """The next batches and the position after them; None if there is nothing."""
         if self._reader is None:
             self._reader = self._journal.reader("estimates", self._progress.position)
+        if self._traced:
+            self._traced.look()
         batches: list[Storable] = []
         position, records, rows = None, 0, 0
         until = time.monotonic() + self._linger

@@ -19,12 +19,13 @@ class Written:
         self.free.set()
         self.error: Exception | None = None
 
-    def write(self, calls: Sequence[Records]) -> None:
+    def write(self, calls: Sequence[Records]) -> int:
         self.entered.set()
         assert self.free.wait(30)
         if self.error is not None:
             raise self.error
         self.groups.append(list(calls))
+        return sum(len(call) for group in self.groups for call in group)
 
 
 def _start(commits: GroupCommit, *records: bytes) -> Thread:
@@ -85,10 +86,10 @@ def test_a_failed_write_fails_every_call_of_its_group_and_the_next_goes_on() -> 
     written.groups.clear()
     original = written.write
 
-    def fail_once(calls: Sequence[Records]) -> None:
+    def fail_once(calls: Sequence[Records]) -> int:
         if len(calls) == 3:
             raise OSError("disk")
-        original(calls)
+        return original(calls)
 
     commits._write = fail_once
     written.free.set()
@@ -136,3 +137,22 @@ def test_after_a_shared_commit_the_leader_awaits_as_many_callers() -> None:
     for thread in threads:
         thread.join(10)
     assert [len(group) for group in written.groups] == [1, 2, 2]
+
+
+def test_each_call_is_told_the_position_of_its_own_last_record() -> None:
+    written = Written()
+    commits = GroupCommit(written.write, linger=0.0)
+    told: dict[bytes, int] = {}
+
+    def append(*records: bytes) -> None:
+        told[records[0]] = commits.append([(0, record) for record in records])
+
+    threads = [_hold_the_first(written, commits)]
+    for count, records in enumerate(((b"b", b"c"), (b"d",), (b"e", b"f", b"g")), 1):
+        threads.append(Thread(target=append, args=records))
+        threads[-1].start()
+        assert _waiting(commits, count)
+    written.free.set()
+    for thread in threads:
+        thread.join(30)
+    assert told == {b"b": 3, b"d": 4, b"e": 7}
