@@ -87,6 +87,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         "outcome": report.outcome,
         "seconds": report.duration,
         "at": time.time(),
+        "load": os.getloadavg()[0],
         **dict(report.user_properties),
     }
     with Path(REPORT).open("a", encoding="utf-8") as lines:

@@ -57,19 +57,37 @@ print("whole", acknowledged)
 """
 
 
-def test_a_full_disk_loses_nothing_and_commit_and_trim_go_on(tmp_path: Path) -> None:
+def on_a_small_disk(
+    folder: Path, size: str, *command: str | Path
+) -> subprocess.CompletedProcess[str]:
+    """A command in a namespace of its own where a disk of this size is mounted on the folder."""
     unshare = shutil.which("unshare")
-    script = 'mount -t tmpfs -o size=48m none "$1" && exec "$2" -c "$3" "$1"'
     alone = [unshare or "unshare", "-rm", "sh", "-c"]
-    trial = [*alone, 'mount -t tmpfs none "$1"', "sh", str(tmp_path)]
+    trial = [*alone, 'mount -t tmpfs none "$1"', "sh", str(folder)]
     if unshare is None or subprocess.run(trial, capture_output=True, check=False).returncode:
         pytest.skip("no small disk: this machine allows no mount in a user namespace (unshare -rm)")
-    run = subprocess.run(
-        [*alone, script, "sh", str(tmp_path), sys.executable, PROGRAM],
+    script = f'mount -t tmpfs -o size={size} none "$1" && shift && exec "$@"'
+    return subprocess.run(
+        [*alone, script, "sh", str(folder), sys.executable, *map(str, command)],
         capture_output=True,
         text=True,
         check=False,
         cwd=Path(__file__).parents[2],
     )
+
+
+def test_a_full_disk_loses_nothing_and_commit_and_trim_go_on(tmp_path: Path) -> None:
+    run = on_a_small_disk(tmp_path, "48m", "-c", PROGRAM, tmp_path)
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("whole")
+
+
+@pytest.mark.parametrize("size", ["64k", "256k"])  # the store, or the journal, finds no room
+def test_a_start_on_a_full_disk_names_folder_and_reason(tmp_path: Path, size: str) -> None:
+    disk, config = tmp_path / "disk", tmp_path / "config.toml"
+    disk.mkdir()
+    config.write_text(f'data_dir = "{disk / "data"}"\n[care]\nport = 0\n')
+    run = on_a_small_disk(disk, size, "-m", "twin", "run", "-c", config)
+    assert run.returncode == 1, run.stderr
+    assert f"{disk / 'data'}: no space left on the disk" in run.stderr
+    assert "Traceback" not in run.stderr

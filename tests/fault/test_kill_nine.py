@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.fault.conftest import Account
 from tests.support.commands import wait_for
 from tests.support.contents import (
     Content,
@@ -65,6 +66,7 @@ class Disturbed:
     killed: Content
     influx: Content | None
     ledgers: Mapping[str, Any]
+    stall_s: float
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +94,7 @@ def disturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disturbed]:
         # fleet must be sending meanwhile.
         speed = SPEED * min(1.0, USUAL_START_S / (1.4 * connected))
         fleet = running.enter_context(FleetRun(folder, recording, broker.port, speed))
-        kill_again_and_again(run, fleet, connected)
+        stall_s = kill_again_and_again(run, fleet, connected)
         # It may be playing still, for as long as all of it takes; then its last redeliveries.
         sent = fleet.wait(60.0 + seconds / speed)
         observations = sent_observations(sent)
@@ -110,6 +112,7 @@ def disturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disturbed]:
             embedded_content(run.store),
             influx_content(influx) if influx else None,
             ledgers,
+            stall_s,
         )
 
 
@@ -121,21 +124,29 @@ def influx_if_installed(running: ExitStack) -> InfluxServer | None:
     return running.enter_context(InfluxServer())
 
 
-def kill_again_and_again(run: TwinRun, fleet: FleetRun, start_s: float) -> None:
-    """In turn: anywhere in its start, and while it works off what waited or keeps up."""
+def kill_again_and_again(run: TwinRun, fleet: FleetRun, start_s: float) -> float:
+    """In turn: anywhere in its start, and while it works off what waited or keeps up. Returns the
+    longest time without a connection to the broker, s, in which it was killed twice."""
     chance, in_the_flow = random.Random(9), 0
+    stalls, down = [0.0], time.monotonic()
     for kill in range(KILLS):
         if kill % 2:
             run.wait_until_connected()
+            stalls.append(time.monotonic() - down)
         time.sleep(chance.uniform(0, 1.0 if kill % 2 else max(start_s, 1.0)))
         in_the_flow += fleet.running
         run.kill()
+        if kill % 2 or not kill:
+            down = time.monotonic()
         run.launch()
     assert in_the_flow >= 0.25 * KILLS
     run.wait_until_connected()
 
 
-def test_the_embedded_store_equals_that_of_an_undisturbed_run(disturbed: Disturbed) -> None:
+def test_the_embedded_store_equals_that_of_an_undisturbed_run(
+    disturbed: Disturbed, account: Account
+) -> None:
+    account(runs=KILLS, stall_s=disturbed.stall_s)
     killed, calm = disturbed.killed, disturbed.undisturbed
     assert_same(killed.observations, calm.observations, "observations")
     assert_same(killed.estimates, calm.estimates, "estimates")
@@ -148,15 +159,19 @@ def test_the_embedded_store_equals_that_of_an_undisturbed_run(disturbed: Disturb
 
 
 def test_the_embedded_store_holds_what_was_acknowledged_and_what_a_replay_says(
-    disturbed: Disturbed,
+    disturbed: Disturbed, account: Account
 ) -> None:
+    account(runs=0)  # the same kills
     killed = disturbed.killed
     assert len(disturbed.sent) == 2 * DEVICES * round(KILLS * FLEET_S_PER_KILL * SPEED)
     assert_same(killed.observations, disturbed.sent, "observations")
     assert_same(killed.estimates, rounded_estimates(disturbed.replayed), "estimates")
 
 
-def test_influx_holds_what_was_acknowledged_and_what_a_replay_says(disturbed: Disturbed) -> None:
+def test_influx_holds_what_was_acknowledged_and_what_a_replay_says(
+    disturbed: Disturbed, account: Account
+) -> None:
+    account(runs=0)
     if disturbed.influx is None:
         influxd_path()  # skips and says what is missing
     assert disturbed.influx is not None
@@ -164,7 +179,8 @@ def test_influx_holds_what_was_acknowledged_and_what_a_replay_says(disturbed: Di
     assert_same(disturbed.influx.estimates, disturbed.replayed, "estimates in InfluxDB")
 
 
-def test_every_observation_had_its_effect_once(disturbed: Disturbed) -> None:
+def test_every_observation_had_its_effect_once(disturbed: Disturbed, account: Account) -> None:
+    account(runs=0)
     ledgers, sent = disturbed.ledgers, by_device(disturbed.sent)
     assert {device: ledger["estimated"] for device, ledger in ledgers.items()} == sent
     assert {device: ledger["stored"] for device, ledger in ledgers.items()} == sent

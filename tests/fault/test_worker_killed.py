@@ -12,6 +12,7 @@ import pytest
 
 from ingest.journal.sqlite import SqliteJournal
 from ingest.observation import Record, decode_record, encode_record
+from tests.fault.conftest import Account
 from tests.support.alarmed import alarms_in, ward, with_people
 from tests.support.journals import child, kept, kill
 from tests.support.twin_journals import (
@@ -106,7 +107,7 @@ def committed(folder: Path) -> int:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("alarms", [False, True], ids=["a change of model", "alarms and people"])
 def test_a_worker_killed_at_random_moments_loses_and_doubles_nothing(
-    tmp_path: Path, alarms: bool
+    tmp_path: Path, alarms: bool, account: Account
 ) -> None:
     """With alarms: pending, active, taken, paused and latched ones, as the kills fall."""
     rng = random.Random(11)
@@ -131,6 +132,7 @@ def test_a_worker_killed_at_random_moments_loses_and_doubles_nothing(
     assert last.returncode == 0
     assert "done" in out
     assert said(tmp_path) == undisturbed(tmp_path)
+    account(runs=KILLS)
 
 
 def phases(told: Sequence[tuple[int, Record]]) -> dict[str, int]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -89,17 +90,25 @@ def commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
+def head_of(told: Sequence[Mapping[str, float]], found: Sequence[Row]) -> str:
+    """When, of which commit, how much, how long, and how busy the machine was meanwhile."""
+    begun = min(each["at"] - each["seconds"] for each in told)
+    minutes = (max(each["at"] for each in told) - begun) / 60
+    loads = sorted(each["load"] for each in told)
+    day = datetime.fromtimestamp(begun, UTC).date().isoformat()
+    return (
+        f"{day}, commit {commit()}: {len(found)} faults, {sum(row.runs for row in found)} runs in "
+        f"{minutes:.0f} minutes, {sum(row.failed for row in found)} failed. Load {loads[0]:.0f} to "
+        f"{loads[-1]:.0f} on {os.cpu_count()} cores."
+    )
+
+
 def main() -> None:
     """Renew the document from the report."""
     report = Path(sys.argv[1]) if len(sys.argv) > 1 else REPORT
     lines = report.read_text("utf-8").splitlines()
     found = rows(lines)
-    seconds = sum(json.loads(line)["seconds"] for line in lines)
-    day = datetime.now(UTC).date().isoformat()
-    head = (
-        f"{day}, commit {commit()}: {len(found)} faults, {sum(r.runs for r in found)} runs in "
-        f"{seconds / 60:.0f} minutes of tests, {sum(row.failed for row in found)} failed."
-    )
+    head = head_of([json.loads(line) for line in lines], found)
     DOCUMENT.write_text(renewed(DOCUMENT.read_text("utf-8"), list(table(found, head))), "utf-8")
 
 

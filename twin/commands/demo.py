@@ -55,9 +55,12 @@ def run_demonstration(
             "mqtt://127.0.0.1:1883"
         )
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    with starting(f"page 127.0.0.1:{port}"):
+    from twin.config_paths import default_data_dir
+
+    folder = data_dir or default_data_dir("demo")
+    with starting(f"page 127.0.0.1:{port}", folder):
         from twin.runtime.demo import DemoOptions, run_demo
 
-        options = DemoOptions(patients, speed, seed, port, duration, data_dir, broker, as_json)
+        options = DemoOptions(patients, speed, seed, port, duration, folder, broker, as_json)
         code = run_demo(options)
     raise typer.Exit(code)

@@ -8,11 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
+from shutil import disk_usage
 from typing import Annotated
 
 import typer
 
-from twin.commands.failure import failing, wrong_input
+from twin.commands.failure import Failed, failing, wrong_input
+
+#: With less than this left, bytes, SQLite's errors are those of a full disk, whatever they say.
+_NO_ROOM = 1 << 20
 
 
 class Role(StrEnum):
@@ -48,7 +52,7 @@ def run_service(
     asked = {*(role or [Role.all])}
     roles = asked if Role.all not in asked else {*Role} - {Role.all}
     set_up_log()
-    with starting(f"page {checked.care.host}:{checked.care.port}"):
+    with starting(f"page {checked.care.host}:{checked.care.port}", checked.data_dir):
         from twin.runtime.run import run_pipeline
 
         code = run_pipeline(checked, frozenset(each.value for each in roles))
@@ -64,11 +68,14 @@ def set_up_log() -> None:
 
 
 @contextmanager
-def starting(page: str) -> Iterator[None]:
+def starting(page: str, folder: Path) -> Iterator[None]:
     """What keeps a pipeline from starting ends the command with its message, not a traceback.
 
-    page: the address, of which the system does not say that it is the one in use.
+    page: the address, of which the system does not say that it is the one in use; folder: the data
+    folder, which SQLite does not name either.
     """
+    import apsw
+
     from ingest.catalogue import SignalConflict
     from ingest.journal.protocol import AlreadyOwned, PartitionsDiffer
     from ingest.registry import RegistryRefused
@@ -95,3 +102,7 @@ def starting(page: str) -> Iterator[None]:
             if error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
                 error.filename = error.filename or page
             raise
+        except apsw.Error as error:
+            full = isinstance(error, apsw.FullError) or disk_usage(folder).free < _NO_ROOM
+            why = "no space left on the disk" if full else str(error)
+            raise Failed(f"{folder}: {why}") from error
