@@ -69,7 +69,8 @@ def run_demo(options: DemoOptions) -> int:
             opened.callback(_fleet(options, pipeline, broker, clock).stop)
         (folder / _PAGE_PORT).write_text(f"{urlsplit(pipeline.address).port}\n")
         _announce(options, pipeline.address, broker, folder)
-        well = watch(pipeline, stop, options.duration, child and partial(_revive, child))
+        look = None if child is None else partial(_revive, child)
+        well = watch(pipeline, stop, options.duration, look)
     return 0 if well else 1
 
 
