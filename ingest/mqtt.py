@@ -40,7 +40,8 @@ _TAKEN_BYTES = 4 * 1024 * 1024
 class Subscriber:
     """A persistent session at the broker. Starts with the broker down, comes back by itself.
 
-    connected, since (ns UTC of the last change), last_message_at (0: none yet), generation,
+    connected, subscribed (the broker said so: what is published from now on comes to us, if late),
+    since (ns UTC of the last change of connected), last_message_at (0: none yet), generation,
     received, dropped, left, refused (why the broker refused us last, or "") may be read by any
     thread. `now` gives ns UTC. largest: bytes that are kept of a larger message, at least.
     """
@@ -62,7 +63,7 @@ class Subscriber:
         self._taking = True
         self._overflowed = -1  # generation that is to be left for a new one
         self._loop: threading.Thread | None = None
-        self.connected = False
+        self.connected = self.subscribed = False
         self.since = now()
         self.last_message_at = 0
         self.generation = 0
@@ -214,6 +215,7 @@ class Subscriber:
         client.on_pre_connect = self._on_pre_connect
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         return client
 
@@ -245,6 +247,16 @@ class Subscriber:
         properties: Properties | None,
     ) -> None:
         self._set_connected(False)
+
+    def _on_subscribe(
+        self,
+        client: Client,
+        userdata: object,
+        mid: int,
+        reasons: Sequence[ReasonCode],
+        properties: Properties | None,
+    ) -> None:
+        self.subscribed = not any(each.is_failure for each in reasons)
 
     def _on_message(self, client: Client, userdata: object, message: MQTTMessage) -> None:
         try:
@@ -297,6 +309,7 @@ class Subscriber:
     def _set_connected(self, connected: bool) -> None:
         with self._lock:
             self.generation += 1
+            self.subscribed = False
             if connected != self.connected:
                 self.connected = connected
                 self.since = self._now()

