@@ -7,7 +7,7 @@ again after a restart, up to the committed position, is thrown away.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from threading import Event, Thread
@@ -95,6 +95,7 @@ class TwinWorker:
     state: TwinState = field(init=False)
     _rotation: Rotation = field(init=False)
     _committed: dict[int, int] = field(default_factory=dict)
+    _untold: list[Command] = field(default_factory=list)
     _stopping: Event = field(default_factory=Event)
     _thread: Thread | None = None
     _membership: Worker | None = None
@@ -136,11 +137,8 @@ class TwinWorker:
             kept.update(name for name, _ in self._joined().snapshots(given.partition))
         self.snapshots.keep(kept)  # a crash may have left one that no commit names
         self._rotation.begin(self.state)
-        if self.model.version != self.state.bank.model_file.version:
-            self._tell_model()
-        if self.mode is not None:
-            self._tell_mode(self.mode)
-        self.told.set()
+        self._untold = list(self._news())
+        self._tell()
 
     def revoked(self, partitions: Sequence[int]) -> None:
         """Drop the state of partitions that another worker now owns."""
@@ -164,29 +162,33 @@ class TwinWorker:
             raise CannotRecover(given.partition, f"{why}, and the journal begins later")
         membership.seek(given.partition, 0)
 
-    def _tell_model(self) -> None:
-        """Into the journal, waiting while that is full: until it is told, nothing is stepped."""
-        body = {"content": self.model.content, "version": self.model.version}
-        command = Command(uuid4().hex, "model", "configuration", self.now(), body)
-        while True:
-            try:
-                self.journal.append("observations", [(ALL_PARTITIONS, encode_record(command))])
-            except JournalFull:
-                self.counts.stalls += 1
-                if self._stopping.wait(FULL_RETRY):
-                    raise Stopped from None
-            else:
-                return
-
-    def _tell_mode(self, mode: str) -> None:
-        """Alarms are on in every mode but wellness (docs/alarms.md)."""
+    def _news(self) -> Iterator[Command]:
+        """What the configuration changed. Alarms are on in every mode but wellness
+        (docs/alarms.md)."""
+        model, mode = self.model, self.mode
+        if model.version != self.state.bank.model_file.version:
+            body = {"content": model.content, "version": model.version}
+            yield Command(uuid4().hex, "model", "configuration", self.now(), body)
         on = mode != WELLNESS
         known = {(one.mode, one.alarms_on) for one in assessment_of(self.state).partitions}
-        if known == {(mode, on)}:
-            return
-        body = {"mode": mode, "alarms": on}
-        command = Command(uuid4().hex, "alarm_settings", "configuration", self.now(), body)
-        self.journal.append("observations", [(ALL_PARTITIONS, encode_record(command))])
+        if mode is not None and known != {(mode, on)}:
+            said = {"mode": mode, "alarms": on}
+            yield Command(uuid4().hex, "alarm_settings", "configuration", self.now(), said)
+
+    def _tell(self) -> None:
+        """Say it in the journal. While that is full it is tried again at each turn: what stands
+        there came before, and is stepped meanwhile, or there would never be room."""
+        while self._untold:
+            record = encode_record(self._untold[0])
+            try:
+                self.journal.append("observations", [(ALL_PARTITIONS, record)])
+            except JournalFull as error:
+                if not self.counts.stalls:
+                    log.error("the configuration cannot be journalled: %s", error)
+                self.counts.stalls += 1
+                return
+            del self._untold[0]
+        self.told.set()
 
     def _joined(self) -> Worker:
         if self._membership is None:
@@ -199,6 +201,8 @@ class TwinWorker:
             warm_up()
             while not self._stopping.is_set():
                 entries = membership.read(READ_RECORDS, READ_TIMEOUT)
+                if self._untold:
+                    self._tell()
                 if entries:
                     self._take(entries)
             if self._committed:

@@ -208,6 +208,30 @@ def test_the_first_model_too_is_told_to_the_journal(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_a_full_journal_is_stepped_before_another_model_is_told_to_it(tmp_path: Path) -> None:
+    """It would have to wait for room that only its steps can make."""
+    journal, model = opened(tmp_path / "j"), model_of(**HEART_RATE)
+    append(journal, RECORDS[:20])
+    with working(journal, tmp_path / "s") as worker:
+        wait_for(worker, journal)
+    append(journal, RECORDS[20:40])
+    observations = journal._files["observations"]
+    room, observations._max_bytes = observations._max_bytes, 1
+    with working(journal, tmp_path / "s", model) as worker:
+        wait_for(worker, journal)
+        assert worker.counts.stalls > 0
+        assert not worker.told.is_set()
+        observations._max_bytes = room
+        assert worker.told.wait(30)
+        wait_for(worker, journal)
+        append(journal, RECORDS[40:60])
+        wait_for(worker, journal)
+    (command,) = outcomes(journal)
+    records = [*RECORDS[:40], (-1, model_command(model.content, command.id)), *RECORDS[40:60]]
+    assert said(journal) == expected(records)
+    journal.close()
+
+
 def outcomes(journal: SqliteJournal) -> list[Outcome]:
     decoded = [decode_output(entry.record) for entry in kept(journal, "estimates")]
     return [one for one in decoded if isinstance(one, Outcome)]
