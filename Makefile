@@ -50,7 +50,10 @@ fault: venv servers
 	$(BIN)/python -m tests.support.reliability
 
 soak: venv servers
-	TWIN_FAULT_KILLS=$${TWIN_FAULT_KILLS:-200} TWIN_FAULT_DEVICES=$${TWIN_FAULT_DEVICES:-10000} $(BIN)/pytest -m fault --timeout 86400 $(ARGS)
+	@mkdir -p build && rm -f build/soak.jsonl
+	TWIN_FAULT_KILLS=$${TWIN_FAULT_KILLS:-200} TWIN_FAULT_DEVICES=$${TWIN_FAULT_DEVICES:-10000} \
+	TWIN_FAULT_REPORT=$(CURDIR)/build/soak.jsonl $(BIN)/pytest -m fault --timeout 86400 $(ARGS)
+	$(BIN)/python -m tests.support.reliability build/soak.jsonl soak
 
 fuzz: venv
 	$(BIN)/pytest -m fuzz --timeout 86400

@@ -1,6 +1,8 @@
 """The table of docs/reliability.md, made of what a run of the fault campaign wrote about itself.
 
-`make fault` writes `build/faults.jsonl` and calls `python -m tests.support.reliability`.
+`make fault` writes `build/faults.jsonl` and calls `python -m tests.support.reliability`, `make soak`
+`build/soak.jsonl` and `python -m tests.support.reliability build/soak.jsonl soak`: of that the
+document has the kills alone.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "reliability.md"
 REPORT = ROOT / "build" / "faults.jsonl"
-_FIRST, _LAST = "<!-- campaign -->\n", "<!-- end of campaign -->\n"
+#: What the document has between marks: the whole campaign, or of the long form the kills.
+_CAMPAIGN, _SOAK = "campaign", "soak"
+_KILLS = ("test_kill_nine", "test_worker_killed", "test_store_kill")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,14 @@ def table(found: Sequence[Row], head: str) -> Iterator[str]:
         yield f"| {row.fault} | {row.runs} | {row.budget} | {count} | {stall} |"
 
 
-def renewed(document: str, lines: Sequence[str], marks: tuple[str, str] = (_FIRST, _LAST)) -> str:
+def marks_of(name: str) -> tuple[str, str]:
+    """Between which the table of this name stands."""
+    return f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+
+
+def renewed(
+    document: str, lines: Sequence[str], marks: tuple[str, str] = marks_of(_CAMPAIGN)
+) -> str:
     """The document with the table between its marks. Raises ValueError without them."""
     first, last = marks
     start, end = document.index(first) + len(first), document.index(last)
@@ -106,10 +117,13 @@ def head_of(told: Sequence[Mapping[str, float]], found: Sequence[Row]) -> str:
 def main() -> None:
     """Renew the document from the report."""
     report = Path(sys.argv[1]) if len(sys.argv) > 1 else REPORT
+    name = sys.argv[2] if len(sys.argv) > 2 else _CAMPAIGN
     lines = report.read_text("utf-8").splitlines()
-    found = rows(lines)
-    head = head_of([json.loads(line) for line in lines], found)
-    DOCUMENT.write_text(renewed(DOCUMENT.read_text("utf-8"), list(table(found, head))), "utf-8")
+    head = head_of([json.loads(line) for line in lines], rows(lines))
+    if name == _SOAK:
+        lines = [line for line in lines if any(kind in line for kind in _KILLS)]
+    said = list(table(rows(lines), head))
+    DOCUMENT.write_text(renewed(DOCUMENT.read_text("utf-8"), said, marks_of(name)), "utf-8")
 
 
 if __name__ == "__main__":
