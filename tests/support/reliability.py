@@ -1,8 +1,7 @@
 """The table of docs/reliability.md, made of what a run of the fault campaign wrote about itself.
 
-`make fault` writes `build/faults.jsonl` and calls `python -m tests.support.reliability`, `make soak`
-`build/soak.jsonl` and `python -m tests.support.reliability build/soak.jsonl soak`: of that the
-document has the kills alone.
+`make fault` writes `build/faults.jsonl` and calls `python -m tests.support.reliability`. `make
+soak` does so with `build/soak.jsonl soak`; of that the document has the kills alone.
 """
 
 from __future__ import annotations
