@@ -225,14 +225,15 @@ def refuse_one_point(server: InfluxServer, port: int) -> None:
 
 
 def disturb(server: InfluxServer, port: int, made: Consumer, seconds: float) -> None:
-    """In thirds of the time: a refused point, the database away, the consumer killed."""
-    time.sleep(seconds / 4)
+    """A refused point, the database away, the consumer killed: all of it while messages come, also
+    where stopping and starting the database takes some seconds."""
+    time.sleep(seconds / 8)
     refuse_one_point(server, port)
-    time.sleep(seconds / 4)
+    time.sleep(seconds / 8)
     server.stop()
     time.sleep(AWAY_S)
     server.start()
-    time.sleep(seconds / 4)
+    time.sleep(seconds / 8)
     made.kill()
     made.start()
 
