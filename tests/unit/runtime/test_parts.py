@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from ingest.journal.protocol import AlreadyOwned
+from ingest.trace import TracingMissing
 from twin.config import Config
 from twin.runtime.clock import Clock
 from twin.runtime.parts import Parts, make_parts
@@ -31,3 +33,13 @@ def test_each_under_a_client_id_of_its_own_they_share_a_folder(tmp_path: Path) -
     with ExitStack() as opened:
         for client_id in ("a", "b"):
             assert ingest(tmp_path, client_id, opened).ingest is not None
+
+
+def test_tracing_without_opentelemetry_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ingest.trace_otel", None)
+    tracing = {"endpoint": "http://127.0.0.1:4318"}
+    config = Config.model_validate({"data_dir": tmp_path, "tracing": tracing})
+    with pytest.raises(TracingMissing, match=r"wearable-twin\[otel\]"), ExitStack() as opened:
+        make_parts(config, frozenset({"worker"}), Clock(), 1.0, opened)
