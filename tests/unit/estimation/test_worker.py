@@ -52,7 +52,7 @@ def working(
 
 def wait_for(worker: TwinWorker, journal: SqliteJournal, position: int = 0) -> None:
     """Until everything, and at least `position`, is committed."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while min(journal.committed().values(), default=0) < max(journal.end("observations"), position):
         assert worker.alive, worker.fault
         assert time.monotonic() < end
