@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.estimation.bank import SIGNAL_ROW, Bank, Events
+from twin.estimation.bank import SIGNAL_ROW, Bank
+from twin.estimation.events import Events
 from twin.estimation.models import base_model
 from twin.estimation.robust import MEMORY, SPREAD
 

@@ -11,7 +11,8 @@ import numpy as np
 from ingest.journal.protocol import partition_of
 from ingest.recording import Recording
 from twin.assessment.activity_response import ActivityResponse
-from twin.estimation.bank import SIGNAL_ROW, Bank, Events
+from twin.estimation.bank import SIGNAL_ROW, Bank
+from twin.estimation.events import Events
 from twin.estimation.models import ModelFile, base_model
 from twin.estimation.names import Names
 from twin.estimation.replay import refusals

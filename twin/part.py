@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ingest.observation import Command, DeviceStates, Tick
 from twin.estimate import Output
-from twin.estimation.bank import Updated
+from twin.estimation.events import Updated
 
 #: (partition, output), in order.
 Said = Sequence[tuple[int, Output]]
@@ -89,3 +89,33 @@ class Part(Protocol):
 
     def forget(self, partition: int) -> None:
         """Drop the partition: it belongs to another worker now."""
+
+
+class Unasked:
+    """Base of a part of which little is asked: it obeys nothing, hears nothing and says nothing.
+
+    A part overrides what it does.
+    """
+
+    __slots__ = ()
+
+    @property
+    def kinds(self) -> Collection[str]:
+        """Obeys no command."""
+        return ()
+
+    def observe(self, seen: Seen) -> Said:
+        """Nothing."""
+        return ()
+
+    def tick(self, tick: Tick, moment: Moment, heard: Said) -> Said:
+        """Nothing."""
+        return ()
+
+    def hear(self, said: DeviceStates, moment: Moment) -> Said:
+        """Nothing."""
+        return ()
+
+    def obey(self, command: Command, moment: Moment) -> tuple[str, Said]:
+        """Refuses: whoever asks has not looked at `kinds`."""
+        return f"unknown kind {command.kind!r}", ()

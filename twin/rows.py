@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ingest.catalogue import CODES
 from twin.bytewise import joined, taken
 from twin.estimate import ESTIMATE_ROW, NO_DEVICE, EstimateBatch, Kind, Verdict
-from twin.estimation.bank import Bank, Updated
+from twin.estimation.bank import Bank
+from twin.estimation.events import Updated
 from twin.estimation.kalman import (
     E_DIVERGED,
     E_INTERVAL,

@@ -23,7 +23,8 @@ from twin.assessment.change_index import ChangeIndex
 from twin.assessment.consistency_told import ConsistencyTold
 from twin.estimate import Outcome, Output, Verdict
 from twin.estimation.anchors import anchors_by_partition
-from twin.estimation.bank import Bank, Events, Updated
+from twin.estimation.bank import Bank
+from twin.estimation.events import Events, Updated
 from twin.estimation.kalman import NEVER
 from twin.estimation.models import ModelError, ModelFile, base_model, parse_model
 from twin.estimation.names import Names

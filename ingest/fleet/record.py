@@ -5,15 +5,14 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from ingest.closing import Closing
 from ingest.fleet.message import Message
 from ingest.instant import MILLISECOND, format_instant
 from ingest.recording import LONG_COLUMNS
 
 
-class SentRecord:
+class SentRecord(Closing):
     """A CSV file that grows by each acknowledged message. Not safe from several threads.
 
     patients: device → patient as the file shall name it; a device that is not in it stands for
@@ -56,14 +55,3 @@ class SentRecord:
 
     def close(self) -> None:
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -22,7 +22,8 @@ from tests.support.estimates import SECOND, Row, aged, batch, forecast, observed
 from tests.support.judged import alarm, score, technical
 from tests.support.servers import InfluxServer, free_port
 from twin.estimate import EstimateBatch, Status, Verdict, encode_output
-from twin.judgement import AlarmEvent, Change, Judgements
+from twin.judgement import AlarmEvent, Judgements
+from twin.personal import Change
 from twin.store.embedded import EmbeddedStore
 from twin.store.influx import LINES_PER_BODY, InfluxSettings, InfluxSink
 from twin.store.influx_reading import InfluxHistory

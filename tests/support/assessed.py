@@ -21,6 +21,10 @@ CALM = {
     "heart_rate": 70.0,
     "body_temperature": 37.0,
 }
+FAIR = {"heart_rate": 70.0}
+NEARLY = {"heart_rate": 140.0}  # beyond the outer limit
+FAST = {"heart_rate": 170.0}  # beyond the sharper one
+FAST_RULE = "heart_rate/high"
 Values = Mapping[str, float] | Callable[[int], Mapping[str, float]]
 
 
@@ -123,3 +127,17 @@ class Ward:
 def story(rows: list[Alarm]) -> list[str]:
     """Their events in order."""
     return [row.event.value for row in rows]
+
+
+def settled(values: Mapping[str, float] = FAIR) -> Ward:
+    """A minute of these values."""
+    ward = Ward()
+    ward.run(60, values)
+    return ward
+
+
+def alarmed() -> Ward:
+    """A minute of fair values, then an alarm of FAST_RULE that nobody has taken."""
+    ward = settled()
+    ward.run(20, FAST)
+    return ward

@@ -13,6 +13,8 @@ from ingest.journal.protocol import Assignment, Entry, Journal, Reader, Topic
 from ingest.journal.sqlite import SqliteJournal
 
 KINDS = ("sqlite",)
+#: Opens a journal: fixture `opened` of the conformance suite.
+Open = Callable[..., Journal]
 
 
 def open_journal(

@@ -13,7 +13,8 @@ from tests.support.twins import T0, observation
 from twin.anchor import Anchor, Anchors
 from twin.device_report import DeviceReports, SystemEvent
 from twin.estimate import EstimateBatch, Outcome, Output
-from twin.judgement import Alarm, Change, Judgements, Score
+from twin.judgement import Alarm, Judgements, Score
+from twin.personal import Change
 from twin.step import Placed
 
 PARTITIONS = 4

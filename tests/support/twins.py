@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ingest.instant import SECOND, parse_instant
 from ingest.observation import DeviceId, Observation, PatientId, SignalCode
-from twin.estimation.bank import SIGNAL_ROW, Bank, Events, Updated
+from twin.estimation.bank import SIGNAL_ROW, Bank
+from twin.estimation.events import Events, Updated
 from twin.estimation.kalman import PDD, PDV, PMD, PMM, PMV, PVV
 from twin.estimation.models import ModelFile, parse_model
 

@@ -23,7 +23,8 @@ from twin.care.forecasts import Forecasts
 from twin.estimate import EstimateBatch, Kind, Output, Status
 from twin.estimation.bank import SIGNAL_ROW
 from twin.estimation.tallies import tallies
-from twin.judgement import Consistency, Judgements
+from twin.judgement import Judgements
+from twin.personal import Consistency
 from twin.snapshot import capture, restore
 from twin.step import TwinState, assessment_of, new_state, step
 

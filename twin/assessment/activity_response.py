@@ -6,7 +6,6 @@ scenario with an activity does, where who asks declares no gain of their own (do
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.catalogue import CODES
-from ingest.observation import Command, DeviceStates, Tick
 from twin.assessment.response_kernel import (
     GAIN,
     LEARNT,
@@ -30,7 +28,7 @@ from twin.assessment.response_kernel import (
 from twin.estimation.bank import SIGNAL_ROW, Bank
 from twin.estimation.kalman import E_MEAN
 from twin.estimation.scenario import Response
-from twin.part import Moment, Said, Seen
+from twin.part import Said, Seen, Unasked
 
 LAYOUT = 1
 HEART = "heart_rate"
@@ -58,7 +56,7 @@ _decoder = msgspec.msgpack.Decoder(_Kept)
 
 
 @dataclass(slots=True)
-class ActivityResponse:
+class ActivityResponse(Unasked):
     """`of[name]` are its arrays, (capacity, …)."""
 
     bank: Bank
@@ -70,10 +68,6 @@ class ActivityResponse:
     @property
     def name(self) -> str:
         return "response"
-
-    @property
-    def kinds(self) -> Collection[str]:
-        return ()
 
     def observe(self, seen: Seen) -> Said:
         """Learn from heart rates and activity."""
@@ -120,18 +114,6 @@ class ActivityResponse:
                 source[SIGNAL_ROW[code]] = s
                 prior[s] = heart.mean, heart.spread**2, model.heart_gain, model.heart_gain_std**2
         return prior, source
-
-    def hear(self, said: DeviceStates, moment: Moment) -> Said:
-        """Nothing."""
-        return ()
-
-    def obey(self, command: Command, moment: Moment) -> tuple[str, Said]:
-        """Obeys no command."""
-        return f"unknown kind {command.kind!r}", ()
-
-    def tick(self, tick: Tick, moment: Moment, heard: Said) -> Said:
-        """Says nothing."""
-        return ()
 
     def capture(self, partition: int) -> bytes:
         """Everything known of the partition's patients."""

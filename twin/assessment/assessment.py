@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ingest.instant import SECOND
 from ingest.journal.protocol import partition_of
-from ingest.observation import Command, DeviceStates, Tick
+from ingest.observation import Command, Tick
 from twin.assessment import judging, kernel, orders, saved
 from twin.assessment.alarm import Now
 from twin.assessment.judging import Saying, scores_of
@@ -26,15 +26,18 @@ from twin.estimation.bank import Bank
 from twin.estimation.kalman import E_DIVERGED, E_INTERVAL, E_WEIGHT
 from twin.estimation.models import ModelFile
 from twin.judgement import Alarm, Judgements, Score
-from twin.part import Moment, Said, Seen
+from twin.part import Moment, Said, Seen, Unasked
 
 #: A distance between ticks from which on no delay moves: nobody knows what was meanwhile (s).
 GAP_S = 3.0
 
 
 @dataclass(slots=True)
-class Assessment:
-    """bank: the state's own. Alarms are off until a command `alarm_settings` switches them on."""
+class Assessment(Unasked):
+    """bank: the state's own. Alarms are off until a command `alarm_settings` switches them on.
+
+    What devices say of themselves it hears through the intake, at the tick.
+    """
 
     bank: Bank
     known: Knowledge = field(init=False)
@@ -74,10 +77,6 @@ class Assessment:
             m["set"], tables.low, tables.high, m["charted"], m["charted_at"], m["seen_at"],
             m["seen_interval"], m["worth"], m["beyond"], m["restless"], m["rests_until"],
         )  # fmt: skip
-        return ()
-
-    def hear(self, said: DeviceStates, moment: Moment) -> Said:
-        """Nothing: what devices say of themselves comes through the intake."""
         return ()
 
     def tick(self, tick: Tick, moment: Moment, heard: Said) -> Said:

@@ -10,7 +10,6 @@ r_i (C⁻¹ r)_i says what each signal contributes. It calls nobody: it is shown
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
@@ -21,15 +20,16 @@ from numpy.typing import NDArray
 
 from ingest.catalogue import SIGNALS
 from ingest.instant import DAY, HOUR, SECOND
-from ingest.observation import Command, DeviceStates, Tick
+from ingest.observation import Tick
 from twin.assessment.change_kernel import DAY_H, HELD, LEARNT_H, NEVER, USUAL_H, gather
 from twin.assessment.chi_squared import cdf, quantile_ratio
 from twin.estimation.bank import Bank
 from twin.estimation.habits import habits_of
 from twin.estimation.kalman import E_WEIGHT
 from twin.estimation.slots import filled
-from twin.judgement import Change, Departure, Judgements
-from twin.part import Moment, Said, Seen
+from twin.judgement import Judgements
+from twin.part import Moment, Said, Seen, Unasked
+from twin.personal import Change, Departure
 
 LAYOUT = 1
 #: Steps count what the activity says already, and are most of the time 0.
@@ -81,7 +81,7 @@ _decoder = msgspec.msgpack.Decoder(_Kept)
 
 
 @dataclass(slots=True)
-class ChangeIndex:
+class ChangeIndex(Unasked):
     """A part of the twin's state. `of[name]` are its arrays, (capacity, signals), (capacity,);
     `of["varies"]` (capacity, signals, signals) float32 the covariance of the departures.
     _since (capacity,): from when the hour of `turn` counts for the patient, ns; NEVER: look."""
@@ -104,10 +104,6 @@ class ChangeIndex:
     def name(self) -> str:
         return "change"
 
-    @property
-    def kinds(self) -> Collection[str]:
-        return ()
-
     def observe(self, seen: Seen) -> Said:
         """Gather measurements into blocks."""
         self._grow(self.bank.room)
@@ -120,14 +116,6 @@ class ChangeIndex:
             m["spread"], m["departure"], m["departed_at"],
         )  # fmt: skip
         return ()
-
-    def hear(self, said: DeviceStates, moment: Moment) -> Said:
-        """Nothing."""
-        return ()
-
-    def obey(self, command: Command, moment: Moment) -> tuple[str, Said]:
-        """Obeys no command."""
-        return f"unknown kind {command.kind!r}", ()
 
     def tick(self, tick: Tick, moment: Moment, heard: Said) -> Said:
         """Once an hour, each patient at a second of its own: the index."""

@@ -5,7 +5,6 @@ What is said is what the kernel has counted in the bank; this part only knows wh
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from ingest.catalogue import CODES
 from ingest.instant import MINUTE
-from ingest.observation import Command, DeviceStates, Tick
+from ingest.observation import Tick
 from twin.estimation.bank import TURNS, Bank
 from twin.estimation.consistency import (
     IN50,
@@ -29,14 +28,15 @@ from twin.estimation.consistency import (
 from twin.estimation.kalman import NEVER
 from twin.estimation.names import Names
 from twin.estimation.robust import TROUBLE
-from twin.judgement import Consistency, DeviceConsistency, Judgements
-from twin.part import Moment, Said, Seen
+from twin.judgement import Judgements
+from twin.part import Moment, Said, Unasked
+from twin.personal import Consistency, DeviceConsistency
 
 EVERY = 10 * MINUTE
 
 
 @dataclass(slots=True)
-class ConsistencyTold:
+class ConsistencyTold(Unasked):
     """A part of the twin's state. devices: the state's own names.
 
     _at (partitions,): the last tick, ns; NEVER: none yet.
@@ -52,22 +52,6 @@ class ConsistencyTold:
     @property
     def name(self) -> str:
         return "consistency"
-
-    @property
-    def kinds(self) -> Collection[str]:
-        return ()
-
-    def observe(self, seen: Seen) -> Said:
-        """Nothing: the kernel has counted them."""
-        return ()
-
-    def hear(self, said: DeviceStates, moment: Moment) -> Said:
-        """Nothing."""
-        return ()
-
-    def obey(self, command: Command, moment: Moment) -> tuple[str, Said]:
-        """Obeys no command."""
-        return f"unknown kind {command.kind!r}", ()
 
     def tick(self, tick: Tick, moment: Moment, heard: Said) -> Said:
         """Each patient has a moment of its own within the ten minutes."""

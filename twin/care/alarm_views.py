@@ -21,7 +21,8 @@ from twin.care.reader import reader_of
 from twin.care.rendering import render
 from twin.care.vitals import VITALS
 from twin.care.words import Words, catalogue
-from twin.judgement import Alarm, AlarmEvent, AlarmKind, AlarmsAsked, AlarmState
+from twin.judgement import Alarm, AlarmEvent, AlarmKind, AlarmState
+from twin.judgement_history import AlarmsAsked
 
 router = APIRouter(include_in_schema=False)
 _MOST = 300

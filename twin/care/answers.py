@@ -9,19 +9,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
+from twin.care.facts import DeviceFacts, Totals, without_ingest
 from twin.care.folded import Folded
 from twin.care.forecasts import Bodies, bodies_of
 from twin.care.joined import joined
 from twin.care.latest import Latest
-from twin.care.ledger import Totals
 from twin.care.limits import LimitsInForce, limits_in_force
 from twin.care.pulse import INGEST_DOWN, LIVE
 from twin.care.reading import Reading
 from twin.care.silences import SilentGroup
-from twin.care.told import DeviceFacts, without_ingest
 from twin.device_report import SystemEvent
 from twin.estimate import EstimateBatch, People
-from twin.judgement import Alarm, Consistency, Entered, Pause
+from twin.judgement import Alarm, Entered, Pause
+from twin.personal import Consistency
 
 
 class Answers:

@@ -40,7 +40,7 @@ from twin.care.questions import NoQuestions, Questions
 from twin.care.settings import CareSettings, Health, Metrics, Receipts, nobody_called
 from twin.care.words import STATIC
 from twin.estimate import History, People, Quarantine
-from twin.judgement import JudgementHistory
+from twin.judgement_history import JudgementHistory
 
 
 class _Static(StaticFiles):

@@ -14,17 +14,8 @@ import msgspec
 
 from twin.assessment.limits import Change as LimitsChange
 from twin.assessment.limits import Levels, Rule
-from twin.judgement import (
-    Alarm,
-    AlarmState,
-    Change,
-    Consistency,
-    Judgements,
-    LimitSet,
-    Pause,
-    Score,
-    Switched,
-)
+from twin.judgement import Alarm, AlarmState, Judgements, LimitSet, Pause, Score, Switched
+from twin.personal import Change, Consistency
 
 #: Alarms that are over, and transitions for streams that come back: so many are remembered.
 MOST_OVER, MOST_RECENT = 2_000, 1_000

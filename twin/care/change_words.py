@@ -6,7 +6,7 @@ from twin.care.cells import band_of
 from twin.care.judged import usual_bodies
 from twin.care.vitals import VITALS
 from twin.care.words import Words
-from twin.judgement import Change, Departure
+from twin.personal import Change, Departure
 
 #: A signal is named where it is so much (share) of what makes the day unusual, three at most.
 _NAMED, _MOST = 0.15, 3

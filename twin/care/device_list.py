@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
 
-from twin.care.told import DeviceFacts
+from twin.care.facts import DeviceFacts
 
 AT_ONCE = 50
 SORTS = ("silence", "device", "last", "battery")

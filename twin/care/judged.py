@@ -12,7 +12,8 @@ import msgspec
 from ingest.catalogue import SIGNALS
 from ingest.instant import SECOND, format_instant
 from twin.care.rank import Standing, is_unanswered
-from twin.judgement import PARAMETERS, Alarm, Change, Score
+from twin.judgement import PARAMETERS, Alarm, Score
+from twin.personal import Change
 
 
 class AlarmBody(msgspec.Struct, frozen=True):
@@ -104,7 +105,7 @@ class ScoreBody(msgspec.Struct, frozen=True):
 
 
 class DepartureBody(msgspec.Struct, frozen=True):
-    """What one signal adds to a change index (`twin.judgement.Departure`)."""
+    """What one signal adds to a change index (`twin.personal.Departure`)."""
 
     signal: str
     unit: str

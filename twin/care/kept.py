@@ -14,7 +14,8 @@ from twin.care.board import OPEN
 from twin.care.parts import Parts
 from twin.care.rank import by_urgency
 from twin.estimate import HistoryUnavailable
-from twin.judgement import Alarm, AlarmsAsked, AlarmState
+from twin.judgement import Alarm, AlarmState
+from twin.judgement_history import AlarmsAsked
 
 #: Any time that int64 ns has.
 EVER = (0, (1 << 63) - 1)

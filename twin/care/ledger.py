@@ -10,12 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from twin.care.facts import DeviceFacts
 from twin.device_report import Silence
-
-if TYPE_CHECKING:
-    from twin.care.told import DeviceFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +55,6 @@ class Ledger:
     estimated: int
     stored: int | None
     difference: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """All devices that reached the twin: observations by verdict, the refused by reason, and of
-    their numbered messages what the numbers tell."""
-
-    devices: int
-    verdicts: Mapping[str, int]
-    refused: Mapping[str, int]
-    messages: Mapping[str, int]
 
 
 #: Silences of devices that speak.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twin.judgement import Alarm, AlarmsAsked, Change, Page, Score
+from twin.judgement import Alarm, Score
+from twin.judgement_history import AlarmsAsked, Page
+from twin.personal import Change
 
 
 class NothingKept:
-    """`twin.judgement.JudgementHistory` of a page without a store."""
+    """`twin.judgement_history.JudgementHistory` of a page without a store."""
 
     def alarms(self, asked: AlarmsAsked) -> Sequence[Alarm]:
         return ()

@@ -18,7 +18,7 @@ from twin.care.questions import NoQuestions, Questions
 from twin.care.settings import CareSettings, Health, Metrics, Receipts, nobody_called
 from twin.care.sparks import Sparks
 from twin.estimate import History, People, Quarantine
-from twin.judgement import JudgementHistory
+from twin.judgement_history import JudgementHistory
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from twin.judgement import Alarm, Change, Score
+from twin.judgement import Alarm, Score
+from twin.personal import Change
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,10 @@ import numpy as np
 from ingest.journal.sqlite import SqliteJournal
 from ingest.observation import ObservationBatch, RecordDamaged, decode_record
 from ingest.quarantine import Quarantine
+from twin.care.facts import DeviceFacts, by_device
 from twin.care.latest import Latest
 from twin.care.ledger import Account, accounts_of
 from twin.care.saved import load_fold
-from twin.care.told import DeviceFacts, by_device
 from twin.commands.place import opened_journal, registry_of
 from twin.commands.printing import say
 from twin.config import Config

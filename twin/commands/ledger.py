@@ -13,8 +13,8 @@ from twin.commands.options import ConfigFile, DataDir, Json
 from twin.commands.printing import counted, print_columns, print_json, print_line, say
 
 if TYPE_CHECKING:
+    from twin.care.facts import DeviceFacts
     from twin.care.ledger import Account, Ledger
-    from twin.care.told import DeviceFacts
     from twin.commands.books import Books
 
 

@@ -6,7 +6,7 @@ Slots are handed to partitions in blocks, so that one partition's patients lie t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
@@ -17,125 +17,28 @@ from ingest.catalogue import CODES, ROWS, SIGNALS, declare
 from ingest.instant import SECOND
 from ingest.journal.protocol import partition_of
 from twin.estimate import Z50, Z90, Z95
+from twin.estimation.ahead import FOLLOWED, Forecast, UsualOf
 from twin.estimation.anchors import Anchored
 from twin.estimation.devices import ENTRIES
+from twin.estimation.events import Events, Updated, order_of
 from twin.estimation.kalman import DISCRETE, ESTIMATE, NEVER, STATE
 from twin.estimation.models import PARAMETERS, SPREAD2, ModelError, ModelFile
 from twin.estimation.names import Names
 from twin.estimation.ring import process
 from twin.estimation.robust import MEMORY, TROUBLE
 from twin.estimation.slots import Slots
-from twin.estimation.tracker import BANDS, HORIZONS, TH, WIDTHS, widths
-from twin.estimation.usual import ROOM, ROOT, TERMS, USUAL, project, rescale
-from twin.forecast import chance_below
+from twin.estimation.tracker import BANDS, TH, WIDTHS, widths
+from twin.estimation.usual import ROOM, TERMS, project, rescale
 
 BLOCK = 1024
 #: Room for revisions in one kernel call beyond one per event; it is called again when it is full.
 REVISION_ROOM = 4096
-#: Columns of a state that is kept for forecasts: the state, the widths th of its bands, what is
-#: usual for the person.
-USUAL_OF = STATE + BANDS * HORIZONS
-FOLLOWED = USUAL_OF + USUAL + ROOT
 #: Seconds over which what is done once a minute is spread.
 TURNS = 60
 #: So many horizons' factors on the bands are remembered: a tick asks for a handful.
 _SCALES_KEPT = 16
 _Z = np.array([Z50, Z90, Z95])
 SIGNAL_ROW = ROWS
-
-
-@dataclass(frozen=True, slots=True)
-class Events:
-    """n observations for the kernel: slot, stamp (ns), value, noise_std, quality (NaN), device."""
-
-    slot: NDArray[np.int64]
-    stamp: NDArray[np.int64]
-    value: NDArray[np.float64]
-    noise_std: NDArray[np.float64]
-    quality: NDArray[np.float64]
-    device: NDArray[np.int32]
-
-    def take(self, order: NDArray[np.int64]) -> Events:
-        """These events, in this order."""
-        return Events(
-            self.slot[order],
-            self.stamp[order],
-            self.value[order],
-            self.noise_std[order],
-            self.quality[order],
-            self.device[order],
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Updated:
-    """What the kernel made of n events.
-
-    verdict (n,) Verdict codes; as_of (n,) ns; estimates (n, ESTIMATE). Revisions (m,): the event
-    that caused each, the stamp revised, its estimate (m, ESTIMATE). anchored: bases put out.
-    """
-
-    verdict: NDArray[np.uint8]
-    as_of: NDArray[np.int64]
-    estimates: NDArray[np.float64]
-    revised_by: NDArray[np.int64]
-    revised_at: NDArray[np.int64]
-    revised: NDArray[np.float64]
-    anchored: Sequence[Anchored] = ()
-
-    def put(self, order: NDArray[np.int64]) -> Updated:
-        """Of events that were taken in this order, as of the events before."""
-        verdict, as_of = np.empty_like(self.verdict), np.empty_like(self.as_of)
-        estimates = np.empty_like(self.estimates)
-        verdict[order], as_of[order], estimates[order] = self.verdict, self.as_of, self.estimates
-        return replace(
-            self,
-            verdict=verdict,
-            as_of=as_of,
-            estimates=estimates,
-            revised_by=order[self.revised_by],
-            anchored=[replace(part, by=order[part.by]) for part in self.anchored],
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """n forecasts: target stamp (ns), mean and std (n,), factors on the bands (n, 3).
-
-    The 50, 90 and 95 % bands are mean ± z·std·factor (`twin.estimate.bands`).
-    """
-
-    at: NDArray[np.int64]
-    mean: NDArray[np.float64]
-    std: NDArray[np.float64]
-    scales: NDArray[np.float64]
-
-    def below(self, limit: float | NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n,) probability that the value is below the limit; above is 1 − this."""
-        return chance_below(limit, self.mean, self.std, self.scales)
-
-
-@dataclass(frozen=True, slots=True)
-class UsualOf:
-    """What is usual, of rows of states: at (rows,) their time (ns), learnt (rows, USUAL), root
-    (rows, ROOT), as `usual.py` has them."""
-
-    at: NDArray[np.int64]
-    learnt: NDArray[np.float32]
-    root: NDArray[np.int16]
-
-    @classmethod
-    def nothing(cls, n: int) -> UsualOf:
-        """Of n rows of which nothing is known to be usual."""
-        return cls(
-            np.zeros(n, np.int64), np.zeros((n, USUAL), np.float32), np.zeros((n, ROOT), np.int16)
-        )
-
-    @classmethod
-    def followed(cls, states: NDArray[np.float64], at: NDArray[np.int64]) -> UsualOf:
-        """Of states (n, FOLLOWED) as `Bank.update` gave them, of stamps at (n,)."""
-        learnt, root = np.split(states[:, USUAL_OF:], [USUAL], axis=1)
-        return cls(at, learnt.astype(np.float32), root.astype(np.int16))
 
 
 @dataclass(slots=True)
@@ -257,7 +160,7 @@ class Bank:
         """
         states = np.empty((0, FOLLOWED)) if states is None else states
         self.slots.wake(events.slot)
-        order = _order_of(events.slot)
+        order = order_of(events.slot)
         if order is None:
             return self._in_order(events, states)
         followed = np.empty_like(states)
@@ -419,20 +322,6 @@ class Bank:
         patient = self.slots.of["patient"][: self.slots.count]
         owned = np.flatnonzero(patient >= 0)
         return np.asarray(owned[self.partition[patient[owned]] == partition], np.int64)
-
-
-def _order_of(slot: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    """The stable order of the events (n,) by slot; None where they are in it.
-
-    A sort of single numbers is three times as quick as an argsort, and events that lie in order are
-    read and written by the kernel as memory likes it best.
-    """
-    n = len(slot)
-    if not (slot[1:] < slot[:-1]).any():
-        return None
-    keys = slot * n + np.arange(n)
-    keys.sort()
-    return np.asarray(keys % n, np.int64)
 
 
 def _grown(array: NDArray[np.int32], size: int) -> NDArray[np.int32]:

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from ingest.catalogue import ROWS
 from ingest.recording import Recording
 from twin.estimate import Z50, Z90, Z95
-from twin.estimation.bank import FOLLOWED, Bank, Events
+from twin.estimation.ahead import FOLLOWED
+from twin.estimation.bank import Bank
+from twin.estimation.events import Events
 from twin.estimation.models import ModelFile
 from twin.estimation.pairing import held, origins, readings, rows_of, subset
 from twin.estimation.scores import crps

@@ -17,7 +17,7 @@ from twin.estimation.usual import (
     TERMS,
     usual_at,
 )
-from twin.judgement import Habit
+from twin.personal import Habit
 
 _MIDDLES = tuple(range(HOUR_NS // 2, DAY_NS, HOUR_NS))
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from twin.anchor import Anchor
 from twin.estimate import ESTIMATE_ROW, NO_DEVICE, REFILTERED, EstimateBatch, Kind, Verdict
 from twin.estimation.anchors import packed, unpacked
-from twin.estimation.bank import SIGNAL_ROW, Bank, Events, Updated
+from twin.estimation.bank import SIGNAL_ROW, Bank
+from twin.estimation.events import Events, Updated
 from twin.estimation.kalman import (
     E_DIVERGED,
     E_INTERVAL,

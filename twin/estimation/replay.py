@@ -19,8 +19,10 @@ from ingest.catalogue import CODES, SIGNALS, declare
 from ingest.instant import DAY, MINUTE
 from ingest.recording import Recording, read_recording, recording_of
 from twin.estimate import Bands, Status, Verdict, bands, reach_of
-from twin.estimation.bank import FOLLOWED, SIGNAL_ROW, USUAL_OF, Bank, Events, Updated, UsualOf
+from twin.estimation.ahead import FOLLOWED, USUAL_OF, UsualOf
+from twin.estimation.bank import SIGNAL_ROW, Bank
 from twin.estimation.device_errors import as_declared
+from twin.estimation.events import Events, Updated
 from twin.estimation.kalman import (
     E_DIVERGED,
     E_INTERVAL,

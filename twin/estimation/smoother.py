@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 from ingest.instant import SECOND
 from ingest.recording import Recording
 from twin.estimate import Verdict
-from twin.estimation.bank import FOLLOWED, SIGNAL_ROW, Bank, Events
+from twin.estimation.ahead import FOLLOWED
+from twin.estimation.bank import SIGNAL_ROW, Bank
+from twin.estimation.events import Events
 from twin.estimation.kalman import DISCRETE, PDD, PDV, PMD, PMM, PMV, PVV, D, M, V, discretise
 from twin.estimation.models import DEVIATION_TIME, MEAN, VAR_D, VAR_V, VELOCITY_TIME, ModelFile
 from twin.estimation.names import Names

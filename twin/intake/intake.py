@@ -43,11 +43,12 @@ from twin.intake.kernel import (
     settle,
 )
 from twin.intake.ledger import REFUSALS, reports
+from twin.intake.line import Line
 from twin.intake.rate import Meters
 from twin.intake.saved import packed, unpacked
 from twin.intake.silence import RESPITE, judge
 from twin.intake.table import DeviceTable
-from twin.part import Moment, Said, Seen
+from twin.part import Moment, Said, Unasked
 
 #: A distance between two ticks longer than this is a gap (ns).
 GAP = 3 * SECOND
@@ -64,26 +65,7 @@ class Admitted:
 
 
 @dataclass(slots=True)
-class Line:
-    """What each partition knows of the line, all (partitions,) int64 ns.
-
-    tick_at: the last tick; broker_lost_at: tick since which there is no broker (NEVER: there is);
-    respite: journal time until which nobody falls silent; minute: of the last look at the clocks.
-    """
-
-    tick_at: NDArray[np.int64]
-    broker_lost_at: NDArray[np.int64]
-    respite: NDArray[np.int64]
-    minute: NDArray[np.int64]
-
-    @classmethod
-    def new(cls, partitions: int) -> Line:
-        never = np.full(partitions, NEVER, np.int64)
-        return cls(never, never.copy(), np.zeros(partitions, np.int64), never.copy())
-
-
-@dataclass(slots=True)
-class Intake:
+class Intake(Unasked):
     """What the worker remembers of devices. bank and devices: the state's own."""
 
     bank: Bank
@@ -148,10 +130,6 @@ class Intake:
     def refuse(self, row: NDArray[np.int64], reason: str) -> None:
         """Count the reason of those that the twin cannot use: rows (n,), one for each of them."""
         np.add.at(self.table.marks[:, REFUSALS[reason]], row, 1)
-
-    def observe(self, seen: Seen) -> Said:
-        """Nothing: `admit` and `count` saw everything, also what the bank never sees."""
-        return ()
 
     # --- devices' own words -----------------------------------------------------------------------
 

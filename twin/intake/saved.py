@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -10,7 +10,11 @@ from numpy.typing import NDArray
 
 from ingest.catalogue import BEFORE_NAMES, CODES, rows_of
 from twin.device_report import Changed
-from twin.intake.identity import Gap
+from twin.estimation.bank import Bank
+from twin.estimation.names import Names
+from twin.intake.clock import Shifts
+from twin.intake.gateways import Gateways
+from twin.intake.identity import Gap, Gaps
 from twin.intake.kernel import (
     CHANGED,
     CLOCK_COLUMNS,
@@ -23,11 +27,24 @@ from twin.intake.kernel import (
     REFUSED,
     REFUSED_AT,
 )
-
-if TYPE_CHECKING:
-    from twin.intake.intake import Intake
+from twin.intake.line import Line
+from twin.intake.rate import Meters
+from twin.intake.table import DeviceTable
 
 _LINE = ("tick_at", "broker_lost_at", "respite", "minute")
+
+
+class Remembered(Protocol):
+    """The intake, as far as it is saved."""
+
+    bank: Bank
+    devices: Names
+    table: DeviceTable
+    gaps: Gaps
+    shifts: Shifts
+    meters: Meters
+    gateways: Gateways
+    line: Line
 
 
 class _Saved(msgspec.Struct, frozen=True, array_like=True):
@@ -54,7 +71,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Saved).decode
 
 
-def packed(intake: Intake, partition: int) -> bytes:
+def packed(intake: Remembered, partition: int) -> bytes:
     """Everything that the intake knows of the partition."""
     table = intake.table
     rows = table.in_partition(partition)
@@ -81,7 +98,7 @@ def packed(intake: Intake, partition: int) -> bytes:
     return _encode(saved)
 
 
-def unpacked(intake: Intake, partition: int, content: bytes) -> None:
+def unpacked(intake: Remembered, partition: int, content: bytes) -> None:
     """Put it into an intake that knows nothing of the partition. Raises ValueError."""
     try:
         saved = _decode(content)

@@ -22,7 +22,7 @@ from ingest.trace import Tracer, TracingMissing, secret_of
 from twin.config import Config
 from twin.estimate import History
 from twin.estimation.models import ModelFile, base_model, parse_model
-from twin.judgement import JudgementHistory
+from twin.judgement_history import JudgementHistory
 from twin.runtime.clock import Clock
 from twin.runtime.refilter import RefilterJob
 from twin.runtime.retention import (

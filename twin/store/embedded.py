@@ -10,13 +10,13 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import apsw
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.closing import Closing
 from ingest.journal.lock import Ownership
 from twin.anchor import Anchors
 from twin.bytewise import taken
@@ -61,7 +61,7 @@ _UNCHANGED = {
 }
 
 
-class EmbeddedStore:
+class EmbeddedStore(Closing):
     """Sink and history in one file.
 
     path: the file; its folder must exist. keeps: what it takes of a batch (the record of a store
@@ -151,17 +151,6 @@ class EmbeddedStore:
         self._reading.close()
         if self._writer is not None:
             self._writer.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class _Writer:

@@ -13,8 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import time_ns  # noqa: TID251, a default of the constructor
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 import urllib3
 from influxdb_client.client.influxdb_client import InfluxDBClient
@@ -22,6 +21,7 @@ from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.domain.bucket_retention_rules import BucketRetentionRules
 from influxdb_client.rest import ApiException
 
+from ingest.closing import Closing
 from twin.estimate import EstimateBatch, Written
 from twin.judgement import Judgements
 from twin.store.judged_lines import judged_lines
@@ -112,7 +112,7 @@ class _Outcome:
     expired: int = 0
 
 
-class InfluxSink:
+class InfluxSink(Closing):
     """Sink that writes to a bucket, which it makes if it is missing. progress: its own small file
     (position, rejected points).
 
@@ -261,17 +261,6 @@ class InfluxSink:
         self._api.close()  # type: ignore[no-untyped-call]
         self._client.close()  # type: ignore[no-untyped-call]
         self._progress.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def unavailable(error: ApiException) -> StoreUnavailable:

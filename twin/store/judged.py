@@ -19,7 +19,8 @@ from itertools import chain
 import apsw
 import msgspec
 
-from twin.judgement import Alarm, AlarmState, Change, Judgements
+from twin.judgement import Alarm, AlarmState, Judgements
+from twin.personal import Change
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS alarm(

@@ -21,7 +21,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from twin.judgement import PARAMETERS, Alarm, Change, Judgements, Score
+from twin.judgement import PARAMETERS, Alarm, Judgements, Score
+from twin.personal import Change
 from twin.store.line_protocol import UNKNOWN, Lines, prefix_of
 
 _MILLISECOND = 1_000_000

@@ -11,7 +11,9 @@ import apsw
 import msgspec
 
 from twin.estimate import HistoryUnavailable
-from twin.judgement import Alarm, AlarmsAsked, Change, Page, Score
+from twin.judgement import Alarm, Score
+from twin.judgement_history import AlarmsAsked, Page
+from twin.personal import Change
 from twin.store.sqlite_file import StoreDamaged, naming_damage, open_store
 
 Point = TypeVar("Point", Score, Change)
@@ -29,10 +31,11 @@ raised AND begun < ?2 AND (last >= ?1 OR state != 'closed')
 
 
 class JudgedReading:
-    """`twin.judgement.JudgementHistory` of a store's file, which another process may be writing.
+    """`twin.judgement_history.JudgementHistory` of a store's file.
 
-    Before the writer has made the file, or its tables, it is empty. Safe to use from several
-    threads. Has a connection of its own: a list of alarms waits for no long chart.
+    Another process may be writing it. Before the writer has made the file, or its tables, it is
+    empty. Safe to use from several threads. Has a connection of its own: a list of alarms waits for
+    no long chart.
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,7 +44,7 @@ class JudgedReading:
         self._connection: apsw.Connection | None = None
 
     def alarms(self, asked: AlarmsAsked) -> Sequence[Alarm]:
-        """See `twin.judgement.JudgementHistory`."""
+        """See `twin.judgement_history.JudgementHistory`."""
         newest = (
             "SELECT (SELECT body FROM alarm_row"
             " WHERE alarm = alarm.id ORDER BY number DESC LIMIT 1)"
@@ -50,7 +53,7 @@ class JudgedReading:
         return [_alarm.decode(body) for (body,) in self._found(newest, _words(asked))]
 
     def stories(self, asked: AlarmsAsked) -> Sequence[Sequence[Alarm]]:
-        """See `twin.judgement.JudgementHistory`."""
+        """See `twin.judgement_history.JudgementHistory`."""
         rows = (
             "SELECT body FROM alarm_row WHERE alarm IN (SELECT id FROM alarm"
             f" WHERE {_where(asked)} ORDER BY last DESC LIMIT ?6) ORDER BY number"
@@ -62,7 +65,7 @@ class JudgedReading:
         return list(stories.values())
 
     def story(self, alarm: str) -> Sequence[Alarm]:
-        """See `twin.judgement.JudgementHistory`."""
+        """See `twin.judgement_history.JudgementHistory`."""
         rows = (
             "SELECT body FROM alarm_row JOIN alarm ON alarm.id = alarm"
             " WHERE alarm = ? AND raised ORDER BY number"
@@ -70,11 +73,11 @@ class JudgedReading:
         return [_alarm.decode(body) for (body,) in self._found(rows, (alarm,))]
 
     def scores(self, patient: str, start: int, end: int, limit: int) -> Page[Score]:
-        """See `twin.judgement.JudgementHistory`."""
+        """See `twin.judgement_history.JudgementHistory`."""
         return self._points("score", _score, patient, start, end, limit)
 
     def changes(self, patient: str, start: int, end: int, limit: int) -> Page[Change]:
-        """See `twin.judgement.JudgementHistory`."""
+        """See `twin.judgement_history.JudgementHistory`."""
         return self._points("change", _change, patient, start, end, limit)
 
     def _points(

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from ingest.closing import Closing
 from twin.estimate import Written
 from twin.store.embedded import EmbeddedStore
 from twin.store.influx import InfluxSink
@@ -20,7 +19,7 @@ from twin.store.protocol import Storable
 from twin.store.sqlite_file import Stored
 
 
-class RecordedInflux:
+class RecordedInflux(Closing):
     """Store. sink: the database; record: its file. Closes both."""
 
     def __init__(self, sink: InfluxSink, record: Path) -> None:
@@ -42,14 +41,3 @@ class RecordedInflux:
     def close(self) -> None:
         self.record.close()
         self.sink.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

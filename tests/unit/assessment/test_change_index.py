@@ -14,11 +14,13 @@ from ingest.instant import HOUR, MINUTE
 from ingest.observation import Tick
 from twin.assessment.change_index import LAYOUT, ChangeIndex, _distance
 from twin.assessment.chi_squared import cdf, quantile_ratio
-from twin.estimation.bank import SIGNAL_ROW, Bank, Updated
+from twin.estimation.bank import SIGNAL_ROW, Bank
+from twin.estimation.events import Updated
 from twin.estimation.kalman import E_WEIGHT, ESTIMATE
 from twin.estimation.models import base_model
-from twin.judgement import Change, Judgements
+from twin.judgement import Judgements
 from twin.part import Moment, Seen
+from twin.personal import Change
 
 T0 = 1_790_000_000 * 10**9
 USUAL = {

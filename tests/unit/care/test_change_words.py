@@ -14,7 +14,8 @@ from twin.care.board import Board
 from twin.care.change_words import change_line, usual_line
 from twin.care.judged import change_body, usual_bodies
 from twin.care.words import Words
-from twin.judgement import Change, Departure, Habit, Judgements
+from twin.judgement import Judgements
+from twin.personal import Change, Departure, Habit
 
 PARTS = (
     Departure("heart_rate", 1.2, 9.0, 64.0, 4.0),

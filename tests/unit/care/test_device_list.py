@@ -18,7 +18,8 @@ from twin.care.device_list import (
     group_of,
     page_of,
 )
-from twin.care.told import DeviceFacts, Told
+from twin.care.facts import DeviceFacts
+from twin.care.told import Told
 from twin.device_report import DeviceReports, Silence
 
 

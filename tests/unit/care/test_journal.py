@@ -14,7 +14,8 @@ from tests.support.judged import alarm
 from tests.unit.care.test_alarms_api import TAKEN, Desk
 from twin.care.latest import Latest
 from twin.care.notebook import MOST, Notebook
-from twin.judgement import Change, Departure, Entered, Habit, Judgements
+from twin.judgement import Entered, Judgements
+from twin.personal import Change, Departure, Habit
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from twin.care.feed import Feed
 from twin.care.kept import recall
 from twin.care.nothing_kept import NothingKept
 from twin.estimate import HistoryUnavailable, encode_output
-from twin.judgement import Alarm, AlarmEvent, AlarmsAsked, AlarmState, Judgements
+from twin.judgement import Alarm, AlarmEvent, AlarmState, Judgements
+from twin.judgement_history import AlarmsAsked
 from twin.store.embedded import EmbeddedStore
 from twin.store.judged_reading import JudgedReading
 from twin.store.writer import StoreWriter

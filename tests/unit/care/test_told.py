@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from ingest.instant import SECOND
 from tests.support.intake_line import WARD, IntakeLine, silent_ward
 from tests.support.twins import T0
+from twin.care.facts import by_device, without_ingest
 from twin.care.ledger import Account, accounts_of
-from twin.care.told import Told, by_device, without_ingest
+from twin.care.told import Told
 from twin.device_report import DeviceReports, SystemEvent
 from twin.estimate import EstimateBatch, Output
 

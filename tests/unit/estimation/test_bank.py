@@ -6,7 +6,9 @@ import numpy as np
 
 from tests.support.twins import HEART_RATE, SWINGING, Sample, events_of, fed, model_of, state_of
 from twin.estimate import Verdict
-from twin.estimation.bank import BLOCK, FOLLOWED, SIGNAL_ROW, Bank, Events
+from twin.estimation.ahead import FOLLOWED
+from twin.estimation.bank import BLOCK, SIGNAL_ROW, Bank
+from twin.estimation.events import Events
 from twin.estimation.kalman import E_MEAN, E_VAR
 from twin.estimation.models import base_model
 

@@ -26,7 +26,7 @@ from tests.unit.estimation.test_snapshot import decoded, resealed
 from twin import snapshot
 from twin.estimate import Status
 from twin.estimation import consistency
-from twin.estimation.bank import Bank, Updated
+from twin.estimation.bank import Bank
 from twin.estimation.consistency import (
     IN50,
     IN90,
@@ -41,6 +41,7 @@ from twin.estimation.consistency import (
     factor_of,
     spread_of,
 )
+from twin.estimation.events import Updated
 from twin.estimation.kalman import E_DIVERGED, E_MEAN, E_TREND, E_VAR
 from twin.estimation.refilter import KeyFilter
 from twin.estimation.robust import MEMORY, SPREAD

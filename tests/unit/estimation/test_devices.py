@@ -9,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.support.twins import Sample, fed
-from twin.estimation.bank import Bank, Updated
+from twin.estimation.bank import Bank
 from twin.estimation.devices import ENTRY, LAGS, NUMBER, SUSPECT
+from twin.estimation.events import Updated
 from twin.estimation.kalman import E_MEAN
 from twin.estimation.models import base_model
 

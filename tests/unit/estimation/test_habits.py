@@ -13,7 +13,8 @@ from tests.unit.estimation.test_usual import RETURNING, days, rhythm
 from twin.estimation.bank import Bank
 from twin.estimation.habits import habits_of
 from twin.estimation.usual import ROOM, TERMS, usual_at
-from twin.judgement import Change, Habit, Judgements
+from twin.judgement import Judgements
+from twin.personal import Change, Habit
 from twin.snapshot import capture, restore
 from twin.step import Placed, TwinState, new_state, step
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from tests.support.twins import HEART_RATE, SWINGING, Sample, fed, model_of, state_of
 from twin.estimate import Verdict
-from twin.estimation.bank import REVISION_ROOM, Bank, Updated
+from twin.estimation.bank import REVISION_ROOM, Bank
+from twin.estimation.events import Updated
 from twin.estimation.kalman import E_INTERVAL, E_MEAN, E_NIS, E_TREND_VAR
 
 MODELS = {

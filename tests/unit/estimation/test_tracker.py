@@ -11,7 +11,8 @@ import pytest
 from ingest.instant import SECOND
 from tests.support.twins import HEART_RATE, Sample, fed, model_of
 from twin.estimate import bands
-from twin.estimation.bank import FOLLOWED, Bank
+from twin.estimation.ahead import FOLLOWED
+from twin.estimation.bank import Bank
 from twin.estimation.kalman import STATE
 from twin.estimation.models import base_model
 from twin.estimation.tracker import LIMIT, TH, WIDTHS, widths

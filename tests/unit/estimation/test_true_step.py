@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from ingest.catalogue import SIGNALS
 from ingest.instant import SECOND
 from tests.support.twins import T0
-from twin.estimation.bank import SIGNAL_ROW, Bank, Events
+from twin.estimation.bank import SIGNAL_ROW, Bank
+from twin.estimation.events import Events
 from twin.estimation.kalman import E_MEAN, E_NIS
 from twin.estimation.models import base_model
 

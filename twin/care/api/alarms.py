@@ -17,7 +17,8 @@ from twin.care.judged import AlarmBody, alarm_body
 from twin.care.kept import EVER, alarms_of, story_of
 from twin.care.parts import Parts, PartsOf
 from twin.care.problem import Problem
-from twin.judgement import AlarmsAsked, AlarmState, Priority
+from twin.judgement import AlarmState, Priority
+from twin.judgement_history import AlarmsAsked
 
 router = APIRouter(prefix="/api/v1/alarms")
 MOST = 1_000

@@ -14,7 +14,7 @@ from fastapi import FastAPI, Response
 from ingest.instant import format_instant
 from twin.care.forecasts import ForecastBody
 from twin.care.judged import ChangeBody, ScoreBody, UsualBody
-from twin.judgement import Consistency
+from twin.personal import Consistency
 
 Numbers = Sequence[float | None]
 

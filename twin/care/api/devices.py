@@ -27,10 +27,10 @@ from twin.care.api.bodies import (
     answer,
     answers,
 )
+from twin.care.facts import DeviceFacts
 from twin.care.ledger import Account, account_of, ledger_of, main_reason
 from twin.care.parts import Parts, PartsOf
 from twin.care.problem import Problem
-from twin.care.told import DeviceFacts
 from twin.estimate import HistoryUnavailable
 
 router = APIRouter(prefix="/api/v1")

@@ -18,7 +18,8 @@ from twin.care.api.signals import instant_of
 from twin.care.kept import EVER, stories_of
 from twin.care.parts import Parts, PartsOf
 from twin.care.problem import Problem
-from twin.judgement import AlarmEvent, AlarmKind, AlarmsAsked
+from twin.judgement import AlarmEvent, AlarmKind
+from twin.judgement_history import AlarmsAsked
 
 router = APIRouter(prefix="/api/v1/patients")
 #: Names that the interface has beside those of the twin.

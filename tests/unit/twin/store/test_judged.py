@@ -16,15 +16,9 @@ from tests.support.estimates import batch, observed
 from tests.support.judged import alarm, score, technical
 from tests.support.ward import T0
 from twin.estimate import HistoryUnavailable
-from twin.judgement import (
-    AlarmEvent,
-    AlarmsAsked,
-    AlarmState,
-    Change,
-    Departure,
-    Judgements,
-    Score,
-)
+from twin.judgement import AlarmEvent, AlarmState, Judgements, Score
+from twin.judgement_history import AlarmsAsked
+from twin.personal import Change, Departure
 from twin.store.embedded import EmbeddedStore
 from twin.store.judged_reading import JudgedReading
 from twin.store.retention import Kept, Retention

@@ -6,7 +6,8 @@ from msgspec.structs import replace
 
 from tests.support.judged import alarm, score, technical
 from tests.support.ward import T0
-from twin.judgement import Change, Departure, Judgements
+from twin.judgement import Judgements
+from twin.personal import Change, Departure
 from twin.store.judged_lines import judged_lines
 
 

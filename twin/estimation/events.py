@@ -1,0 +1,79 @@
+"""What goes into the kernel and what comes out of it: n observations of slots of the bank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.estimation.anchors import Anchored
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """n observations for the kernel: slot, stamp (ns), value, noise_std, quality (NaN), device."""
+
+    slot: NDArray[np.int64]
+    stamp: NDArray[np.int64]
+    value: NDArray[np.float64]
+    noise_std: NDArray[np.float64]
+    quality: NDArray[np.float64]
+    device: NDArray[np.int32]
+
+    def take(self, order: NDArray[np.int64]) -> Events:
+        """These events, in this order."""
+        return Events(
+            self.slot[order],
+            self.stamp[order],
+            self.value[order],
+            self.noise_std[order],
+            self.quality[order],
+            self.device[order],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """What the kernel made of n events.
+
+    verdict (n,) Verdict codes; as_of (n,) ns; estimates (n, ESTIMATE). Revisions (m,): the event
+    that caused each, the stamp revised, its estimate (m, ESTIMATE). anchored: bases put out.
+    """
+
+    verdict: NDArray[np.uint8]
+    as_of: NDArray[np.int64]
+    estimates: NDArray[np.float64]
+    revised_by: NDArray[np.int64]
+    revised_at: NDArray[np.int64]
+    revised: NDArray[np.float64]
+    anchored: Sequence[Anchored] = ()
+
+    def put(self, order: NDArray[np.int64]) -> Updated:
+        """Of events that were taken in this order, as of the events before."""
+        verdict, as_of = np.empty_like(self.verdict), np.empty_like(self.as_of)
+        estimates = np.empty_like(self.estimates)
+        verdict[order], as_of[order], estimates[order] = self.verdict, self.as_of, self.estimates
+        return replace(
+            self,
+            verdict=verdict,
+            as_of=as_of,
+            estimates=estimates,
+            revised_by=order[self.revised_by],
+            anchored=[replace(part, by=order[part.by]) for part in self.anchored],
+        )
+
+
+def order_of(slot: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """The stable order of the events (n,) by slot; None where they are in it.
+
+    A sort of single numbers is three times as quick as an argsort, and events that lie in order are
+    read and written by the kernel as memory likes it best.
+    """
+    n = len(slot)
+    if not (slot[1:] < slot[:-1]).any():
+        return None
+    keys = slot * n + np.arange(n)
+    keys.sort()
+    return np.asarray(keys % n, np.int64)
