@@ -11,6 +11,8 @@ SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+#: A year less than int64 holds.
+FURTHEST = 2**63 - 1 - 366 * DAY
 
 _ISO = re.compile(
     r"(\d{4})-?(\d\d)-?(\d\d)[Tt ](\d\d):?(\d\d)(?::?(\d\d)(?:[.,](\d{1,9})\d*)?)?"
@@ -43,6 +45,15 @@ def parse_instant(text: str) -> int:
         raise ZoneMissing("expected a zone at the end, e.g. Z or +02:00")
     fraction = int((match.group(7) or "0").ljust(9, "0"))
     return (moment.days * 86_400 + moment.seconds) * SECOND + fraction
+
+
+def parse_bounded(text: str) -> int:
+    """`parse_instant` of what a person asks for: also raises ValueError within a year of where
+    int64 ns end (1677, 2262), so that a day before it is still a time."""
+    instant = parse_instant(text)
+    if abs(instant) > FURTHEST:
+        raise ValueError("expected a time between the years 1679 and 2261")
+    return instant
 
 
 def _zone(text: str) -> timezone:

@@ -32,6 +32,7 @@ from ingest.sheet import (
     numbers,
     parquet_sheet,
     table_sheet,
+    texts,
     wide_instants,
 )
 
@@ -322,15 +323,9 @@ def _optional(sheet: Sheet, column: str) -> NDArray[np.float64]:
 
 
 def _names(sheet: Sheet, column: str, default: str) -> list[str]:
-    cells = sheet.cells.get(column)
-    if cells is None:
+    if column not in sheet.cells:
         return [default] * len(sheet.lines)
-
-    def name(cell: object) -> str:
-        return default if is_blank(cell) else str(cell).strip()
-
-    known = {cell: name(cell) for cell in {c for c in cells if isinstance(c, str)}}
-    return [known[cell] if isinstance(cell, str) else name(cell) for cell in cells]
+    return texts(sheet, column, default)
 
 
 def _time_of(sheet: Sheet, time_column: str | None) -> str:

@@ -21,7 +21,8 @@ from pathlib import Path
 from ingest.catalogue import SIGNALS
 from ingest.consent import KINDS, Basis
 from ingest.device_model import DeviceModel, ModelWrong, model_of
-from ingest.instant import parse_instant
+from ingest.instant import parse_bounded
+from ingest.toml_text import toml_of
 
 _TEXTS = ("device", "patient", "label", "model", "firmware", "serial")
 #: Tables of a TOML file.
@@ -95,7 +96,7 @@ def read_registry_file(file: Path) -> RegistryFile:
 
 def _toml_tables(file: Path) -> Mapping[str, list[tuple[str, Mapping[str, object]]]]:
     try:
-        document = tomllib.loads(file.read_text("utf-8"))
+        document = toml_of(file.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         line = re.search(r"line \d+|end of document", str(error))
         raise RegistryFileWrong(file, line[0] if line else "", "", f"TOML ({error})") from None
@@ -167,7 +168,12 @@ def _said_once(file: Path, said: Sequence[Basis | Withdrawal]) -> Sequence[Basis
 def _csv_rows(file: Path) -> Iterable[tuple[str, Mapping[str, object]]]:
     with file.open(encoding="utf-8-sig", newline="") as lines:
         reader = csv.DictReader(lines, restkey="more", skipinitialspace=True)
-        return [(f"line {reader.line_num}", {k: v for k, v in row.items() if v}) for row in reader]
+        try:
+            rows = [(f"line {reader.line_num}", row) for row in reader]
+        except (csv.Error, UnicodeDecodeError) as error:
+            place = f"line {reader.line_num + 1}"
+            raise RegistryFileWrong(file, place, "", f"CSV in UTF-8 ({error})") from None
+    return [(place, {k: v for k, v in row.items() if v}) for place, row in rows]
 
 
 def _enrolment(file: Path, place: str, row: Mapping[str, object]) -> Enrolment:
@@ -203,7 +209,7 @@ def _instant(file: Path, place: str, key: str, value: object) -> int | None:
     if isinstance(value, datetime):  # TOML has dates and times of its own
         value = value.isoformat()
     try:
-        return parse_instant(str(value).strip())
+        return parse_bounded(str(value).strip())
     except (ValueError, OverflowError):
         expected = "an ISO-8601 date and time with zone"
         raise RegistryFileWrong(file, place, key, expected) from None

@@ -9,6 +9,7 @@ import csv
 import gzip
 import math
 import re
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _BLANK = frozenset({"", "nan", "na", "n/a", "null", "none", "<na>"})
-_INT64 = 2**63
+#: ns: stamps lie within this of 1970, so that the distance of any two fits into 64 bits.
+_FURTHEST = 2**62
+#: A number of so many digits is no time in any unit.
+_DIGITS = 40
+_YEARS = "of the years 1824 to 2115"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _USUAL = re.compile(r"(?:19|20|21)\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
 
 
@@ -88,15 +94,19 @@ def csv_sheet(path: Path) -> Sheet:
                 line = reader.line_num + 1
                 rows.append(row if len(row) == width else _whole(path, line, row, width))
                 lines.append(line)
-    except OSError as error:
-        raise RecordingError(str(path), 0, None, "a readable file", str(error)) from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise RecordingError(str(path), 0, None, "a readable file", _why(error)) from error
     except UnicodeDecodeError as error:
-        raise RecordingError(str(path), 0, None, "UTF-8 text", str(error)) from error
+        raise RecordingError(str(path), 0, None, "UTF-8 text", error.reason) from error
     except csv.Error as error:
         line = reader.line_num + 1
         raise RecordingError(str(path), line, None, "a row of CSV", str(error)) from error
     columns = zip(*rows, strict=True) if rows else ([] for _ in header)
     return Sheet(str(path), dict(zip(header, columns, strict=True)), lines)
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _opened(path: Path) -> TextIO:
@@ -127,10 +137,11 @@ def parquet_sheet(path: Path) -> Sheet:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        table = pq.read_table(path)
+    try:  # not read_table: it takes a folder, and columns from the names of folders
+        with pq.ParquetFile(path) as file:
+            table = file.read()
     except (OSError, pa.ArrowException) as error:
-        raise RecordingError(str(path), 0, None, "a Parquet file", str(error)) from error
+        raise RecordingError(str(path), 0, None, "a Parquet file", _why(error)) from error
     return table_sheet(table, str(path))
 
 
@@ -140,12 +151,16 @@ def table_sheet(table: pa.Table, name: str) -> Sheet:
 
     cells: dict[str, Sequence[object]] = {}
     instants = set()
-    for column in table.column_names:
-        values = table.column(column)
+    for column, values in zip(table.column_names, table.columns, strict=True):
+        if str(column).strip() in cells:
+            raise RecordingError(name, 0, str(column), "each column once", "twice")
         if pa.types.is_timestamp(values.type):
             if values.type.tz is None:
                 raise RecordingError(name, 0, column, "times with a zone", str(values.type))
-            values = values.cast(pa.timestamp("ns", values.type.tz)).cast(pa.int64())
+            try:
+                values = values.cast(pa.timestamp("ns", values.type.tz)).cast(pa.int64())
+            except pa.ArrowInvalid as error:
+                raise RecordingError(name, 0, column, f"times {_YEARS}", str(error)) from error
             instants.add(str(column).strip())
         cells[str(column).strip()] = values.to_pylist()
     return Sheet(name, cells, range(1, table.num_rows + 1), frozenset(instants))
@@ -164,12 +179,32 @@ def numbers(sheet: Sheet, column: str) -> NDArray[np.float64]:
     found = np.empty(len(cells))
     for row, cell in enumerate(cells):
         try:
-            found[row] = float(cell)  # type: ignore[arg-type]
+            found[row] = float(_plain(cell))  # type: ignore[arg-type]
         except (TypeError, ValueError):
             if not is_blank(cell):
                 raise sheet.error(row, column, "a number") from None
             found[row] = math.nan
     return found
+
+
+def texts(sheet: Sheet, column: str, default: str) -> list[str]:
+    """A text for each row, `default` where a cell is blank. Raises RecordingError."""
+    cells, known = sheet.cells[column], dict[object, str]()
+    for row, cell in enumerate(cells):
+        if not isinstance(cell, str | int | float | None):
+            raise sheet.error(row, column, "a text")
+        if cell not in known:
+            known[cell] = default if is_blank(cell) else str(cell).strip()
+            if _CONTROL.search(known[cell]):
+                raise sheet.error(row, column, "a text without control characters")
+    return [known[cell] for cell in cells]
+
+
+def _plain(cell: object) -> object:
+    """The cell, if Python reads as a number of it what people do: not 7_2, not true."""
+    if isinstance(cell, bool) or (isinstance(cell, str) and "_" in cell):
+        raise ValueError("no number")
+    return cell
 
 
 def long_instants(
@@ -200,28 +235,29 @@ def _usual_instants(cells: Sequence[object]) -> NDArray[np.int64] | None:
             return None
         texts.append(cell[:-1])
     try:
-        return np.array(texts, "datetime64[ns]").astype(np.int64)
+        found = np.array(texts, "datetime64[ns]").astype(np.int64)
     except ValueError:
         return None
+    return found if (np.abs(found) < _FURTHEST).all() else None
 
 
 def _long_instant(sheet: Sheet, row: int, column: str) -> int:
     cell = sheet.cells[column][row]
-    expected = "ISO-8601 with zone or integer epoch nanoseconds"
+    expected = f"ISO-8601 with zone or integer epoch nanoseconds, {_YEARS}"
     if isinstance(cell, bool) or not isinstance(cell, int | str):
         raise sheet.error(row, column, expected)
     try:
-        return _int64(int(cell))
+        return _reachable(int(_plain(cell)))  # type: ignore[call-overload]
     except ValueError:
         try:
-            return _int64(parse_instant(str(cell).strip()))
+            return _reachable(parse_instant(str(cell).strip()))
         except ValueError:
             raise sheet.error(row, column, expected) from None
 
 
-def _int64(number: int) -> int:
-    if not -_INT64 <= number < _INT64:
-        raise ValueError("beyond int64 nanoseconds")
+def _reachable(number: int) -> int:
+    if abs(number) >= _FURTHEST:
+        raise ValueError("too far from 1970")
     return number
 
 
@@ -241,19 +277,19 @@ def wide_instants(sheet: Sheet, column: str) -> NDArray[np.int64]:
     for row, number in enumerate(found):
         if number is None:
             raise sheet.error(row, column, "a number, as in the other rows")
+        if abs(number * scale) >= _FURTHEST:
+            raise sheet.error(row, column, f"a time {_YEARS}")
         stamps[row] = round(number * scale)
     return stamps
 
 
 def _decimal(cell: object) -> Decimal | None:
     """The cell's exact number: a float's shortest text, so that 0.1 s is 100 ms."""
-    if isinstance(cell, bool) or cell is None:
-        return None
     try:
-        number = Decimal(str(cell).strip())
-    except InvalidOperation:
+        number = Decimal(str(_plain(cell)).strip())
+    except (InvalidOperation, ValueError):
         return None
-    return number if number.is_finite() else None
+    return number if number.is_finite() and number.adjusted() < _DIGITS else None
 
 
 def _nanoseconds(largest: Decimal) -> int:

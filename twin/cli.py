@@ -16,7 +16,7 @@ from twin.commands.check import check_configuration
 from twin.commands.decode import decode_payloads
 from twin.commands.demo import run_demonstration
 from twin.commands.export import export_record
-from twin.commands.failure import CommandEnded
+from twin.commands.failure import CommandEnded, in_words
 from twin.commands.fit import fit_constants
 from twin.commands.fleet import run_devices
 from twin.commands.illness import judge_nights
@@ -97,3 +97,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except CommandEnded as ended:
         say(str(ended))
         sys.exit(ended.code)
+    except OSError as error:  # what no command expected: a usage that cannot be printed, too
+        say(in_words(error))
+        sys.exit(1)

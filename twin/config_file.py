@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from ingest.catalogue import SignalConflict, declare
 from ingest.declared import DeclarationWrong, declared_signals
+from ingest.toml_text import toml_of
 from twin.config import Config
 from twin.config_mapping import MappingFile, MappingTable
 from twin.config_words import expected_of, table_of
@@ -90,7 +91,7 @@ def _declare_signals(path: Path, document: Mapping[str, Any]) -> None:
     file = path.absolute().parent / Path(name).expanduser()
     try:
         content = file.read_text("utf-8")
-        declare(declared_signals(tomllib.loads(content)))
+        declare(declared_signals(toml_of(content)))
     except DeclarationWrong as wrong:
         line = key_lines(content).get(wrong.key, 0)
         key, got = ".".join(wrong.key), repr(wrong.got)
@@ -117,14 +118,14 @@ def _with_mappings(config: Config, path: Path) -> Config:
 
 def _document(path: Path) -> tuple[str, dict[str, Any]]:
     try:
-        content = path.read_text("utf-8")
+        content = path.read_text("utf-8-sig")  # Windows' editors put a mark before it
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise ConfigError(path, 0, "", "a file that can be read", why) from None
     except UnicodeDecodeError as error:
         raise ConfigError(path, 0, "", "UTF-8 text", f"byte {error.start} is none") from None
     try:
-        return content, tomllib.loads(content)
+        return content, toml_of(content)
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"at line (\d+)", str(error))
         line = int(found[1]) if found else max(1, len(content.splitlines()))
@@ -187,7 +188,8 @@ def _wording(key: Key, error: ErrorDetails, context: Mapping[str, Any]) -> tuple
         return str(context["expected"]), context["got"] or _shown(key, error["input"])
     if error["type"] == "extra_forbidden":
         return _known_keys(key), "a key that does not exist"
-    return expected_of(key), _shown(key, error["input"])
+    got = "nothing" if error["type"] == "missing" else _shown(key, error["input"])
+    return expected_of(key), got
 
 
 def _known_keys(key: Key) -> str:

@@ -39,6 +39,8 @@ def is_loopback(host: str) -> bool:
 
 
 def _placed(path: Path, validation: ValidationInfo) -> Path:
+    if "\0" in str(path):
+        raise refusal("the name of a file or folder")
     folder = (validation.context or {}).get("folder", Path())
     return Path(folder, path.expanduser())
 

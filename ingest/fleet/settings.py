@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from ssl import create_default_context
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
+
+from ingest.toml_text import toml_of
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
@@ -158,7 +159,7 @@ Kind = TypeVar("Kind", bound=FleetSettings)
 def read_fleet_settings(path: Path, kind: type[Kind]) -> Kind:
     """The settings of a TOML file, of this kind. Raises FleetSettingsError."""
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = toml_of(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise FleetSettingsError(str(path), "", f"cannot be read: {error.strerror}") from error
     except ValueError as error:

@@ -36,6 +36,10 @@ def test_empty_file_is_the_default(tmp_path: Path) -> None:
     assert accepted(tmp_path, "") == Config()
 
 
+def test_a_byte_order_mark_before_it_is_none_of_its_keys(tmp_path: Path) -> None:
+    assert accepted(tmp_path, "\ufeff[mqtt]\r\nport = 1884\r\n").mqtt.port == 1884
+
+
 def test_defaults_are_those_of_ingest_itself() -> None:
     assert Config().ingest_settings() == IngestSettings()
 
@@ -69,6 +73,19 @@ def test_speed_reaches_ingest() -> None:
             "config.toml:1: mqqt: got a key that does not exist, expected mqtt",
         ),
         ("mqtt = 3\n", "config.toml:1: mqtt: got 3, expected a table"),
+        (
+            "a = " + "[" * 2_000,
+            "config.toml:1: got a syntax error (nested too deeply), expected TOML",
+        ),
+        (
+            'data_dir = "a\\u0000b"\n',
+            'config.toml:1: data_dir: got "a\0b", expected the name of a file or folder',
+        ),
+        (
+            '[[ingest.mapping]]\nname = "a"\ntopic = "x/{device}"\n'
+            'fields = [{ signal = "spo2", path = "s" }]\n',
+            "config.toml:1: ingest.mapping[0].time: got nothing, expected a table",
+        ),
         (
             "[screen]\nfuture_minutes = -1",
             "config.toml:2: screen.future_minutes: got -1, expected a number of minutes above 0, "

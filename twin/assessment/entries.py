@@ -79,8 +79,8 @@ def read_entry(command: Command) -> Entry | str:
     if isinstance(value, str):
         return f"expected value: {value}"
     at = body.get("at", command.issued_at)
-    if not isinstance(at, int) or isinstance(at, bool) or at > command.issued_at + AHEAD:
-        return f"expected at: a time that is not in the future, in ns, got {at!r}"
+    if not isinstance(at, int) or isinstance(at, bool) or not 0 < at <= command.issued_at + AHEAD:
+        return f"expected at: a time since 1970 that is not in the future, in ns, got {at!r}"
     valid_s = body.get("valid_s")
     if valid_s is None:
         return Entry(KINDS[kind], value, at, at + VALIDITY[kind])

@@ -25,6 +25,8 @@ SESSION_COOKIE = "twin_session"
 SESSION_S = 12 * 3600
 _MOST_SESSIONS = 1_000
 _OPEN = ("/healthz", "/readyz", "/sign-in")
+#: It never ends, so there is nothing to be said of it without its body.
+_ENDLESS = "/api/v1/stream"
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _HEADERS = {
     "content-security-policy": (
@@ -119,7 +121,10 @@ def _key(secret: str) -> bytes:
 
 
 class Guard:
-    """ASGI middleware before everything else (a plain one: streams pass through unbuffered)."""
+    """ASGI middleware before everything else (a plain one: streams pass through unbuffered).
+
+    HEAD is answered as GET without its body, which the router by itself does not.
+    """
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app = app
@@ -130,6 +135,8 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers, path = Headers(scope=scope), scope["path"]
+        if scope["method"] == "HEAD" and path != _ENDLESS:
+            scope = {**scope, "method": "GET"}  # the server leaves the body out
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -166,5 +173,8 @@ def _is_loopback(host: str) -> bool:
 def _same_origin(headers: Headers) -> bool:
     origin = headers.get("origin")
     if origin is not None:
-        return urlsplit(origin).netloc == headers.get("host")
+        try:
+            return urlsplit(origin).netloc == headers.get("host")
+        except ValueError:  # "http://[": no address at all
+            return False
     return headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")

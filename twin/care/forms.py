@@ -9,16 +9,20 @@ from fastapi import Request
 from twin.care.problem import Problem
 
 _MOST_BYTES = 4_096
+_MOST_FIELDS = 10
 
 
 async def form_of(request: Request) -> dict[str, str]:
-    """An urlencoded body, fields stripped. Raises Problem 413 beyond 4 kB."""
+    """An urlencoded body, fields stripped. Raises Problem 413 beyond 4 kB or ten fields."""
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > _MOST_BYTES:
             raise Problem(413, "form", expected=f"at most {_MOST_BYTES} bytes")
-    fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=10)
+    try:
+        fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise Problem(413, "form", expected=f"at most {_MOST_FIELDS} fields") from None
     return {name: values[-1].strip() for name, values in fields.items()}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twin.commands.failure import WrongInput, in_words
-from twin.commands.options import Json
+from twin.commands.options import Json, text_of
 from twin.commands.printing import print_json, print_line
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def check_configuration(
     if example:
         from twin.example_config import example_config
 
-        sys.stdout.write(example_config())
+        print_line(example_config().rstrip("\n"))
         return
     if config is None:
         raise WrongInput("expected --config FILE, or --example")
@@ -126,8 +125,8 @@ def _model_fault(file: Path) -> str:
     from twin.estimation.models import parse_model
 
     try:
-        parse_model(file.read_text("utf-8"), str(file))
-    except (OSError, ValueError) as error:
+        parse_model(text_of(file), str(file))
+    except (WrongInput, ValueError) as error:
         return in_words(error)
     return ""
 

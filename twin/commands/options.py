@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from ingest.instant import parse_instant
-from twin.commands.failure import WrongInput
+from ingest.instant import parse_bounded
+from twin.commands.failure import WrongInput, in_words
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DataDir = Annotated[
@@ -42,6 +42,8 @@ ModelPath = Annotated[
 ]
 
 _SECONDS = {"": 1.0, "s": 1.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0}
+#: Seconds. Nobody knows what a person will be later than this.
+LONGEST = 366 * 86_400.0
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|min|h|d)?")
 
 
@@ -50,19 +52,21 @@ def instant(text: str | None, option: str) -> int | None:
     if text is None:
         return None
     try:
-        return parse_instant(text)
+        return parse_bounded(text)
     except (ValueError, OverflowError) as error:
         raise WrongInput(f"{option}: got {text!r}, {error}") from None
 
 
 def durations(text: str | None, option: str) -> list[float]:
-    """Seconds of each of "60s,15min,2h"."""
+    """Seconds of each of "60s,15min,2h", at most 366 days."""
     found = []
     for part in (text or "").split(",") if text else ():
         match = _DURATION.fullmatch(part.strip())
         if match is None:
             raise WrongInput(f"{option}: got {part.strip()!r}, expected one like 60s, 15min or 2h")
         found.append(float(match[1]) * _SECONDS[match[2] or ""])
+        if found[-1] > LONGEST:
+            raise WrongInput(f"{option}: got {part.strip()!r}, expected at most 366d")
     return found
 
 
@@ -83,4 +87,16 @@ def one_of(path: Path, endings: tuple[str, ...], option: str) -> Path:
         raise WrongInput(f"{option}: got {path.name!r}, expected a name that ends in {expected}")
     if not path.absolute().parent.is_dir():
         raise WrongInput(f"{option}: {path.parent}: no such folder")
+    if path.is_dir():
+        raise WrongInput(f"{option}: {path} is a folder, expected a file")
     return path
+
+
+def text_of(file: Path) -> str:
+    """What a UTF-8 file holds; one that cannot be read is wrong input."""
+    try:
+        return file.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise WrongInput(f"{file}: expected UTF-8 text, got {error.reason}") from None
+    except OSError as error:
+        raise WrongInput(in_words(error)) from error

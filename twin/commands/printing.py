@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TextIO
+
+from twin.commands.failure import Failed
 
 # What devices and people wrote must not steer a terminal.
 _CONTROLS = {
@@ -18,15 +22,34 @@ def print_json(value: object) -> None:
 
 
 def print_line(text: str) -> None:
-    """A line on stdout, at once (somebody may be following); control characters are shown."""
-    sys.stdout.write(text.translate(_CONTROLS) + "\n")
-    sys.stdout.flush()
+    """A line on stdout, at once (somebody may be following); control characters are shown.
+
+    Raises Failed where it cannot be written (closed, a full disk), BrokenPipeError where whoever
+    read it has gone.
+    """
+    if sys.stdout is None:  # started with it closed
+        raise Failed("stdout is closed")
+    try:
+        _write(sys.stdout, text.translate(_CONTROLS))
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        sys.stdout = None  # it is not tried again at the exit
+        raise Failed(f"stdout: {error.strerror}") from None
 
 
 def say(text: str) -> None:
-    """A line on stderr."""
-    sys.stderr.write(f"twin: {text.translate(_CONTROLS)}\n")
-    sys.stderr.flush()
+    """A line on stderr, if there is any."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            _write(sys.stderr, f"twin: {text.translate(_CONTROLS)}")
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Whatever the stream's encoding: what it has not is shown by its number."""
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    stream.flush()
 
 
 def print_columns(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

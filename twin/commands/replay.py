@@ -20,6 +20,7 @@ from twin.commands.options import (
     columns,
     durations,
     one_of,
+    text_of,
 )
 from twin.commands.printing import counted, print_json, say
 
@@ -86,8 +87,8 @@ def chosen_model(file: Path) -> ModelFile:
     from ingest.catalogue import SignalConflict, declare
     from twin.estimation.models import ModelError, parse_model
 
-    with wrong_input(ModelError, OSError, UnicodeDecodeError, SignalConflict):
-        model = parse_model(file.read_text("utf-8"), str(file))
+    with wrong_input(ModelError, SignalConflict):
+        model = parse_model(text_of(file), str(file))
         declare(model.declared)
     return model
 

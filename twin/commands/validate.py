@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from twin.commands.failure import Failed, WrongInput, failing, wrong_input
-from twin.commands.options import Columns, Json, ModelPath, TimeColumn, columns, durations
+from twin.commands.options import Columns, Json, ModelPath, TimeColumn, columns, durations, text_of
 from twin.commands.printing import print_columns, print_json, say
 from twin.commands.replay import chosen_model
 
@@ -152,8 +152,8 @@ def _thresholds(file: Path) -> Thresholds:
             return None
         return seconds
 
-    with wrong_input(ThresholdError, OSError, UnicodeDecodeError):
-        return parse_thresholds(file.read_text("utf-8"), str(file), seconds_of)
+    with wrong_input(ThresholdError):
+        return parse_thresholds(text_of(file), str(file), seconds_of)
 
 
 def _statement(limits: Thresholds | None, question: str | None, context: str | None) -> Statement:

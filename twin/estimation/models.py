@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from ingest.catalogue import SIGNALS, Signal
 from ingest.declared import DeclarationWrong, declared_signals
 from ingest.instant import SECOND
+from ingest.toml_text import toml_of
 from twin.estimate import Z50, Z90, Z95
 from twin.estimation.device_tables import DeviceTable, device_tables
 from twin.estimation.signal_model import ModelError as ModelError
@@ -161,7 +162,7 @@ def parse_model(content: str, where: str = "base.toml") -> ModelFile:
     new. It declares nothing: who uses the model does (`Bank`, or a process when it starts).
     """
     try:
-        read = tomllib.loads(content)
+        read = toml_of(content)
     except tomllib.TOMLDecodeError as error:
         raise ModelError(where, str(error), "TOML") from error
     places = Places(where, content)
@@ -197,7 +198,7 @@ def _declared(places: Places, read: Mapping[str, Any]) -> dict[str, Signal]:
 
 def _extended(places: Places, tables: Mapping[str, Any]) -> dict[str, Any]:
     """The base file's tables with what these change; each change names its own source."""
-    base: dict[str, Any] = tomllib.loads(_base_text())["signal"]
+    base: dict[str, Any] = toml_of(_base_text())["signal"]
     for code, table in tables.items():
         if code in base and isinstance(table, dict):
             if "source" not in table:

@@ -110,6 +110,8 @@ def read_scenario(content: bytes, named: str, toml: bool) -> Scenario:
         raise ScenarioError(f"{named}: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         raise ScenarioError(f"{named}: {error}") from None
+    except RecursionError:
+        raise ScenarioError(f"{named}: nested too deeply") from None
     for where, wrong in _wrong(made):
         raise ScenarioError(f"{named}: {where}: {wrong}")
     return made

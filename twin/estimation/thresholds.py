@@ -21,6 +21,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ingest.catalogue import SIGNALS
+from ingest.toml_text import toml_of
 from twin.estimation.credibility import Credibility
 from twin.estimation.pairing import horizon_name
 
@@ -89,7 +90,7 @@ def parse_thresholds(
 ) -> Thresholds:
     """A thresholds file's text. seconds_of: "15min" → 900, None for no time. ThresholdError."""
     try:
-        read = tomllib.loads(content)
+        read = toml_of(content)
     except tomllib.TOMLDecodeError as error:
         raise ThresholdError(where, str(error), "TOML") from error
     statement, registered = Statement(), ""

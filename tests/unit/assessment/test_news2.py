@@ -137,6 +137,7 @@ def test_a_set_becomes_an_observation_when_a_person_validates_it() -> None:
         ({"kind": "systolic_bp", "value": 120, "unit": "kg"}, "a unit of systolic_bp"),
         ({"kind": "temperature", "value": float("nan")}, "a number"),
         ({"kind": "oxygen", "value": "air", "at": T0 + 10**12}, "not in the future"),
+        ({"kind": "oxygen", "value": "air", "at": -(2**62)}, "a time since 1970"),
         ({"kind": "oxygen", "value": "air", "valid_s": 0}, "expected valid_s"),
     ],
 )

@@ -18,6 +18,7 @@ from twin.care.settings import CareSettings
 TOKEN = "a-token-of-sixteen-characters"
 WITH_TOKEN = CareSettings(simulated=False, token=TOKEN)
 OPEN = CareSettings(simulated=True, token=None)
+FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
 def visit(
@@ -47,6 +48,46 @@ def test_without_the_token_nothing_of_a_patient_comes_out() -> None:
         assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=/p/p1")
         for path in ("/healthz", "/readyz", "/static/app.css", "/sign-in"):
             assert (await client.get(path)).status_code == 200
+
+    visit(steps)
+
+
+def test_an_origin_that_is_no_address_is_another_site() -> None:
+    async def steps(client: httpx.AsyncClient) -> None:
+        for origin in ("http://[", "null", "http://[::1", "//"):
+            answer = await client.post(
+                "/name", data={"name": "I. Roux"}, headers={"origin": origin}
+            )
+            assert answer.status_code == 403, origin
+
+    visit(steps, OPEN, "http://localhost")
+
+
+def test_a_form_of_too_many_fields_is_refused() -> None:
+    async def steps(client: httpx.AsyncClient) -> None:
+        answer = await client.post("/name", content="a=1&" * 40, headers=FORM)
+        assert answer.status_code == 413
+        assert answer.json()["expected"] == "at most 10 fields"
+
+    visit(steps, OPEN, "http://localhost")
+
+
+def test_head_is_what_get_says_without_its_body() -> None:
+    async def steps(client: httpx.AsyncClient) -> None:
+        for path in ("/", "/healthz", "/api/v1/patients", "/static/app.css", "/p/nobody"):
+            said, head = await client.get(path), await client.head(path)
+            assert (head.status_code, head.content) == (said.status_code, b""), path
+            assert head.headers["content-type"] == said.headers["content-type"]
+        assert (await client.head("/api/v1/stream")).status_code == 405
+        assert (await client.head("/name")).status_code == 405
+
+    visit(steps, OPEN, "http://localhost")
+
+
+def test_head_gets_no_further_than_get_without_the_token() -> None:
+    async def steps(client: httpx.AsyncClient) -> None:
+        assert (await client.head("/api/v1/patients")).status_code == 401
+        assert (await client.head("/p/p1")).status_code == 303
 
     visit(steps)
 

@@ -68,7 +68,8 @@ class Desk:
             transport = httpx.ASGITransport(self.app)
             url = "http://localhost"
             async with httpx.AsyncClient(transport=transport, base_url=url) as client:
-                return await client.request(method, path, json=body, headers=headers)
+                sent = {"content": body} if isinstance(body, bytes) else {"json": body}
+                return await client.request(method, path, headers=headers, **sent)
 
         return asyncio.run(send())
 
@@ -199,7 +200,10 @@ def test_a_body_that_is_no_json_or_too_long_is_refused(desk: Desk) -> None:
         "POST", "/api/v1/alarms/a1/close", {"actor": "x" * 20_000, "outcome": "acted"}
     )
     assert answer.status_code == 413
-    assert desk.ask("POST", "/api/v1/alarms/a1/close", [1]).status_code == 422
+    for wrong in ([1], b'{"note":' + b"[" * 10_000, b'{"note":"\xff"}', b"\x00", b'{"actor":'):
+        answer = desk.ask("POST", "/api/v1/alarms/a1/close", wrong)
+        assert answer.status_code == 422, wrong
+    assert desk.commands == []
 
 
 def test_an_unknown_alarm_cannot_be_taken(desk: Desk) -> None:

@@ -44,7 +44,11 @@ def test_wrong_keys_are_all_named_with_exit_code_2(tmp_path: Path) -> None:
     [
         ('[devices]\nfile = "none.csv"', "devices.file: "),
         ('[devices]\nfile = "bad.csv"', "devices.file: "),
+        ('[devices]\nfile = "latin1.csv"', "devices.file: "),
+        ('[devices]\nfile = "deep.toml"', "devices.file: "),
         ('[model]\nfile = "bad.csv"', "model.file: "),
+        ('[model]\nfile = "latin1.csv"', "model.file: "),
+        ('[model]\nfile = "deep.toml"', "model.file: "),
         ('[mqtt.tls]\nauthority = "bad.csv"', "mqtt.tls.authority: "),
         ('[mqtt.tls]\ncertificate = "bad.csv"\nkey = "bad.csv"', "mqtt.tls.certificate: "),
         ('[care]\ncertificate = "none.pem"\nkey = "bad.csv"', "care.certificate: "),
@@ -54,6 +58,8 @@ def test_file_that_cannot_be_used_is_named_by_its_key(
     tmp_path: Path, content: str, said: str
 ) -> None:
     (tmp_path / "bad.csv").write_text("what,ever\n1,2\n")
+    (tmp_path / "latin1.csv").write_bytes(b"device,label\nwatch-1,caf\xe9\n")
+    (tmp_path / "deep.toml").write_text("a = " + "[" * 2_000)
     (tmp_path / "c.toml").write_text(content)
 
     ended = twin("check", "-c", tmp_path / "c.toml")

@@ -111,6 +111,10 @@ def test_the_recording_itself_is_never_overwritten(tmp_path: Path, recording: Pa
         (LONG, ("--columns", "HR"), "--columns: expected COLUMN=signal, got 'HR'"),
         (LONG, ("--columns", "value=pulse"), "expected one of heart_rate"),
         (LONG, ("--forecast", "soon"), "--forecast: got 'soon', expected one like 60s"),
+        (LONG, ("--forecast", "99999999999h"), "got '99999999999h', expected at most 366d"),
+        (LONG, ("--model", "latin1.toml"), "latin1.toml: expected UTF-8 text"),
+        (LONG, ("--model", "deep.toml"), "deep.toml: "),
+        (LONG, ("--out", "folder.csv"), "--out: folder.csv is a folder"),
         (LONG, ("--model", "none.toml"), "none.toml: No such file or directory"),
         (LONG, ("--model", "ward.csv"), "expected TOML"),
         (LONG, ("--order", "random"), "'random' is not one of 'measured', 'received'"),
@@ -127,6 +131,9 @@ def test_bad_input_is_said_and_writes_nothing(
     monkeypatch.chdir(tmp_path)
     if content is not None:
         Path("ward.csv").write_text(content)
+    Path("latin1.toml").write_bytes(b'name = "caf\xe9"')
+    Path("deep.toml").write_text("a = " + "[" * 2_000)
+    Path("folder.csv").mkdir()
     before = set(tmp_path.iterdir())
 
     ended = twin("replay", "ward.csv", "--out", "e.csv", *options)

@@ -98,12 +98,16 @@ def test_a_scenario_from_the_live_twin_leaves_its_folder_as_it_was(
 def test_a_scenario_that_cannot_be_asked_ends_with_place_and_expected(
     tmp_path: Path, asked: Path, recording: Path
 ) -> None:
-    asked.write_text(SCENARIO.replace("std = 4", "std = -4"))
     options = ("--recording", recording, *WIDE, "--out", tmp_path / "out.csv")
-    refused = twin("scenario", asked, "--patient", "p", *options)
-    assert refused.code == 2
-    assert "what.toml" in refused.err
-    assert "$.drug[0].std" in refused.err
+    for text, place in (
+        (SCENARIO.replace("std = 4", "std = -4"), "$.drug[0].std"),
+        ("a = " + "[" * 2_000, "nested too deeply"),
+    ):
+        asked.write_text(text)
+        refused = twin("scenario", asked, "--patient", "p", *options)
+        assert refused.code == 2
+        assert "what.toml" in refused.err
+        assert place in refused.err
     assert not (tmp_path / "out.csv").exists()
 
 

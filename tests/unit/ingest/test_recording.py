@@ -57,7 +57,7 @@ def test_epoch_nanoseconds_are_kept_to_the_last_digit(tmp_path: Path) -> None:
 
 @given(
     value=st.floats(allow_nan=False, allow_infinity=False),
-    stamp=st.integers(min_value=-(2**62), max_value=2**62),
+    stamp=st.integers(min_value=1 - 2**62, max_value=2**62 - 1),
 )
 def test_numbers_and_stamps_survive_a_csv_file_exactly(
     tmp_path_factory: pytest.TempPathFactory, value: float, stamp: int
@@ -252,6 +252,74 @@ def test_table_times_without_a_zone_are_no_instants() -> None:
     )
     with pytest.raises(RecordingError, match="zone"):
         recording_of(table)
+
+
+@pytest.mark.parametrize("kept", [30, 60])
+def test_a_gzip_file_that_is_cut_is_refused(tmp_path: Path, kept: int) -> None:
+    whole = gzip.compress(b"signal,value,measured_at\nspo2,97,2026-11-25T08:00:00Z\n" * 3)
+    path = tmp_path / "cut.csv.gz"
+    path.write_bytes(whole[:kept])
+    with pytest.raises(RecordingError, match=r"cut\.csv\.gz: expected a readable file, got"):
+        read_recording(path)
+
+
+@pytest.mark.parametrize("stamp", ["9" * 19, "1e30", "1e99999999", str(2**63), str(-(2**63))])
+def test_a_time_that_is_too_far_is_refused_with_its_place(tmp_path: Path, stamp: str) -> None:
+    wide = written(tmp_path, f"time,HR\n{2**60},71\n{stamp},72\n", "wide.csv")
+    with pytest.raises(RecordingError, match=r"wide\.csv:3, column 'time': expected a "):
+        read_recording(wide, {"HR": "heart_rate"})
+    long = written(tmp_path, f"signal,value,measured_at\nspo2,97,0\nspo2,97,{stamp}\n")
+    with pytest.raises(RecordingError, match=r":3, column 'measured_at': .*1824 to 2115"):
+        read_recording(long)
+
+
+@pytest.mark.parametrize("year", [1700, 2190])
+def test_a_year_that_is_too_far_is_refused_however_it_is_written(year: int) -> None:
+    text = pa.table({"signal": ["spo2"], "value": [97.0], "time": [f"{year}-01-01T00:00:00Z"]})
+    far = pa.array([(year - 1970) * 31_556_952_000], pa.timestamp("ms", "UTC"))
+    for table in (text, text.set_column(2, "time", far)):
+        with pytest.raises(RecordingError, match="1824 to 2115"):
+            recording_of(table, time_column="time")
+
+
+def test_times_beyond_nanoseconds_in_a_table_are_refused() -> None:
+    far = pa.array([10**12], pa.timestamp("s", "UTC"))
+    table = pa.table({"signal": ["spo2"], "value": [97.0], "measured_at": far})
+    with pytest.raises(RecordingError, match="column 'measured_at': expected times of the years"):
+        recording_of(table)
+
+
+@pytest.mark.parametrize("value", ["7_2", "true"])
+def test_what_only_a_program_reads_as_a_number_is_none(tmp_path: Path, value: str) -> None:
+    path = written(tmp_path, f"signal,value,measured_at\nspo2,{value},0\n")
+    with pytest.raises(RecordingError, match=r":2, column 'value': expected a number"):
+        read_recording(path)
+    with pytest.raises(RecordingError, match="column 'value': expected a number"):
+        recording_of(pa.table({"signal": ["spo2"], "value": [True], "measured_at": [0]}))
+
+
+@pytest.mark.parametrize("name", ["p\x00", "p\n1", b"p", ["p"]])
+def test_a_patient_who_is_no_text_is_refused(name: object) -> None:
+    table = pa.table({"patient": [name], "signal": ["spo2"], "value": [97.0], "measured_at": [0]})
+    with pytest.raises(RecordingError, match="1, column 'patient': expected a text"):
+        recording_of(table)
+
+
+def test_a_column_that_is_there_twice_is_refused_in_parquet_too(tmp_path: Path) -> None:
+    path = tmp_path / "twice.parquet"
+    columns = [pa.array(["spo2"]), pa.array([97.0]), pa.array([98.0]), pa.array([0])]
+    table = pa.Table.from_arrays(columns, names=["signal", "value", "value", "measured_at"])
+    pq.write_table(table, path)
+    with pytest.raises(RecordingError, match="column 'value': expected each column once"):
+        read_recording(path)
+
+
+def test_a_folder_is_no_parquet_file(tmp_path: Path) -> None:
+    folder = tmp_path / "patient=7.parquet"
+    folder.mkdir()
+    pq.write_table(pa.table({"signal": ["spo2"]}), folder / "part.parquet")
+    with pytest.raises(RecordingError, match="expected a Parquet file"):
+        read_recording(folder)
 
 
 @needs_bidmc

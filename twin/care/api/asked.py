@@ -44,7 +44,7 @@ def body_of(kind: type[T]) -> Callable[[Request], Awaitable[T]]:
             words, _, place = str(error).partition(" - at `$")
             name = place.rstrip("`").removeprefix(".")
             raise Problem(422, "the body is wrong", name=name, expected=words) from error
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise Problem(422, "the body is no JSON", expected=str(error)) from error
 
     return read

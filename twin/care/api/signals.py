@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Response
 from numpy.typing import NDArray
 
 from ingest.catalogue import SIGNALS, Signal
-from ingest.instant import HOUR, MILLISECOND, SECOND, format_instant, parse_instant
+from ingest.instant import FURTHEST, HOUR, MILLISECOND, SECOND, format_instant, parse_bounded
 from twin.care.api.bodies import (
     EstimateColumns,
     Numbers,
@@ -27,11 +27,6 @@ from twin.estimate import Series
 router = APIRouter(prefix="/api/v1")
 MOST_POINTS = 10_000
 WHEN = "ISO-8601 with zone, or epoch milliseconds"
-#: Epoch ms that still fit int64 ns (years 1678–2262).
-#: A year less than int64 holds, so that an hour before it is still a time.
-_MOST_MS = (2**63 - 1) // MILLISECOND - 366 * 86_400_000
-
-
 #: What a store gives as the cursor of the next page; anything else never came from one.
 _CURSOR = re.compile(r"-?[0-8]?\d{1,18}", re.ASCII)
 
@@ -91,11 +86,11 @@ def instant_of(name: str, text: str) -> int:
     """int64 ns UTC of a time parameter. Raises Problem 422."""
     try:
         if text.lstrip("-").isdecimal():
-            milliseconds = int(text)
-            if abs(milliseconds) > _MOST_MS:
+            asked = int(text) * MILLISECOND
+            if abs(asked) > FURTHEST:
                 raise ValueError
-            return milliseconds * MILLISECOND
-        return parse_instant(text.replace(" ", "+"))  # an unescaped + of the zone
+            return asked
+        return parse_bounded(text.replace(" ", "+"))  # an unescaped + of the zone
     except (ValueError, OverflowError) as error:
         raise Problem(422, "not a time", name=name, got=text, expected=WHEN) from error
 
