@@ -41,6 +41,8 @@ install({ "g w": goWard, "g a": goAlarms, a: onAlarm("acknowledge"), p: onAlarm(
 act.install();
 sound.install();
 const drawAlarms = () => lost || alarms.drawn();
+const showLink = () => frame.show(link);
+let link;
 let lost = false;
 
 function told(name, body) {
@@ -57,9 +59,11 @@ function told(name, body) {
   schedule(drawAlarms);
 }
 
-new Stream(paths[page] ?? "/api/v1/stream?quiet=true", told, (link) => {
-  lost = link.state === "lost";
-  frame.show(link);
+new Stream(paths[page] ?? "/api/v1/stream?quiet=true", told, (felt) => {
+  link = felt;
+  lost = felt.state === "lost";
+  if (felt.state === "live") schedule(showLink); // in one frame with the values, after them
+  else showLink();
 });
 frame.tick();
 setInterval(() => {
