@@ -7,9 +7,9 @@ import re
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import LIVE, Ward
+from tests.browser.conftest import LIVE, Ward, comes
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser]
 
 FIGURE = ".vital[data-code=heart_rate] .figure"
 
@@ -42,8 +42,18 @@ def test_it_is_asked_for_by_the_keyboard_said_and_taken_away(ward: Ward, page: P
     expect(plain).not_to_have_attribute("aria-label", re.compile("Seen from afterwards"))
 
 
-def test_without_a_record_it_says_so(ward: Ward, page: Page) -> None:
+def test_without_a_record_it_says_so_in_the_pages_order(ward: Ward, page: Page) -> None:
+    def late(route: Route) -> None:
+        """The first of the page is answered last."""
+        held.append(route)
+
+    held: list[Route] = []
+    page.route("**/heart_rate/smoothed?*", late)
     page.goto(f"{ward.url}/p/p1?r=1h")
     page.wait_for_function(LIVE)
-    page.locator("#smooth").check()
-    expect(page.locator("#smooth-said")).to_contain_text("Not for Heart rate")
+    with page.expect_response("**/body_temperature/smoothed?*"):
+        page.locator("#smooth").check()
+    comes(page, lambda: held)
+    held[0].continue_()
+    names = "Heart rate, Respiratory rate, Oxygen saturation, Body temperature"
+    expect(page.locator("#smooth-said")).to_contain_text(f"Not for {names}: ")

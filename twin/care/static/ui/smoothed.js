@@ -5,16 +5,17 @@ import { t } from "../app/i18n.js";
 
 /** Ask for it in [from, to) for these vitals (shown: or take it away); says of which there is none. */
 export async function smoothed(vitals, shown, from, to, signal) {
-  const without = [];
-  await Promise.all([...vitals].map(async ({ code, chart }) => {
+  const answers = await Promise.all([...vitals].map(async ({ code, chart }) => {
     chart.smoothed = null;
-    if (!shown) return;
+    if (!shown) return "";
     const place = `/api/v1/patients/${encodeURIComponent(about.patient)}/signals/${code}/smoothed`;
     const answer = await fetch(`${place}?from=${Math.round(from)}&to=${Math.round(to)}`, { signal }).catch(() => null);
-    if (answer?.ok) chart.smoothed = { ...await answer.json(), draw, words };
-    else without.push(t(`signal.${code}`));
+    if (!answer?.ok) return t(`signal.${code}`);
+    chart.smoothed = { ...await answer.json(), draw, words };
+    return "";
   }));
   if (!shown) return "";
+  const without = answers.filter(Boolean); // in the page's order, whichever answer came first
   return without.length ? t("smooth.without", { signals: without.join(", ") }) : t("smooth.shown");
 }
 
