@@ -73,7 +73,8 @@ class IngestLine:
         )
 
     def wait_until_connected(self) -> None:
-        eventually(lambda: self.service.subscriber.connected, "connected")
+        """And subscribed: before, a broker sends what comes to nobody."""
+        eventually(lambda: self.service.subscriber.subscribed, "subscribed")
 
     def records(self) -> list[Record]:
         """All that was journalled."""
@@ -118,7 +119,7 @@ class IngestLine:
         self.journal.close()
 
 
-def eventually(holds: Callable[[], bool], what: str, timeout: float = 20.0) -> None:
+def eventually(holds: Callable[[], bool], what: str, timeout: float = 60.0) -> None:
     """Waits until it holds; fails the test if it does not in time."""
     deadline = time.monotonic() + timeout
     while not holds():
@@ -132,4 +133,4 @@ def publish(port: int, topic: str, payload: bytes | str, qos: int = 1) -> None:
     mosquitto_path()  # skips the test where the programs are not installed
     sent = payload.encode() if isinstance(payload, str) else payload
     command = ["mosquitto_pub", "-p", str(port), "-q", str(qos), "-t", topic, "-s"]
-    subprocess.run(command, input=sent, check=True, timeout=30)
+    subprocess.run(command, input=sent, check=True, timeout=90)

@@ -23,9 +23,10 @@ def health(parts: Parts, feed_alive: bool, watched: Mapping[Watchdog, str] = _NO
     if parts.ingest is not None:
         alive &= parts.ingest.alive
         words["ingest"] = parts.ingest.fault or "ok"
-        connected = parts.ingest.subscriber.connected
-        words["broker"] = "connected" if connected else "not connected"
-        if not connected:
+        subscriber = parts.ingest.subscriber
+        said = "connected" if subscriber.subscribed else "not subscribed"
+        words["broker"] = said if subscriber.connected else "not connected"
+        if not subscriber.subscribed:
             degraded.append("broker")
         if parts.ingest.fault:
             degraded.append("journal")
@@ -95,8 +96,8 @@ def _ingest(parts: Parts) -> Iterator[Metric]:
     ingest = parts.ingest
     if ingest is None:
         return
-    counters, connected = ingest.counters, ingest.subscriber.connected
-    yield Metric("twin_broker_connected", {}, float(connected), "1 while connected to the broker.")
+    counters, hears = ingest.counters, float(ingest.subscriber.subscribed)
+    yield Metric("twin_broker_connected", {}, hears, "1 while subscribed at the broker.")
     yield Metric("twin_messages_received_total", {}, counters.received, "MQTT messages received.")
     malformed = ingest.subscriber.malformed
     yield Metric("twin_mqtt_malformed_total", {}, malformed, "Connections that brought no MQTT.")
