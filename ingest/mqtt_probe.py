@@ -24,7 +24,8 @@ from ingest.settings import MqttSettings
 
 #: More than mosquitto's defaults hold (20 + 1 000).
 MESSAGES = 2_500
-_QUIET_S = 0.7
+#: Nothing more comes, if for so long nothing came; a busy machine may pause for a second.
+_QUIET_S = 2.0
 
 
 class BrokerRefused(Exception):
