@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.axe import violations
-from tests.browser.conftest import LIVE, LOST, Ward
+from tests.browser.conftest import LIVE, LOST, Ward, context_of
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser]
 
 TOKEN = "a-token-of-sixteen-characters"
 
@@ -80,7 +80,7 @@ def test_single_keys_can_be_turned_off(still_ward: Ward, page: Page) -> None:
 def test_without_script_the_last_values_stand_and_the_page_says_not_live(
     still_ward: Ward, browser: Browser
 ) -> None:
-    context = browser.new_context(java_script_enabled=False)
+    context = context_of(browser, java_script_enabled=False)
     page = context.new_page()
     page.goto(still_ward.url)
     expect(page.locator("#pill")).to_contain_text("Not live – values of")
@@ -124,5 +124,5 @@ def test_a_session_that_a_restart_ended_leads_back_to_signing_in(
     ward.process.kill()
     ward.process.start()
     expect(page.locator("h1")).to_have_text("Sign in")
-    assert page.url.endswith("next=%2Fp%2Fp2")
+    expect(page).to_have_url(re.compile("next=%2Fp%2Fp2$"))
     ward.process.stop()

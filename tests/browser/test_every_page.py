@@ -9,10 +9,10 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser.axe import violations
-from tests.browser.conftest import LIVE, Ward, fits
+from tests.browser.conftest import LIVE, Ward, context_of, fits
 from tests.browser.told import begin
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser]
 
 PATHS = (
     "/",
@@ -59,7 +59,7 @@ def told_ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
 @pytest.fixture(scope="module")
 def calm(browser: Browser) -> Iterator[Page]:
     """One page for all: nothing flashes, or axe may look between a symbol's two states."""
-    context = browser.new_context(viewport=WIDE, reduced_motion="reduce", color_scheme="light")
+    context = context_of(browser, viewport=WIDE, reduced_motion="reduce", color_scheme="light")
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))

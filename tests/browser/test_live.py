@@ -125,7 +125,7 @@ def test_it_is_live_once_the_values_came_and_not_before(ward: Ward, page: Page) 
     page.route("**/api/v1/stream**", greet)
     page.goto(ward.url)
     comes(page, lambda: len(asked) >= 2)  # the first greeting was heard, and its stream is over
-    assert page.locator("#pill").get_attribute("data-link") == "connecting"
+    assert page.locator("#pill .text").inner_text() == "Connecting…"
     page.unroute("**/api/v1/stream**")
     page.wait_for_function(LIVE)
 

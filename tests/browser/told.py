@@ -15,7 +15,7 @@ def begin(ward: Ward) -> None:
     ward.judge(every_state())
     ward.process.start()
     alarms = f"{ward.url}/api/v1/alarms"
-    eventually(lambda: bool(httpx.get(alarms).json()["enabled"]), "alarms are on", 30.0)
+    eventually(lambda: bool(httpx.get(alarms, timeout=60).json()["enabled"]), "alarms are on")
 
 
 def look(page: Page, ward: Ward, path: str = "/", ready: str = "[data-alarm]") -> None:

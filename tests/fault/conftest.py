@@ -37,7 +37,7 @@ class Service:
         held = embedded_content(self.run.store).observations
         return {(key[1], key[3]): value for key, value in held.items() if key[2] == device}
 
-    def wait_stored(self, device: str, count: int, timeout: float = 60.0) -> float:
+    def wait_stored(self, device: str, count: int, timeout: float = 120.0) -> float:
         """Until so many of a device are in the store; the seconds that took."""
         return eventually(
             lambda: self._count(device) >= count, f"{count} of {device} stored", timeout

@@ -36,7 +36,9 @@ class Line:
     """A journal of estimates, and a writer that copies it through `front`."""
 
     def __init__(self, folder: Path, server: InfluxServer, front: Refusing, **other: str) -> None:
-        settings = InfluxSettings(front.url, server.token, server.org, server.bucket)
+        # Only what `front` refuses is a retry, not an answer that a busy machine gives late.
+        address = (front.url, server.token, server.org, server.bucket)
+        settings = InfluxSettings(*address, timeout_s=60.0)
         self.journal = SqliteJournal(folder / "journal", reserve_bytes=0)
         self.sink = InfluxSink(replace(settings, **other), folder / "progress.db")
         self.writer = StoreWriter(self.journal, self.sink, "influx", linger=0.02)
@@ -52,7 +54,7 @@ class Line:
 
     def wait(self) -> float:
         begun = time.monotonic()
-        eventually(lambda: self.writer.progress.behind == 0, "caught up", 40.0)
+        eventually(lambda: self.writer.progress.behind == 0, "caught up", 120.0)
         return time.monotonic() - begun
 
     def close(self) -> None:

@@ -15,10 +15,12 @@ from tests.support.proxy import Wire
 from tests.support.publisher import publish_all, reading
 from tests.support.runs import TwinRun
 from tests.support.servers import MosquittoServer
+from tests.support.stopwatch import Stopwatch
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
 
-KEEPALIVE_S = 2
+#: Long enough for a busy machine to answer within it.
+KEEPALIVE_S = 4
 
 
 def test_a_dead_wire_is_noticed_and_what_came_meanwhile_arrives(
@@ -35,14 +37,16 @@ def test_a_dead_wire_is_noticed_and_what_came_meanwhile_arrives(
             eventually(lambda: stored(run) == 50, "stored")
             wire.go_dead()
             publish_all(mosquitto_server.port, sent[50:])
-            stall = eventually(lambda: stored(run) == 100, "stored over another connection", 30.0)
+            watch = Stopwatch()
+            stall = eventually(lambda: stored(run) == 100, "stored over another connection")
+            to_spare = watch.unhindered
             assert wire.connections == 2
             ledger = run.ledgers()["watch-1"]
             assert (ledger["stored"], ledger["refused"]) == (100, {})
             assert run.stop() == 0
     values = sorted(embedded_content(run.store).observations.values())
     assert values == [60.0 + n for n in range(100)]
-    assert stall < 3 * KEEPALIVE_S + 10
+    assert to_spare < 3 * KEEPALIVE_S + 10
     account(runs=1, stall_s=stall)
 
 

@@ -19,7 +19,7 @@ from tests.support.runs import TwinRun
 from tests.support.servers import MosquittoServer
 
 DEVICES = int(os.environ.get("TWIN_FAULT_DEVICES", "1000"))
-pytestmark = [pytest.mark.fault, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.fault, pytest.mark.slow]
 SCRIPT = f"""
 patients = 0
 [[fault]]
@@ -38,10 +38,10 @@ def test_all_are_heard(mosquitto_server: MosquittoServer, tmp_path: Path, accoun
     script.write_text(SCRIPT)
     with TwinRun(tmp_path / "run", {"mqtt": {"port": int(port)}, "devices": devices}) as run:
         run.wait_until_connected()
-        fleet = twin("fleet", "--script", script, "--port", port, "--json", timeout=200)
+        fleet = twin("fleet", "--script", script, "--port", port, "--json")
         (crowd,) = json.loads(succeeded(fleet))["connecting"]
         assert (crowd["connected"], crowd["acknowledged"]) == (DEVICES, DEVICES)
-        wait_for(lambda: embedded_count(run.store), DEVICES, 60.0)
+        wait_for(lambda: embedded_count(run.store), DEVICES)
         assert run.stop() == 0
     held = embedded_content(run.store).observations
     assert {key[2] for key in held} == {f"crowd-a{n:05}" for n in range(DEVICES)}

@@ -54,7 +54,7 @@ def test_every_reading_is_its_patients_or_waits_in_quarantine(
             succeeded(bound)
         sending.join()
         publish_all(mosquitto_server.port, halves[1])
-        eventually(lambda: counted(run) == len(messages), "stored or in quarantine", 60.0)
+        eventually(lambda: counted(run) == len(messages), "stored or in quarantine")
         quarantined = run.get("/api/v1/quarantine")["by_reason"]
         assert run.stop() == 0
     held = embedded_content(run.store).observations

@@ -29,7 +29,7 @@ def test_a_second_one_is_refused_and_the_first_goes_on(
     sent = [reading(f"beside-{role}", start + n * SECOND, {"spo2": 90 + n % 9}) for n in range(40)]
     publish_all(service.broker.port, sent[:20])
 
-    second = twin("run", "-c", service.run.config, "--role", role, timeout=200)
+    second = twin("run", "-c", service.run.config, "--role", role, timeout=300)
 
     assert second.returncode == 1
     assert why in second.stderr

@@ -128,7 +128,7 @@ def test_a_worker_killed_at_random_moments_loses_and_doubles_nothing(
             fill(tmp_path, [(p, record) for p, record in told if p >= 0])
     assert sorted(set(reached)) == reached
     last = child(program, tmp_path)
-    out, _ = last.communicate(timeout=120)
+    out, _ = last.communicate(timeout=600)
     assert last.returncode == 0
     assert "done" in out
     assert said(tmp_path) == undisturbed(tmp_path)

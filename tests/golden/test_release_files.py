@@ -27,7 +27,7 @@ from twin.step import new_state
 from twin.store.blocks import rounded
 from twin.store.embedded import EmbeddedStore
 
-pytestmark = [pytest.mark.golden, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.golden]
 
 FILES = Path(__file__).parent / "release_files"
 OBSERVATIONS = (729, "0b848cd61cd7e15274da5ce62e3281ec644aaec56fa4c175e291c306a766dd76")

@@ -12,6 +12,7 @@ from ingest.settings import DeviceSettings, IngestSettings, MqttSettings
 from tests.support.fake_broker import FakeBroker
 from tests.support.ingest_line import HeldJournal, IngestLine, eventually, publish
 from tests.support.servers import MosquittoServer
+from tests.support.stopwatch import Stopwatch
 
 pytestmark = pytest.mark.integration
 TOPIC = "twin/v1/watch-7/telemetry"
@@ -28,7 +29,7 @@ def message(value: float, samples: int = 1) -> bytes:
 @both_readers
 def test_acknowledgements_leave_in_the_order_of_receipt(tmp_path: Path, reader: Reader) -> None:
     with FakeBroker() as broker, IngestLine(broker.port, tmp_path, "3.1.1", reader=reader) as line:
-        assert broker.subscribed.wait(10)
+        assert broker.subscribed.wait(60)
         order = [5, 3, 9, 1, 7, *range(100, 300), 2]
         for i, mid in enumerate(order):
             # Good and bad ones take different ways to the disk.
@@ -49,7 +50,7 @@ def test_a_puback_leaves_only_after_the_observation_is_in_the_journal(
     ):
         seen_at_puback: list[int] = []
         broker.on_puback = lambda mid: seen_at_puback.append(len(line.observations()))
-        assert broker.subscribed.wait(10)
+        assert broker.subscribed.wait(60)
         broker.publish(1, TOPIC, message(72))
         eventually(lambda: journal.waiting == 1, "at the journal")
         assert broker.wait_for_pubacks(1, timeout=0.3) == []
@@ -64,7 +65,7 @@ def test_a_puback_for_a_refused_message_leaves_only_after_its_quarantine_record(
     with FakeBroker() as broker, IngestLine(broker.port, tmp_path, "3.1.1") as line:
         seen_at_puback: list[int] = []
         broker.on_puback = lambda mid: seen_at_puback.append(len(line.quarantine.messages()))
-        assert broker.subscribed.wait(10)
+        assert broker.subscribed.wait(60)
         broker.publish(1, TOPIC, b"garbage")
         assert broker.wait_for_pubacks(1) == [1]
         assert seen_at_puback == [1]
@@ -79,11 +80,11 @@ def test_a_stale_acknowledgement_never_confirms_a_new_message(
         FakeBroker() as broker,
         IngestLine(broker.port, tmp_path, "3.1.1", journal, reader=reader) as line,
     ):
-        assert broker.subscribed.wait(10)
+        assert broker.subscribed.wait(60)
         broker.publish(1, TOPIC, message(72))
         eventually(lambda: journal.waiting == 1, "at the journal")
         broker.drop()
-        assert broker.subscribed.wait(10)
+        assert broker.subscribed.wait(60)
         eventually(lambda: line.service.subscriber.connected, "connected again")
         broker.publish(1, TOPIC, message(99))  # the same number, another message
         journal.permits.release()  # the old one is durable now; its token is stale
@@ -100,7 +101,7 @@ def test_a_full_journal_stops_acknowledgements_and_keeps_the_connection(tmp_path
         tmp_path, max_bytes={"observations": bound, "estimates": 1 << 20}, reserve_bytes=1 << 20
     )
     with FakeBroker() as broker, IngestLine(broker.port, tmp_path, "3.1.1", journal) as line:
-        assert broker.subscribed.wait(10)
+        assert broker.subscribed.wait(60)
         # The bound is judged before an append: the one that crosses it is still in.
         broker.publish(1, TOPIC, message(72, samples=10_000))
         assert broker.wait_for_pubacks(1) == [1]
@@ -119,12 +120,12 @@ def test_a_full_journal_stops_acknowledgements_and_keeps_the_connection(tmp_path
 def test_stopping_writes_and_acknowledges_what_was_received(tmp_path: Path, reader: Reader) -> None:
     with FakeBroker() as broker:
         with IngestLine(broker.port, tmp_path, "3.1.1", reader=reader) as line:
-            assert broker.subscribed.wait(10)
+            assert broker.subscribed.wait(60)
             for mid in range(1, 501):
                 broker.publish(mid, TOPIC, message(60 + mid % 100))
             eventually(lambda: line.service.subscriber.received == 500, "received")
-            begin = time.monotonic()
-        assert time.monotonic() - begin < 5
+            watch = Stopwatch()
+        assert watch.unhindered < 5
         assert broker.wait_for_pubacks(500) == list(range(1, 501))
 
 
@@ -134,11 +135,11 @@ def test_stopping_while_nothing_can_be_written_acknowledges_nothing(tmp_path: Pa
     )
     with FakeBroker() as broker:
         with IngestLine(broker.port, tmp_path, "3.1.1", journal) as line:
-            assert broker.subscribed.wait(10)
+            assert broker.subscribed.wait(60)
             broker.publish(1, TOPIC, message(72))
             eventually(lambda: line.service.fault == "JournalFull", "full")
-            begin = time.monotonic()
-        assert time.monotonic() - begin < 5
+            watch = Stopwatch()
+        assert watch.unhindered < 5
         assert broker.wait_for_pubacks(1, timeout=0.2) == []
 
 
@@ -171,16 +172,16 @@ def test_a_full_hand_over_queue_leaves_the_rest_for_another_connection(
         FakeBroker() as broker,
         IngestLine(broker.port, tmp_path, "3.1.1", journal, narrow, reader=reader) as line,
     ):
-        assert broker.subscribed.wait(10)
+        assert broker.subscribed.wait(60)
         broker.publish(1, TOPIC, message(61))
         eventually(lambda: journal.waiting == 1, "at the journal")
         for mid in range(2, 11):
             broker.publish(mid, TOPIC, message(60 + mid))
         eventually(lambda: line.service.subscriber.received == 10, "received")
-        assert line.service.subscriber.left == 5
+        eventually(lambda: line.service.subscriber.left == 5, "left")  # it is counted after
         broker.subscribed.clear()
         journal.permits.release(20)
-        assert broker.subscribed.wait(10)  # on a second connection
+        assert broker.subscribed.wait(60)  # on a second connection
         confirmed = broker.wait_for_pubacks(1, connection=0)
         assert confirmed == list(range(1, len(confirmed) + 1))
         eventually(lambda: line.service.subscriber.connected, "connected again")
@@ -193,12 +194,12 @@ def test_a_full_hand_over_queue_leaves_the_rest_for_another_connection(
 
 def test_bytes_that_are_no_mqtt_bring_another_connection_and_are_counted(tmp_path: Path) -> None:
     with FakeBroker() as broker, IngestLine(broker.port, tmp_path, "3.1.1") as line:
-        assert broker.subscribed.wait(10)
+        assert broker.subscribed.wait(60)
         broker.publish(1, TOPIC, message(72))
         assert broker.wait_for_pubacks(1) == [1]
         broker.subscribed.clear()
         broker.send(b"\x32\x0f" + b"\xff" * 15)  # a topic that ends behind its packet
-        assert broker.subscribed.wait(10)
+        assert broker.subscribed.wait(60)
         assert line.service.subscriber.malformed == 1
         eventually(lambda: line.service.subscriber.connected, "connected again")
         broker.publish(1, TOPIC, message(73))
@@ -210,7 +211,7 @@ def test_a_message_of_many_megabytes_is_refused_and_its_neighbours_get_through(
     tmp_path: Path,
 ) -> None:
     with FakeBroker() as broker, IngestLine(broker.port, tmp_path, "3.1.1") as line:
-        assert broker.subscribed.wait(10)
+        assert broker.subscribed.wait(60)
         broker.publish(1, TOPIC, message(72))
         broker.publish(2, TOPIC, b"x" * 20_000_000)  # cut at 16 MB as it comes
         broker.publish(3, TOPIC, message(73))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.instant import DAY, HOUR, MILLISECOND, SECOND
+from ingest.instant import DAY, MILLISECOND, SECOND
 from tests.support.commands import eventually, succeeded, twin, twin_json
 from tests.support.contents import embedded_content
 from tests.support.fleets import write_registry
@@ -18,7 +18,7 @@ from tests.support.ingest_line import publish
 from tests.support.runs import Tables, TwinRun, metric
 from tests.support.servers import MosquittoServer
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration]
 
 WATCH = "twin/v1/watch-7/telemetry"
 NOW = time.time_ns() // SECOND * SECOND
@@ -45,7 +45,7 @@ BAD: dict[str, tuple[str, str | bytes, str]] = {
         "time_without_zone",
     ),
     "ancient time": (WATCH, message(ago=500 * DAY), "ancient"),
-    "future time": (WATCH, message(ago=-HOUR), "future"),
+    "future time": (WATCH, message(ago=-DAY), "future"),
     "1 MB payload": (WATCH, b"[" + b"1," * 524_288 + b"1]", "payload_too_large"),
     "strange topic": ("twin/v1/watch 7 $é/telemetry", message(), "topic_unknown"),
 }

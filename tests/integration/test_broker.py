@@ -52,13 +52,13 @@ def publish(port: int, count: int) -> None:
     try:
         for i in range(count):
             publisher.publish("w", "twin/v1/w/telemetry", b"%d" % i, lambda: None, stop)
-        assert publisher.settle(20)
+        assert publisher.settle(90)
         assert publisher.counts().acknowledged == count
     finally:
         publisher.close()
 
 
-def ended(pid: int, seconds: float = 10.0) -> bool:
+def ended(pid: int, seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while psutil.pid_exists(pid) and time.monotonic() < deadline:
         try:

@@ -16,7 +16,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.support.commands import TWIN, eventually, twin, twin_json
-from tests.support.processes import free_port
+from tests.support.processes import free_port, refusing_port
 from tests.support.runs import TwinRun, influx_tables
 from tests.support.servers import InfluxServer, MosquittoServer
 
@@ -102,7 +102,7 @@ def publish(port: int, device: str, payload: str) -> None:
     client = mqtt.Client(CallbackAPIVersion.VERSION2)
     client.connect("127.0.0.1", port)
     client.loop_start()
-    client.publish(f"twin/v1/{device}/telemetry", payload, qos=1).wait_for_publish(10)
+    client.publish(f"twin/v1/{device}/telemetry", payload, qos=1).wait_for_publish(60)
     client.disconnect()
     client.loop_stop()
 
@@ -129,11 +129,11 @@ def test_tail_shows_what_is_accepted_and_what_is_refused(
                     "watch-01",
                     f'{{"time":{at},"values":{{"heart_rate":72,"pulse":1}}}}',
                 )
-                if run_has_told(tail, told) or time.monotonic() - begun > 30:
+                if run_has_told(tail, told) or time.monotonic() - begun > 90:
                     break
         finally:
             tail.send_signal(signal.SIGINT)
-        assert tail.wait(10) == 0
+        assert tail.wait(60) == 0
 
     assert {event["device"] for event in told} == {"watch-01"}
     refused, accepted = told[:2]
@@ -188,19 +188,25 @@ def test_what_a_fleet_sent_is_in_ledger_export_and_replay(
         *("--duration", "4", "--record", sent),
     )
     assert counts["acknowledged"] == counts["published"] > 0
+    rows = len(sent.read_text().splitlines()) - 1
+    # The broker has acknowledged all of it; what is still on its way to us would wait there.
+    eventually(lambda: received(run) == rows, "all received")
     run.stop()
 
     ledger = twin_json("devices", "ledger", "-c", run.config)["devices"]
     twin_json("export", "observations", "--out", tmp_path / "o.csv", "-c", run.config)
     replayed = twin_json("replay", tmp_path / "o.csv", "--out", tmp_path / "e.csv")
 
-    rows = len(sent.read_text().splitlines()) - 1
     assert sum(device["ledger"]["received"] for device in ledger) == rows
     assert [device["ledger"]["difference"] for device in ledger] == [0] * len(ledger)
     stored = sum(device["ledger"]["stored"] for device in ledger)
     assert stored == len((tmp_path / "o.csv").read_text().splitlines()) - 1
     assert replayed["rows"] == stored
     assert {device["patient"] for device in ledger} == {"patient-1", "patient-2"}
+
+
+def received(run: TwinRun) -> int:
+    return sum(ledger["received"] for ledger in run.ledgers().values())
 
 
 def test_quarantined_message_is_used_beside_the_running_service(
@@ -244,7 +250,7 @@ def test_log_says_when_the_broker_is_away(run: TwinRun, mosquitto_server: Mosqui
     mosquitto_server.stop()
     eventually(lambda: "degraded: broker" in run.log(), "said to be away")
     mosquitto_server.start()
-    eventually(lambda: "well again: broker" in run.log(), "said to be back", 60.0)
+    eventually(lambda: "well again: broker" in run.log(), "said to be back")
 
 
 def test_address_in_use_and_other_partitions_are_said(run: TwinRun, tmp_path: Path) -> None:
@@ -273,9 +279,9 @@ def test_connections_are_checked(
         f"{key} = {json.dumps(value)}\n" for key, value in address.items()
     )
     good.write_text(text.format(port=mosquitto_server.port))
-    bad.write_text(text.format(port=free_port()).replace(influx_server.token, "another-token"))
-
-    serves, fails = twin("check", "-c", good, "--connect"), twin("check", "-c", bad, "--connect")
+    with refusing_port() as nobody:
+        bad.write_text(text.format(port=nobody).replace(influx_server.token, "another-token"))
+        serves, fails = (twin("check", "-c", each, "--connect") for each in (good, bad))
 
     assert serves.returncode == 0
     assert "serves (2000 in flight: at most about 200000 messages/s)\n" in serves.stdout
@@ -293,7 +299,8 @@ def test_connections_are_checked(
 
 
 def test_fleet_without_broker_fails(tmp_path: Path) -> None:
-    done = twin("fleet", "--patients", "1", "--port", str(free_port()), "--duration", "1")
+    with refusing_port() as port:
+        done = twin("fleet", "--patients", "1", "--port", str(port), "--duration", "1")
 
     assert done.returncode == 1
     assert "nothing was acknowledged" in done.stderr

@@ -6,6 +6,7 @@ import os
 import struct
 import time
 from pathlib import Path
+from threading import Event
 
 import pytest
 from paho.mqtt.client import Client, MQTTMessage
@@ -48,9 +49,12 @@ def test_data_without_a_basis_leave_a_count_and_no_trace(
         os.utime(tmp_path / "tail.lease")
         device = Client(CallbackAPIVersion.VERSION2)
         device.on_message = lambda _c, _u, message: told.append(_text(message))
+        subscribed = Event()
+        device.on_subscribe = lambda *_: subscribed.set()
         device.connect("127.0.0.1", mosquitto_server.port)
         device.loop_start()
         device.subscribe("twin/v1/+/refused")
+        assert subscribed.wait(60)
         eventually(lambda: line.service._tail.watched, "watched")
 
         def publish(who: str, values: dict[str, object], **more: object) -> None:

@@ -69,6 +69,7 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
         publish_all(broker.port, [*native, *own, too_much])
         wait_for(lambda: embedded_count(run.store), 2 * SAMPLES)
         eventually(lambda: len(latest(run)) == 2, "both on the page")
+        eventually(lambda: run.get("/api/v1/quarantine")["items"], "refused")
         eventually(lambda: time.time_ns() > stamps[-1] + SECOND, "past the last stamp")
         yield Line(run, folder)
 
@@ -88,7 +89,7 @@ def test_page_and_api_show_it_with_its_unit(line: Line) -> None:
     series = line.run.get("/api/v1/patients/ann/signals/lactate")
     assert series["unit"] == "mmol/L"
     assert len(series["observations"]["value"]) == SAMPLES
-    with urlopen(f"{line.run.url}/p/ann?lang=fr", timeout=10) as page:
+    with urlopen(f"{line.run.url}/p/ann?lang=fr", timeout=60) as page:
         text = page.read().decode()
     assert "Lactate sanguin" in text
     assert "mmol/L" in text

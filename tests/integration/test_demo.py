@@ -22,8 +22,9 @@ from tests.support.demo import DemoRun
 from tests.support.ingest_line import publish
 from tests.support.programs import mosquitto_path, nats_server_path
 from tests.support.publisher import publish_all, reading
+from tests.support.stopwatch import Stopwatch
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration]
 
 
 def heart_rate(value: float, stamp: int) -> str:
@@ -32,15 +33,15 @@ def heart_rate(value: float, stamp: int) -> str:
 
 def test_it_shows_estimates_within_a_minute_and_ends_cleanly(tmp_path: Path) -> None:
     demo = DemoRun(tmp_path, "--patients", "3")
-    begun = time.monotonic()
+    watch = Stopwatch()
     with demo:
         assert set(demo.announced) == {"url", "mqtt", "data_dir"}
         assert demo.announced["data_dir"] == str(tmp_path / "data")
-        page = httpx2.get(demo.announced["url"], timeout=10.0, follow_redirects=True)
+        page = httpx2.get(demo.announced["url"], timeout=60.0, follow_redirects=True)
         assert page.status_code == 200
         assert page.headers["content-type"].startswith("text/html")
-        eventually(lambda: len(estimated(demo)) == 3, "three patients with estimates", 60.0)
-        assert time.monotonic() - begun < 60
+        eventually(lambda: len(estimated(demo)) == 3, "three patients with estimates")
+        assert watch.unhindered < 60
         eventually(lambda: demo.get("/healthz")["status"] == "ok", "well")
         for patient in estimated(demo):
             estimate = patient["estimates"]["heart_rate"]
@@ -59,8 +60,10 @@ def test_one_message_of_an_unknown_device_makes_a_patient(tmp_path: Path) -> Non
         assert demo.patients() == []
         stamp = time.time_ns()
         publish(demo.mqtt_port, "twin/v1/watch-7/telemetry", heart_rate(72, stamp))
-        eventually(lambda: estimated(demo), "on the page")
-        (patient,) = estimated(demo)
+        watch, found = Stopwatch(), []
+        eventually(lambda: found.extend(estimated(demo)) or found, "on the page")
+        assert watch.unhindered < 5
+        (patient,) = found
         estimate = patient["estimates"]["heart_rate"]
         assert (round(estimate["mean"]), estimate["unit"]) == (72, "/min")
         assert estimate["status"] == "fresh"
@@ -70,7 +73,7 @@ def test_one_message_of_an_unknown_device_makes_a_patient(tmp_path: Path) -> Non
 
 def test_it_ends_by_itself_after_its_duration(tmp_path: Path) -> None:
     with DemoRun(tmp_path, "--patients", "1", "--duration", "2") as demo:
-        assert demo.wait(60.0) == 0
+        assert demo.wait(90) == 0
     assert demo.stdout().count("\n") == 1
 
 
@@ -81,7 +84,7 @@ def test_killed_it_goes_on_and_nothing_that_was_acknowledged_is_missing(
 ) -> None:
     (nats_server_path if broker == "nats" else mosquitto_path)()
     with DemoRun(tmp_path, "--patients", "2", "--broker", broker) as demo:
-        eventually(lambda: len(estimated(demo)) == 2, "two patients with estimates", 60.0)
+        eventually(lambda: len(estimated(demo)) == 2, "two patients with estimates")
         before, port = {each["id"] for each in demo.patients()}, demo.mqtt_port
         page = demo.announced["url"]
         with Watch(port) as watch:
@@ -92,7 +95,7 @@ def test_killed_it_goes_on_and_nothing_that_was_acknowledged_is_missing(
             demo.kill()
         demo.start()
         assert (demo.announced["url"], demo.mqtt_port) == (page, port)
-        assert before <= {each["id"] for each in demo.patients()}
+        eventually(lambda: before <= {each["id"] for each in demo.patients()}, "all patients")
         sent = set(watch.acknowledged)
         eventually(lambda: sent <= stamps_of(demo, before), "all that was acknowledged there")
         assert demo.stop() == 0

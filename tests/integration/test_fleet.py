@@ -19,6 +19,7 @@ from ingest.instant import SECOND
 from ingest.payload.native import decode
 from ingest.recording import read_recording
 from tests.support.servers import MosquittoServer, NatsServer, Server
+from tests.support.stopwatch import Stopwatch
 from tests.support.subscriber import Subscriber
 
 pytestmark = pytest.mark.integration
@@ -101,7 +102,7 @@ def test_broker_that_is_restarted_in_the_middle_loses_nothing_acknowledged(
         run.start()
         subscriber.wait_for(1_000)
         mosquitto_server.restart()
-        run.join(60)
+        run.join(300)
         found = subscriber.wait_for(4_000)
     assert result[0].published == result[0].acknowledged == 4_000
     assert result[0].reconnects >= 1
@@ -123,7 +124,7 @@ def test_fleet_starts_before_its_broker(tmp_path: Path) -> None:
         assert fleet.alive
         assert fleet.counts.published == 0
         server.start()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while fleet.counts.acknowledged < 3 and time.monotonic() < deadline:
             time.sleep(0.05)
         counts = fleet.stop()
@@ -154,9 +155,11 @@ def test_recording_is_played_with_its_distances_and_its_latest_stamp_in_the_past
     recording = read_recording(path, {"HR": "heart_rate", "SpO2": "spo2"}, "Time [s]")
     with Subscriber(mosquitto_server.port) as subscriber:
         target = Target(mosquitto_server.host, mosquitto_server.port, record=tmp_path / "sent.csv")
+        watch = Stopwatch()
         counts = play_recording(
             recording, FleetSettings(patients=0, speed=30), target, threading.Event()
         )
+        waited = round(watch.hindered * SECOND)
         found = subscriber.wait_for(60)
     ended = time.time_ns()
     assert counts.acknowledged == 60
@@ -164,7 +167,7 @@ def test_recording_is_played_with_its_distances_and_its_latest_stamp_in_the_past
     assert sent.value.tolist() == recording.value.tolist()
     assert np.diff(sent.measured_at).tolist() == np.diff(recording.measured_at).tolist()
     assert np.all(sent.measured_at <= sent.received_at)
-    assert 0 <= sent.received_at[-1] - sent.measured_at[-1] < SECOND
+    assert 0 <= sent.received_at[-1] - sent.measured_at[-1] < SECOND + waited
     assert sent.measured_at[-1] <= ended
     samples = [s for _, payload in found for s in decode(payload).samples]
     assert len(samples) == len(recording)
@@ -184,7 +187,7 @@ def test_simulated_minute_is_the_same_over_any_broker(
         arrived.append(
             [
                 (topic, sample.signal, sample.value)
-                for topic, payload in subscriber.received
+                for topic, payload in dict.fromkeys(subscriber.received)  # NATS may send one again
                 for sample in decode(payload).samples
             ]
         )

@@ -87,7 +87,7 @@ def count(server: InfluxServer, measurement: str, field: str) -> int:
     return int(rows[0]["_value"]) if rows else 0
 
 
-def eventually(true: Callable[[], bool], seconds: float = 20.0) -> None:
+def eventually(true: Callable[[], bool], seconds: float = 90.0) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not become true"

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from ingest.instant import DAY, HOUR, MINUTE, SECOND, format_instant, parse_instant
+from tests.support.commands import eventually
 from tests.support.estimates import Row, batch, observed
 from tests.support.judged import alarm
 from tests.support.servers import InfluxServer
@@ -53,19 +54,24 @@ def readings(start: int) -> list[Row]:
 
 
 def run_task(server: InfluxServer, name: str) -> None:
-    """Run a task now and wait until it has succeeded."""
+    """Run a task, when the second of what was written last is over (a run sees what came before
+    its own second), and wait until it has succeeded."""
+    began = int(time.time())
+    eventually(lambda: int(time.time()) > began, "another second")
     headers = {"Authorization": f"Token {server.token}"}
     tasks = f"{server.url}/api/v2/tasks"
-    found = httpx2.get(tasks, params={"name": name}, headers=headers).json()["tasks"]
-    run = httpx2.post(f"{tasks}/{found[0]['id']}/runs", json={}, headers=headers).json()
-    for _ in range(200):
-        path = f"{tasks}/{found[0]['id']}/runs/{run['id']}"
-        state = httpx2.get(path, headers=headers).json()
-        if state.get("status") in ("success", "failed"):
-            break
-        time.sleep(0.05)
-    logs = httpx2.get(f"{path}/logs", headers=headers).json()
-    assert state["status"] == "success", logs
+    found = httpx2.get(tasks, params={"name": name}, headers=headers, timeout=90.0).json()["tasks"]
+    run = httpx2.post(
+        f"{tasks}/{found[0]['id']}/runs", json={}, headers=headers, timeout=90.0
+    ).json()
+    path = f"{tasks}/{found[0]['id']}/runs/{run['id']}"
+
+    def status() -> str:
+        return str(httpx2.get(path, headers=headers, timeout=90.0).json().get("status"))
+
+    eventually(lambda: status() in ("success", "failed"), "run to its end")
+    logs = httpx2.get(f"{path}/logs", headers=headers, timeout=90.0).json()
+    assert status() == "success", logs
 
 
 def windows(server: InfluxServer, length: str, of: str, field: str) -> dict[int, float]:
@@ -152,6 +158,7 @@ def test_rejected_points_are_offered_again_once_the_cause_is_mended(
                 "predicate": '_measurement="observation"',
             },
             headers=headers,
+            timeout=90.0,
         ).raise_for_status()
         taken = sink.replay_rejected()
         assert taken in ((1, 0), (0, 1))  # the type of a field outlives its points in a shard
@@ -162,11 +169,6 @@ DAYS, STEP = 4, MINUTE
 
 
 def run_all(server: InfluxServer, tasks: Sequence[str]) -> None:
-    """Both tasks, when the second of what was written last is over: a run sees what came before
-    its own second."""
-    began = int(time.time())
-    while int(time.time()) < began + 1:
-        time.sleep(0.05)
     for task in tasks:
         run_task(server, task)
 

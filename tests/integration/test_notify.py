@@ -14,7 +14,7 @@ from typing import ClassVar
 import pytest
 
 from tests.support.judged import alarm
-from tests.support.processes import free_port
+from tests.support.processes import refusing_port
 from twin.notify.channels import Mail, NotDelivered, Webhook
 from twin.notify.notice import Notice, notices
 
@@ -81,8 +81,8 @@ def test_a_call_follows_no_redirect(receiver: str) -> None:
 
 
 def test_a_receiver_that_is_not_there_is_tried_again() -> None:
-    with pytest.raises(NotDelivered) as away:
-        Webhook(f"http://127.0.0.1:{free_port()}/").send(notice())
+    with refusing_port() as port, pytest.raises(NotDelivered) as away:
+        Webhook(f"http://127.0.0.1:{port}/").send(notice())
     assert away.value.again
 
 
@@ -127,7 +127,7 @@ def test_mail_goes_to_those_of_the_step_and_says_nothing_of_the_patient() -> Non
     mail = Mail("127.0.0.1", post.port, "twin@ward", {0: ["n@ward"], 1: ["t@ward"]}, "none")
     assert mail.wants(notice())
     mail.send(notice())
-    post.join(10)
+    post.join(60)
     said = "\n".join(post.said)
     assert "rcpt TO:<n@ward>" in said
     assert "t@ward" not in said
@@ -140,7 +140,6 @@ def test_a_step_with_nobody_is_not_this_channels() -> None:
 
 
 def test_mail_without_a_server_is_tried_again() -> None:
-    mail = Mail("127.0.0.1", free_port(), "twin@ward", {0: ["n@ward"]}, "none")
-    with pytest.raises(NotDelivered) as away:
-        mail.send(notice())
+    with refusing_port() as port, pytest.raises(NotDelivered) as away:
+        Mail("127.0.0.1", port, "twin@ward", {0: ["n@ward"]}, "none").send(notice())
     assert away.value.again

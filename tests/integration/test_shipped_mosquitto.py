@@ -21,7 +21,7 @@ def test_nothing_of_a_flood_is_lost_with_the_shipped_configuration(load: str) ->
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -42,7 +42,7 @@ from tests.support.runs import Tables, TwinRun, influx_tables
 from tests.support.servers import InfluxServer, MosquittoServer
 from twin.store.sqlite_file import open_store
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 BIDMC = ("bidmc_01_Numerics", "bidmc_02_Numerics")
 BIDMC_COLUMNS = {"HR": "heart_rate", "RESP": "respiratory_rate", "SpO2": "spo2"}

@@ -24,7 +24,7 @@ def shared_recording(name: str) -> Path:
     return path
 
 
-def twin(*arguments: str | Path, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+def twin(*arguments: str | Path, timeout: float = 240.0) -> subprocess.CompletedProcess[str]:
     """One `twin` command, run to its end."""
     command = [*TWIN, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
@@ -41,7 +41,7 @@ def twin_json(*arguments: str | Path) -> Any:
     return json.loads(succeeded(twin(*arguments, "--json")))
 
 
-def eventually(holds: Callable[[], object], what: str, timeout: float = 30.0) -> float:
+def eventually(holds: Callable[[], object], what: str, timeout: float = 90.0) -> float:
     """Wait until it holds and return how long that took, in s; fails the test after `timeout`."""
     begun = time.monotonic()
     while not holds():
@@ -51,7 +51,7 @@ def eventually(holds: Callable[[], object], what: str, timeout: float = 30.0) ->
     return time.monotonic() - begun
 
 
-def wait_for(count: Callable[[], int], expected: int, patience: float = 30.0) -> None:
+def wait_for(count: Callable[[], int], expected: int, patience: float = 90.0) -> None:
     """Until there are so many, or none came for `patience` s; comparing says what is missing."""
     last, since = -1, time.monotonic()
     while (found := count()) < expected and time.monotonic() - since < patience:

@@ -12,6 +12,7 @@ from typing import Any, Self
 import httpx2
 
 from tests.support.commands import TWIN, eventually
+from tests.support.stopwatch import Stopwatch
 
 
 class DemoRun:
@@ -30,7 +31,7 @@ class DemoRun:
         with self._out.open("wb") as out, self._words.open("ab") as words:
             self._process = subprocess.Popen(self._command, stdout=out, stderr=words)
         took = eventually(
-            lambda: self.stdout().endswith("\n") or not self.running, "announced", 60.0
+            lambda: self.stdout().endswith("\n") or not self.running, "announced", 180.0
         )
         assert self.running, f"twin demo ended: {self._words.read_text()[-2000:]}"
         self.announced = json.loads(self.stdout())
@@ -61,7 +62,7 @@ class DemoRun:
 
     def get(self, path: str) -> Any:
         """The body of an answer of its API."""
-        answer = httpx2.get(self.announced["url"] + path, timeout=10.0)
+        answer = httpx2.get(self.announced["url"] + path, timeout=60.0)
         answer.raise_for_status()
         return answer.json()
 
@@ -70,9 +71,12 @@ class DemoRun:
         return self._started().wait(seconds)
 
     def stop(self) -> int:
-        """SIGTERM, and 10 s to end; its exit code."""
+        """SIGTERM, and 10 s to end, of a machine that has them to spare; its exit code."""
+        watch = Stopwatch()
         self._started().terminate()
-        return self._started().wait(10.0)
+        code = self._started().wait(90.0)
+        assert watch.unhindered < 10.0
+        return code
 
     def pause(self) -> None:
         """Freeze the main process alone (SIGSTOP): its broker goes on without it."""
@@ -100,7 +104,7 @@ class DemoRun:
         if self._process is not None and self.running:
             self._process.terminate()
             try:
-                self._process.wait(15)
+                self._process.wait(60)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()

@@ -58,7 +58,7 @@ class FakeBroker:
         assert self._client is not None
         self._client.shutdown(socket.SHUT_RDWR)
 
-    def wait_for_pubacks(self, count: int, connection: int = -1, timeout: float = 10) -> list[int]:
+    def wait_for_pubacks(self, count: int, connection: int = -1, timeout: float = 60) -> list[int]:
         """The PUBACKs of a connection, once there are so many (or the time is over)."""
         with self._changed:
             self._changed.wait_for(lambda: len(self.acknowledged[connection]) >= count, timeout)
@@ -118,4 +118,4 @@ class FakeBroker:
         if self._client is not None:
             with suppress(OSError):
                 self._client.shutdown(socket.SHUT_RDWR)
-        self._thread.join(5)
+        self._thread.join(30)

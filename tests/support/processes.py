@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count, islice
 from pathlib import Path
 
 # The parent-death signal is set by a small program in between, not by preexec_fn: forking Python
@@ -34,12 +35,29 @@ class ServerFailed(Exception):
         super().__init__(f"{program} {reason}; the end of its log:\n{log}")
 
 
+#: Below the ports that Linux gives to clients (32768 on): a server that is stopped and started on
+#: its port would else now and then find a client of somebody there.
+_PORTS = range(12_000, 32_000)
+#: Given in turn, each once; processes that run at the same time begin far from one another.
+_turns = count(os.getpid() * 1_009)
+
+
 def free_port() -> int:
-    """A loopback TCP port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A loopback TCP port that nobody has now, and that no other test of this process is given."""
+    for turn in islice(_turns, len(_PORTS)):
+        port = _PORTS[turn % len(_PORTS)]
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no free port")
+
+
+@contextlib.contextmanager
+def refusing_port() -> Iterator[int]:
+    """A loopback TCP port that refuses connections, and that nobody can take meanwhile."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))  # bound, and never listening
+        yield holder.getsockname()[1]
 
 
 class ServerProcess:
@@ -72,7 +90,7 @@ class ServerProcess:
             raise self._failed("is not running")
         return self._process.pid
 
-    def start(self, timeout: float = 20.0) -> None:
+    def start(self, timeout: float = 180.0) -> None:
         """Starts the program and returns when its port accepts connections."""
         process = self.launch()
         deadline = time.monotonic() + timeout
@@ -100,7 +118,7 @@ class ServerProcess:
             )
         return self._process
 
-    def stop(self, timeout: float = 20.0) -> int | None:
+    def stop(self, timeout: float = 60.0) -> int | None:
         """Asks the program to end, waits until it has, returns its exit code; None if not running.
 
         One that ended by itself counts as running until this asks for its code.
@@ -138,7 +156,7 @@ class ServerProcess:
         with contextlib.suppress(ProcessLookupError):
             self.resume()
         with contextlib.suppress(ServerFailed):
-            self.stop(timeout=10.0)
+            self.stop(timeout=30.0)
 
     def log(self, characters: int = 2000) -> str:
         """The end of what the program wrote on stdout and stderr."""

@@ -103,7 +103,7 @@ class Refusing:
                 self.wfile.write(said)
 
             def _forward(self, body: bytes) -> None:
-                server = http.client.HTTPConnection("127.0.0.1", target, timeout=30)
+                server = http.client.HTTPConnection("127.0.0.1", target, timeout=60)
                 headers = {k: v for k, v in self.headers.items() if k.lower() != "host"}
                 server.request(self.command, self.path, body, headers)
                 answer = server.getresponse()

@@ -31,7 +31,7 @@ def publish_all(port: int, messages: Iterable[Message], rate: float = 0.0) -> in
             time.sleep(max(0.0, begun + n / rate - time.monotonic()))
         sent.append(client.publish(topic, payload, qos=1))
     for each in sent:
-        each.wait_for_publish(60)
+        each.wait_for_publish(120)
     acknowledged = sum(each.is_published() for each in sent)
     client.disconnect()
     client.loop_stop()

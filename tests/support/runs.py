@@ -43,6 +43,9 @@ class TwinRun:
         command = [*TWIN, "run", "-c", str(self.config)]
         command += [word for role in roles for word in ("--role", role)]
         self._process = ServerProcess(command, port=self.port, directory=folder)
+        self._launched = 0.0
+        #: Seconds from its last launch until `wait_until_connected` saw its session.
+        self.connected_s = 0.0
 
     @property
     def url(self) -> str:
@@ -59,12 +62,13 @@ class TwinRun:
 
     def start(self) -> float:
         """Start it and wait until its page listens; returns the seconds that took."""
-        begun = time.monotonic()
-        self._process.start(timeout=60.0)
-        return time.monotonic() - begun
+        self._launched = time.monotonic()
+        self._process.start(timeout=180.0)
+        return time.monotonic() - self._launched
 
     def launch(self) -> None:
         """Start it and wait for nothing."""
+        self._launched = time.monotonic()
         self._process.launch()
 
     def stop(self) -> int | None:
@@ -84,14 +88,14 @@ class TwinRun:
 
     def get(self, path: str) -> Any:
         """The body of an answer of its API."""
-        answer = httpx2.get(self.url + path, timeout=10.0)
+        answer = httpx2.get(self.url + path, timeout=60.0)
         answer.raise_for_status()
         return answer.json()
 
     def answers(self) -> bool:
         """Whether its page can be asked."""
         try:
-            return httpx2.get(f"{self.url}/healthz", timeout=2.0).status_code == 200
+            return httpx2.get(f"{self.url}/healthz", timeout=10.0).status_code == 200
         except httpx2.TransportError:
             return False
 
@@ -100,15 +104,17 @@ class TwinRun:
         return {each["id"]: each["ledger"] for each in self.get("/api/v1/devices")["devices"]}
 
     def wait_until_connected(self) -> float:
-        """Until it has a session at the broker; returns the seconds that took."""
-        return eventually(
+        """Until it has a session at the broker and its subscription; the seconds that took."""
+        took = eventually(
             lambda: self.answers() and metric(self.text("/metrics"), "twin_broker_connected") == 1,
             f"connected; its log ends: {self.log()}",
-            60.0,
+            180.0,
         )
+        self.connected_s = time.monotonic() - self._launched
+        return took
 
     def text(self, path: str) -> str:
-        return httpx2.get(self.url + path, timeout=10.0).text
+        return httpx2.get(self.url + path, timeout=60.0).text
 
     def __enter__(self) -> Self:
         self.start()

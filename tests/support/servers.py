@@ -282,7 +282,7 @@ class InfluxServer(Server):
             params={"org": self.org, "bucket": bucket or self.bucket, "precision": precision},
             headers=self._headers(),
             content=lines.encode(),
-            timeout=30.0,
+            timeout=90.0,
         )
 
     def query(self, flux: str) -> str:
@@ -292,7 +292,7 @@ class InfluxServer(Server):
             params={"org": self.org},
             headers=self._headers() | {"Content-Type": "application/vnd.flux"},
             content=flux.encode(),
-            timeout=60.0,
+            timeout=120.0,
         )
         answer.raise_for_status()
         return answer.text
@@ -324,10 +324,10 @@ class InfluxServer(Server):
     def _remove(self, kind: str) -> None:
         """All whose names begin with the bucket's."""
         address, limit = f"{self.url}/api/v2/{kind}", {"limit": 100, "org": self.org}
-        found = httpx2.get(address, params=limit, headers=self._headers(), timeout=30.0)
+        found = httpx2.get(address, params=limit, headers=self._headers(), timeout=90.0)
         for each in found.raise_for_status().json()[kind]:
             if each["name"].startswith(self.bucket):
-                httpx2.delete(f"{address}/{each['id']}", headers=self._headers(), timeout=30.0)
+                httpx2.delete(f"{address}/{each['id']}", headers=self._headers(), timeout=90.0)
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Token {self.token}"}
@@ -336,11 +336,11 @@ class InfluxServer(Server):
         if self._external:
             pytest.skip("the InfluxDB of TWIN_TEST_INFLUX_URL is not ours to stop")
 
-    def _wait_healthy(self, timeout: float = 20.0) -> None:
+    def _wait_healthy(self, timeout: float = 90.0) -> None:
         deadline = time.monotonic() + timeout
         while True:
             try:
-                if httpx2.get(f"{self.url}/health", timeout=2.0).status_code == 200:
+                if httpx2.get(f"{self.url}/health", timeout=10.0).status_code == 200:
                     return
             except httpx2.TransportError:
                 pass
@@ -349,7 +349,7 @@ class InfluxServer(Server):
             time.sleep(0.02)
 
     def _onboard(self) -> None:
-        state = httpx2.get(f"{self.url}/api/v2/setup", timeout=10.0).json()
+        state = httpx2.get(f"{self.url}/api/v2/setup", timeout=60.0).json()
         if not state["allowed"]:
             return  # a folder that an earlier server set up
         httpx2.post(
@@ -362,7 +362,7 @@ class InfluxServer(Server):
                 "token": self.token,
                 "retentionPeriodSeconds": 0,
             },
-            timeout=30.0,
+            timeout=90.0,
         ).raise_for_status()
 
     def _create_bucket(self) -> str:
@@ -370,14 +370,14 @@ class InfluxServer(Server):
             f"{self.url}/api/v2/orgs",
             params={"org": self.org},
             headers=self._headers(),
-            timeout=30.0,
+            timeout=90.0,
         )
         found.raise_for_status()
         made = httpx2.post(
             f"{self.url}/api/v2/buckets",
             json={"orgID": found.json()["orgs"][0]["id"], "name": self.bucket},
             headers=self._headers(),
-            timeout=30.0,
+            timeout=90.0,
         )
         made.raise_for_status()
         return str(made.json()["id"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ingest.instant import MINUTE, SECOND
+from ingest.instant import HOUR, MINUTE, SECOND
 from tests.support.judged import alarm, score, technical
 from tests.support.ward import T0
 from twin.judgement import (
@@ -36,7 +36,7 @@ def every_state() -> Judgements:
     """p1 high; p2 medium taken; p3 medium unverified; p4 paused; p5 no data; p6 score of 7."""
     at = time.time() - T0 / SECOND
     since = {"since": time.time_ns() - 2 * MINUTE}
-    paused = {"paused_until": time.time_ns() + 10 * MINUTE, "event": AlarmEvent.PAUSED}
+    paused = {"paused_until": time.time_ns() + HOUR, "event": AlarmEvent.PAUSED}
     rows = (
         alarm("high", at, patient="p1", escalation=1, event=AlarmEvent.ESCALATED, **since),
         alarm("held", at - 60, patient="p2", value=137.0, worst=141.0, **MEDIUM, **PULSE),

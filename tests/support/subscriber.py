@@ -35,7 +35,7 @@ class Subscriber:
         self.resumed.append(flags.session_present)
         client.subscribe(self._topic, qos=1)
 
-    def wait_for(self, messages: int, seconds: float = 20.0) -> set[tuple[str, bytes]]:
+    def wait_for(self, messages: int, seconds: float = 60.0) -> set[tuple[str, bytes]]:
         """The different messages received, once there are so many or the time is up."""
         deadline = time.monotonic() + seconds
         while len(found := set(self.received)) < messages and time.monotonic() < deadline:
@@ -45,7 +45,7 @@ class Subscriber:
     def __enter__(self) -> Self:
         self._client.connect("127.0.0.1", self._port)
         self._client.loop_start()
-        if not self._subscribed.wait(10):
+        if not self._subscribed.wait(60):
             raise TimeoutError("the broker did not take the subscription")
         return self
 

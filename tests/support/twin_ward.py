@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -65,6 +66,8 @@ class TwinWard:
             pulses={"ingest": self._beat},
             covered=lambda at: purpose.covered(at, ZoneInfo("UTC")),
         )
+        # Whoever acts waits for the worker, however busy this machine is.
+        self.feed.commands = replace(self.feed.commands, wait_s=60.0)
         settings = CareSettings(simulated=True, token=None, purpose=purpose)
         self.page = PageServer(
             create_app(settings, self.feed, MemoryHistory(), self.people, self.quarantine)

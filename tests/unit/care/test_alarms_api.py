@@ -37,6 +37,7 @@ class Desk:
         self.journal = SqliteJournal(folder, reserve_bytes=1 << 16)
         people = MemoryPeople({"p1": "Bed 1"})
         self.feed = Feed(self.journal, people, lambda: NOW)
+        self.feed.commands = replace(self.feed.commands, wait_s=60.0)  # this test's thread answers
         self.app = create_app(SIMULATED, self.feed, MemoryHistory(), people, MemoryQuarantine())
         self.commands: list[Command] = []
         self.says: Callable[[Command], list[Output]] = lambda c: [Outcome(c.id, True, "", NOW)]

@@ -32,7 +32,7 @@ class Answering:
         self._thread.start()
 
     def _answer(self) -> None:
-        for entry in self._reader.read(10, 10.0):
+        for entry in self._reader.read(10, 60.0):
             record = decode_record(entry.record)
             assert isinstance(record, Command)
             self.seen.append((entry.partition, record))
@@ -46,7 +46,7 @@ class Answering:
 def test_a_command_is_in_its_patients_partition_and_its_outcome_comes_back(
     journal: SqliteJournal,
 ) -> None:
-    commands = Commands(journal, Outcomes(), lambda: 42, wait_s=10.0)
+    commands = Commands(journal, Outcomes(), lambda: 42, wait_s=60.0)
     worker = Answering(journal, commands.outcomes)
     outcome = commands.give("acknowledge", "I. Roux", {"alarm": "a1"}, "p1", id="once")
     worker.stop()
@@ -56,7 +56,7 @@ def test_a_command_is_in_its_patients_partition_and_its_outcome_comes_back(
 
 
 def test_a_command_about_no_patient_is_for_all_partitions(journal: SqliteJournal) -> None:
-    commands = Commands(journal, Outcomes(), lambda: 42, wait_s=10.0)
+    commands = Commands(journal, Outcomes(), lambda: 42, wait_s=60.0)
     worker = Answering(journal, commands.outcomes)
     commands.give("limits", "I. Roux", {}, None)
     worker.stop()
@@ -70,7 +70,7 @@ def test_a_worker_that_does_not_answer_is_said_and_the_command_stays(
     with pytest.raises(NoOutcome) as silent:
         commands.give("pause", "I. Roux", {}, "p1")
     reader = journal.reader("observations", 0)
-    (entry,) = reader.read(10, 1.0)
+    (entry,) = reader.read(10, 60.0)
     record = decode_record(entry.record)
     assert isinstance(record, Command)
     assert record.id == silent.value.id

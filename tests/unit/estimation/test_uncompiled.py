@@ -49,7 +49,7 @@ def test_the_uncompiled_kernel_gives_the_same_to_1e_12(tmp_path: Path) -> None:
         env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
         cwd=TOP,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     stepped = np.load(file)
     assert set(np.unique(compiled["verdict"])) == {1, 2, 3}

@@ -137,7 +137,7 @@ def test_a_stop_in_the_middle_of_a_step_finishes_it_and_snapshots(tmp_path: Path
 
     worker = TwinWorker(journal, SnapshotFolder(tmp_path / "s"), stopping_once_stepped)
     worker.start()
-    worker._thread.join(20)  # type: ignore[union-attr]
+    worker._thread.join(90)  # type: ignore[union-attr]
     assert not worker.alive
     assert worker.fault is None
     end = journal.committed()[0]

@@ -21,7 +21,7 @@ class Written:
 
     def write(self, calls: Sequence[Records]) -> int:
         self.entered.set()
-        assert self.free.wait(30)
+        assert self.free.wait(120)
         if self.error is not None:
             raise self.error
         self.groups.append(list(calls))
@@ -36,13 +36,13 @@ def _start(commits: GroupCommit, *records: bytes) -> Thread:
 
 def _waiting(commits: GroupCommit, count: int) -> bool:
     with commits._changed:
-        return commits._changed.wait_for(lambda: len(commits._waiting) == count, 30)
+        return commits._changed.wait_for(lambda: len(commits._waiting) == count, 120)
 
 
 def _hold_the_first(written: Written, commits: GroupCommit) -> Thread:
     written.free.clear()
     first = _start(commits, b"first")
-    assert written.entered.wait(30)
+    assert written.entered.wait(120)
     return first
 
 
@@ -63,7 +63,7 @@ def test_calls_that_come_during_a_commit_share_the_next() -> None:
         assert _waiting(commits, count)
     written.free.set()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     assert written.groups == [[[(0, b"first")]], [[(0, b"b")], [(0, b"c")], [(0, b"d")]]]
 
 
@@ -94,7 +94,7 @@ def test_a_failed_write_fails_every_call_of_its_group_and_the_next_goes_on() -> 
     commits._write = fail_once
     written.free.set()
     for thread in [first, *threads]:
-        thread.join(30)
+        thread.join(120)
     assert errors == ["disk"] * 3
     commits.append([(0, b"after")])
     assert written.groups[-1] == [[(0, b"after")]]
@@ -118,24 +118,24 @@ def test_a_group_takes_no_more_than_its_bytes() -> None:
         assert _waiting(commits, count)
     written.free.set()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     assert [len(group) for group in written.groups] == [1, 2, 2, 1]
 
 
 def test_after_a_shared_commit_the_leader_awaits_as_many_callers() -> None:
     written = Written()
-    commits = GroupCommit(written.write, linger=30.0)
+    commits = GroupCommit(written.write, linger=300.0)
     threads = [_hold_the_first(written, commits)]
     for count in (1, 2):
         threads.append(_start(commits, b"x"))
         assert _waiting(commits, count)
     written.free.set()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     assert [len(group) for group in written.groups] == [1, 2]
     threads = [_start(commits, b"y"), _start(commits, b"z")]
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert [len(group) for group in written.groups] == [1, 2, 2]
 
 

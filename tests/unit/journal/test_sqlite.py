@@ -187,7 +187,7 @@ def test_a_write_lock_excludes_another_of_the_same_file(tmp_path: Path) -> None:
         thread = Thread(target=enter)
         thread.start()
         assert not inside.wait(0.05)
-    thread.join(30)
+    thread.join(120)
     assert inside.is_set()
     one.close()
     other.close()

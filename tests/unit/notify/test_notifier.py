@@ -191,7 +191,7 @@ def test_the_first_start_of_all_begins_at_the_journals_end(caller: Caller) -> No
     caller.notifier.start()
     assert caller.notifier.alive
     caller.journal.append("estimates", [(0, encode_output(Judgements((alarm("a2"),))))])
-    for _ in range(200):
+    for _ in range(1_200):
         if caller.channel.sent:
             break
         caller.notifier._stopping.wait(0.05)

@@ -24,7 +24,7 @@ def address() -> Iterator[str]:
 
 
 def test_metrics_are_in_prometheus_text_format(address: str) -> None:
-    answer = httpx2.get(f"{address}/metrics")
+    answer = httpx2.get(f"{address}/metrics", timeout=60)
 
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert answer.text.splitlines()[-1] == 'twin_ticks_total{store="a"} 3'
@@ -34,7 +34,7 @@ def test_an_outage_outside_is_degraded_and_needs_no_restart(address: str) -> Non
     HEALTH[0] = Health(degraded=("broker",), parts={"broker": "not connected"})
 
     for path in ("/healthz", "/readyz"):
-        answer = httpx2.get(address + path)
+        answer = httpx2.get(address + path, timeout=60)
         assert answer.status_code == 200
         assert answer.json() == {
             "status": "degraded",
@@ -45,12 +45,12 @@ def test_an_outage_outside_is_degraded_and_needs_no_restart(address: str) -> Non
 
 def test_what_cannot_go_on_or_cannot_serve_is_503(address: str) -> None:
     HEALTH[0] = Health(alive=True, ready=False)
-    assert httpx2.get(f"{address}/healthz").status_code == 200
-    assert httpx2.get(f"{address}/readyz").status_code == 503
+    assert httpx2.get(f"{address}/healthz", timeout=60).status_code == 200
+    assert httpx2.get(f"{address}/readyz", timeout=60).status_code == 503
 
     HEALTH[0] = Health(alive=False, ready=False)
-    assert httpx2.get(f"{address}/healthz").json()["status"] == "failed"
+    assert httpx2.get(f"{address}/healthz", timeout=60).json()["status"] == "failed"
 
 
 def test_anything_else_is_not_there(address: str) -> None:
-    assert httpx2.get(f"{address}/api/v1/patients").status_code == 404
+    assert httpx2.get(f"{address}/api/v1/patients", timeout=60).status_code == 404
