@@ -40,6 +40,21 @@ def test_acknowledgements_leave_in_the_order_of_receipt(tmp_path: Path, reader: 
 
 
 @both_readers
+def test_it_is_not_called_connected_before_the_broker_has_taken_its_subscription(
+    tmp_path: Path, reader: Reader
+) -> None:
+    with FakeBroker() as broker:
+        broker.holds_subscriptions = True
+        with IngestLine(broker.port, tmp_path, "3.1.1", reader=reader) as line:
+            eventually(lambda: line.service.subscriber.connected, "connected")
+            assert not line.service.subscriber.subscribed
+            broker.grant()
+            line.wait_until_connected()
+            broker.drop()
+            eventually(lambda: not line.service.subscriber.subscribed, "said to be away")
+
+
+@both_readers
 def test_a_puback_leaves_only_after_the_observation_is_in_the_journal(
     tmp_path: Path, reader: Reader
 ) -> None:

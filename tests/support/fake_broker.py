@@ -9,6 +9,7 @@ import struct
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
@@ -35,6 +36,9 @@ class FakeBroker:
         self.port: int = self._server.getsockname()[1]
         self._client: socket.socket | None = None
         self.subscribed = threading.Event()
+        #: Leaves a SUBSCRIBE without its SUBACK until `grant`.
+        self.holds_subscriptions = False
+        self._asked: SimpleQueue[bytes] = SimpleQueue()
         self._changed = threading.Condition()
         self.acknowledged: list[list[int]] = []
         self.on_puback: Callable[[int], None] = lambda mid: None
@@ -46,6 +50,13 @@ class FakeBroker:
         body = struct.pack("!H", len(name)) + name + struct.pack("!H", mid) + payload
         assert self._client is not None
         self._client.sendall(b"\x32" + _length(len(body)) + body)
+
+    def grant(self) -> None:
+        """The SUBACK of the oldest SUBSCRIBE that has none, once one has come."""
+        mid = self._asked.get(timeout=60)
+        assert self._client is not None
+        self._client.sendall(b"\x90\x03" + mid + b"\x01")
+        self.subscribed.set()
 
     def send(self, stream: bytes) -> None:
         """Any bytes on the present connection."""
@@ -91,8 +102,9 @@ class FakeBroker:
         if kind == CONNECT:
             self._client.sendall(b"\x20\x02\x00\x00")
         elif kind == SUBSCRIBE:
-            self._client.sendall(b"\x90\x03" + body[:2] + b"\x01")
-            self.subscribed.set()
+            self._asked.put(body[:2])
+            if not self.holds_subscriptions:
+                self.grant()
         elif kind == PINGREQ:
             self._client.sendall(b"\xd0\x00")
         elif kind == PUBACK:
