@@ -35,7 +35,7 @@ from twin.judgement import Alarm
 _LIVE_WORDS = {
     *("act", "age", "alarm", "band", "cause", "chart", "counts", "escalation", "link", "news2"),
     *("outcome", "parameter", "patient", "priority", "reason", "short", "signal", "sound", "state"),
-    *("status", "strip", "trend", "trial", "wall", "ward", "who", "forecast", "smooth"),
+    *("status", "strip", "trend", "trial", "wall", "ward", "who", "forecast", "smooth", "whatif"),
 }
 
 _pages = jinja2.Environment(

@@ -24,7 +24,7 @@ export class VitalChart {
    * @param {(from: number, to: number) => void} zoomed somebody dragged over this period
    */
   constructor(section, signal, zoomed) {
-    Object.assign(this, { signal, zoomed, from: 0, to: 1, end: 1, raw: true, at: null, limits: [], forecast: null, ahead: null, smoothed: null });
+    Object.assign(this, { signal, zoomed, from: 0, to: 1, end: 1, raw: true, at: null, limits: [], forecast: null, ahead: null, smoothed: null, whatif: null });
     this.series = new Series(signal.gap_s * 1000);
     const part = (name) => section.querySelector(name);
     [this.figure, this.plot, this.note, this.retry] = [".figure", ".plot", ".note", ".retry"].map(part);
@@ -80,6 +80,7 @@ export class VitalChart {
       const [bottom, top] = this.ahead.extent(this.forecast, this.end);
       [low, high] = [Math.min(low, bottom), Math.max(high, top)];
     }
+    if (this.whatif) [low, high] = this.whatif.widen(low, high, this.end);
     if (low > high) [low, high] = [lower, upper];
     if (high - low < least) [low, high] = [(low + high - least) / 2, (low + high + least) / 2];
     const pad = (high - low) * 0.06;

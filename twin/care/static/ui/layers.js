@@ -14,6 +14,7 @@ export function under(u, chart, colours) {
   if (chart.end > chart.to) chart.ahead?.cone(u, chart, colours);
   if (chart.raw) dots(u, chart, colours);
   chart.smoothed?.draw(u, chart, colours);
+  chart.whatif?.draw(u);
   flags(u, chart, colours);
 }
 

@@ -28,15 +28,15 @@ export function open(store) {
   let to = null; // null: live
   let raw = null; // null: by the length of the period
   let request = new AbortController();
+  let supposed = 0; // until when a scenario goes (ui/whatif.js)
 
   const [from0, to0] = [Number(asked.get("from")), Number(asked.get("to"))];
   if (from0 > 0 && to0 - from0 >= SHORTEST) [span, to] = [to0 - from0, to0];
 
   for (const section of list.children) adopt(section);
-  const entry = element("entry");
-  if (entry) {
-    entry.hidden = false;
-    entry.addEventListener("toggle", async () => (await import("../ui/entry.js")).install(entry), { once: true });
+  for (const box of document.querySelectorAll("details.entry")) {
+    box.hidden = false;
+    box.addEventListener("toggle", async () => (await import(`../ui/${box.id}.js`)).install(box, charts, (until) => { supposed = until; schedule(drawn); }), { once: true });
   }
   element("raw").addEventListener("change", (event) => { raw = event.target.checked; schedule(drawn); });
   element("smooth").addEventListener("change", afterwards);
@@ -197,7 +197,8 @@ export function open(store) {
 
   /** Give each chart what is expected of its vital; how far to look ahead, ms: nowhere without any. */
   function foreseen(at) {
-    if (cone === null) return 0;
+    const what = to === null ? Math.min(Math.max(0, supposed - at), span) : 0;
+    if (cone === null) return what;
     let any = false;
     for (const { code, section, chart, ahead } of charts.values()) {
       chart.ahead = cone;
@@ -205,7 +206,7 @@ export function open(store) {
       put(ahead, chart.forecast ? cone.words(chart.forecast, signals.get(code)) : "");
       any ||= chart.forecast !== null;
     }
-    return any ? Math.min(cone.AHEAD_MS, span / 2) : 0;
+    return Math.max(what, any ? Math.min(cone.AHEAD_MS, span / 2) : 0);
   }
 
   function head({ section, value, arrow, band, age: old, word }, cell, at) {
