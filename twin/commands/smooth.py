@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,13 +26,17 @@ from twin.commands.replay import chosen_model
 if TYPE_CHECKING:
     from ingest.recording import Recording
     from twin.config import Config
+    from twin.estimation.models import ModelFile
+    from twin.estimation.smoother import Smoothed
 
 _BEGINNING, _END = -(1 << 62), 1 << 62
 
 
 def smooth_history(
     signal: Annotated[str, typer.Option(metavar="CODE", help="Which signal.")],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="To write: .csv or .parquet.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE", help="To write: .csv, .parquet, .html.")
+    ],
     observations: Annotated[
         Path | None,
         typer.Argument(metavar="[OBSERVATIONS]", help="A recording; without it, the store's."),
@@ -52,7 +58,8 @@ def smooth_history(
 ) -> None:
     """Smooth a patient's history: every estimate knows what was measured after it, too.
 
-    Filtered as live, then smoothed backwards (Rauch–Tung–Striebel). Both are in the file.
+    Filtered as live, then smoothed backwards (Rauch–Tung–Striebel). Both are in the file; an .html
+    is a report with the picture, what hindsight changed and what went in.
     """
     import pyarrow as pa
 
@@ -63,7 +70,7 @@ def smooth_history(
     from twin.estimation.replay import write_estimates
     from twin.estimation.smoother import smooth
 
-    one_of(out, (".csv", ".parquet"), "--out")
+    one_of(out, (".csv", ".parquet", ".html"), "--out")
     first, last = instant(start, "--from"), instant(end, "--to")
     with wrong_input(RecordingError, OSError):
         if observations is not None:
@@ -71,13 +78,16 @@ def smooth_history(
         else:
             read = stored_recording(config_at(config, data_dir), patient)
     chosen = base_model() if model is None else chosen_model(model)
+    interval = _BEGINNING if first is None else first, _END if last is None else last
+    only = _only(read, patient, signal)
     with wrong_input(ValueError):
-        found = smooth(
-            _only(read, patient, signal),
-            _BEGINNING if first is None else first,
-            _END if last is None else last,
-            chosen,
-        )
+        found = smooth(only, *interval, chosen)
+    if out.suffix == ".html":
+        files = {"recording": observations, "model": model}
+        with failing(OSError):
+            _write_page(out, only, interval, found, chosen, files)
+        say(f"{len(found.at)} stamps in {out}")
+        return
     table = pa.table(
         {
             "as_of": pa.array(found.at, pa.timestamp("ns", tz="UTC")),
@@ -90,6 +100,36 @@ def smooth_history(
     with failing(OSError):
         write_estimates(table, out)
     say(f"{len(found.at)} rows in {out}")
+
+
+def _write_page(
+    out: Path,
+    only: Recording,
+    interval: tuple[int, int],
+    found: Smoothed,
+    model: ModelFile,
+    files: Mapping[str, Path | None],
+) -> None:
+    """The report; files: role → what was read, none: it came from the store, or ships."""
+    from twin.report.deep_dive import DeepDive, deep_dive_page
+    from twin.report.files import write_whole
+    from twin.report.provenance import code, source_of
+
+    inside = (only.measured_at >= interval[0]) & (only.measured_at < interval[1])
+    page = deep_dive_page(
+        DeepDive(
+            only.patient[0],
+            only.signal[0],
+            datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            model.version,
+            only.measured_at[inside],
+            only.value[inside],
+            found,
+            [source_of(path, role) for role, path in files.items() if path is not None],
+            code(),
+        )
+    )
+    write_whole(out, page)
 
 
 def _only(recording: Recording, patient: str | None, signal: str) -> Recording:

@@ -12,11 +12,16 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
+from ingest.instant import SECOND
+from twin.estimate import Z95
 from twin.estimation.horizon_scores import JUDGED, Comparison, Excerpt, HorizonScores, PersonScores
 from twin.estimation.scores import LEVELS
+from twin.estimation.smoother import Smoothed
 
 _DASHES = ("", "6 3", "2 3", "8 3 2 3")
 _BAR, _GAP, _LEFT = 18, 6, 140
+#: About so many points of a line, and dots, are drawn.
+_MOST = 2_000
 
 
 def bars(title: str, rows: Sequence[tuple[str, float]], unit: str) -> Markup:
@@ -135,6 +140,62 @@ def excerpt(title: str, shown: Excerpt, unit: str) -> Markup:
     parts.append(_text(left, top + height + 16, "0", "middle", "axis"))
     parts.append(_text(left + width, top + height + 16, _duration(length), "end", "axis"))
     words = "dots: reference · line: forecast made that long before · shade: its 90 % band"
+    parts.append(_text(left + width / 2, top + height + 16, words, "middle", "axis"))
+    return _svg(left + width + 22, top + height + 26, title, parts)
+
+
+def history(
+    title: str,
+    at: NDArray[np.int64],
+    value: NDArray[np.float64],
+    smoothed: Smoothed,
+    unit: str,
+) -> Markup:
+    """Measurements (stamps in ns), the filtered mean, and the smoothed one with its 95 % band.
+
+    A line ends at a gap: where for ten usual intervals nothing was measured. Of many points every
+    so manieth is drawn.
+    """
+    width, height, left, top = 780, 260, 52, 10
+    start, end = int(smoothed.at[0]), int(smoothed.at[-1])
+    keep = slice(None, None, max(1, len(smoothed.at) // _MOST))
+    times, mean, before = smoothed.at[keep], smoothed.mean[keep], smoothed.filtered_mean[keep]
+    half = Z95 * smoothed.std[keep]
+    edges = np.concatenate([mean - half, mean + half, value, before])
+    low, high = float(np.min(edges)), float(np.max(edges))
+    span, length = max(high - low, 1e-9), max(end - start, 1)
+
+    def right(stamps: NDArray[np.int64]) -> list[float]:
+        return [left + width * (t - start) / length for t in stamps.tolist()]
+
+    def up(values: NDArray[np.float64]) -> list[float]:
+        return [top + height - height * (v - low) / span for v in values.tolist()]
+
+    parts = []
+    apart = np.diff(times)
+    usual = max(float(np.median(apart)), 1.0) if len(apart) else 1.0
+    cuts = np.flatnonzero(apart > 10 * usual) + 1
+    for run in np.split(np.arange(len(times)), cuts):
+        x = right(times[run])
+        upper, lower = up((mean + half)[run]), up((mean - half)[run])
+        around = [*zip(x, upper, strict=True), *reversed([*zip(x, lower, strict=True)])]
+        band = " ".join(f"{a:.1f},{b:.1f}" for a, b in around)
+        parts.append(f'<polygon class="band" points="{band}"/>')
+        parts.append(_line(x, up(before[run]), "ideal"))
+        parts.append(_line(x, up(mean[run]), "twin"))
+    every = slice(None, None, max(1, len(at) // _MOST))
+    parts += [
+        f'<circle class="truth" cx="{a:.1f}" cy="{b:.1f}" r="1.6"/>'
+        for a, b in zip(right(at[every]), up(value[every]), strict=True)
+    ]
+    parts += _frame(left, top, width, height)
+    parts.append(_text(left - 6, top + 8, _short(high), "end", "axis"))
+    parts.append(_text(left - 6, top + height, _short(low), "end", "axis"))
+    parts.append(_text(left - 6, top + height / 2, unit, "end", "axis"))
+    parts.append(_text(left, top + height + 16, "0", "middle", "axis"))
+    ends = _duration(length / SECOND)
+    parts.append(_text(left + width, top + height + 16, ends, "end", "axis"))
+    words = "dots: measured · dashed: as filtered · line and shade: afterwards, 95 % band"
     parts.append(_text(left + width / 2, top + height + 16, words, "middle", "axis"))
     return _svg(left + width + 22, top + height + 26, title, parts)
 

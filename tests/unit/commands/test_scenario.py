@@ -6,6 +6,7 @@ import csv
 import json
 import random
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,32 @@ def test_a_scenario_that_cannot_be_asked_ends_with_place_and_expected(
         assert "what.toml" in refused.err
         assert place in refused.err
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_smoothed_history_as_a_report_says_what_it_is_and_what_went_in(
+    tmp_path: Path, recording: Path
+) -> None:
+    out = tmp_path / "deep.html"
+    twin("smooth", recording, *WIDE, "--signal", "heart_rate", "--out", out)
+    page = out.read_text("utf-8")
+    digest = sha256(recording.read_bytes()).hexdigest()
+    assert digest in page
+    assert page.count("<polyline") == 2
+    assert page.count('<circle class="truth"') == 300
+    assert "<td>300, 300</td>" in page
+    assert "No page, alarm or score said this at the time" in page
+    assert "<script" not in page
+
+
+def test_a_report_draws_nothing_where_nothing_was_measured(tmp_path: Path) -> None:
+    seconds = [*range(60), *range(900, 960)]
+    rows = [f"{format_instant(T0 + s * SECOND)},{70 + s % 3}" for s in seconds]
+    file, out = tmp_path / "gap.csv", tmp_path / "deep.html"
+    file.write_text("\n".join(["time,HR", *rows]) + "\n")
+    twin("smooth", file, *WIDE, "--signal", "heart_rate", "--out", out)
+    page = out.read_text("utf-8")
+    assert page.count('<polygon class="band"') == 2
+    assert page.count("<polyline") == 4
 
 
 def test_a_smoothed_history_is_surer_than_the_filtered_one(tmp_path: Path, recording: Path) -> None:
