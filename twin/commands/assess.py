@@ -57,10 +57,10 @@ def assess_recording(
         _check_out(out, option, [observations, entries, limits])
     if news2.absolute() == alarms.absolute():
         raise WrongInput("--alarms: the file of --news2")
+    chosen = None if model is None else chosen_model(model)  # its signals may have limits
     with wrong_input(RecordingError, OSError):
         recording = read_recording(observations, columns(wide), time_column, patient)
         told = _told(recording, entries, limits)
-    chosen = None if model is None else chosen_model(model)
     with wrong_input(ValueError), progress_bar("assess") as progress:
         done = assess(recording, told, chosen, progress=progress)
     if done.refused:
