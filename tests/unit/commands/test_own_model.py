@@ -65,7 +65,7 @@ def recording(tmp_path: Path) -> Path:
     for minute in range(MINUTES):
         at = T0 + minute * 60 * SECOND
         lactate = 1.2 + max(0, minute - 30) * 0.06 + rng.normal(0, 0.05)
-        value, unit = (lactate, "mmol/L") if minute % 2 else (lactate * 9.008, "mg/dL")
+        value, unit = (lactate, "mmol/L") if minute % 2 else (lactate * 1000, "umol/L")
         rows.append(f"p,patch,lactate,{value:.2f},{at},{unit}")
         rows.append(f"p,band,heart_rate,{72 + rng.normal(0, 1):.0f},{at},/min")
         rows += [
@@ -87,6 +87,7 @@ def test_both_are_replayed_and_validated(tmp_path: Path, model: Path, recording:
     done = twin("replay", recording, "--out", out, "--model", model, "--forecast", "15min")
     assert done.code == 0, done.err
     rows = [row for row in read(out) if row["horizon_s"] == "0"]
+    assert len([row for row in rows if row["signal"] == "lactate"]) == MINUTES
     last = {row["signal"]: float(row["mean"]) for row in rows}
     assert last["lactate"] == pytest.approx(1.2 + 59 * 0.06, abs=0.4)
     assert last["skin_conductance"] == pytest.approx(5, abs=0.2)
