@@ -312,8 +312,10 @@ def _judge(cells: _Cells, row: int) -> tuple[float, float] | str:
         return "quality_out_of_range"
     if not (math.isnan(noise) or 0 < noise < math.inf):
         return "noise_out_of_range"
-    converted = unit is not None and unit != signal.unit
-    return value, noise * signal.accepted[unit][0] if converted and unit else noise
+    if unit is None or unit == signal.unit:
+        return value, noise
+    one, zero = (to_canonical(signal, x, unit) or 0.0 for x in (1.0, 0.0))
+    return value, noise * (one - zero)
 
 
 def _optional(sheet: Sheet, column: str) -> NDArray[np.float64]:

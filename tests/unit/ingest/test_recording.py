@@ -82,6 +82,16 @@ def test_units_are_converted_and_noise_with_them(tmp_path: Path) -> None:
     assert recording.noise_std.tolist() == pytest.approx([9.008, 2.0])
 
 
+def test_units_that_only_ucum_knows_are_converted_and_noise_without_the_offset(
+    tmp_path: Path,
+) -> None:
+    text = "signal,value,measured_at,unit,noise_std\nheart_rate,1.2,0,/s,0.1\n"
+    text += "body_temperature,310.15,0,K,0.5\n"
+    recording = read_recording(written(tmp_path, text))
+    assert recording.value.tolist() == pytest.approx([72.0, 37.0])
+    assert recording.noise_std.tolist() == pytest.approx([6.0, 0.5])
+
+
 def test_what_cannot_be_used_is_counted_by_reason_and_the_rest_is_read(tmp_path: Path) -> None:
     text = (
         "signal,value,measured_at,unit,quality\n"

@@ -24,7 +24,7 @@ export class VitalChart {
    * @param {(from: number, to: number) => void} zoomed somebody dragged over this period
    */
   constructor(section, signal, zoomed) {
-    Object.assign(this, { signal, zoomed, from: 0, to: 1, end: 1, raw: true, at: null, limits: [], forecast: null, ahead: null, smoothed: null, whatif: null });
+    Object.assign(this, { signal, zoomed, from: 0, to: 1, end: 1, raw: true, at: null, limits: [], forecast: null, ahead: null, smoothed: null });
     this.series = new Series(signal.gap_s * 1000);
     const part = (name) => section.querySelector(name);
     [this.figure, this.plot, this.note, this.retry] = [".figure", ".plot", ".note", ".retry"].map(part);

@@ -1,11 +1,13 @@
 // What is expected in the next half hour: a dashed cone from now on, and the same in words. It is
 // the twin's forecast (`forecasts` of a patient's stream); it alarms nobody.
+import { signals } from "../app/about.js";
 import { moment } from "../app/clock.js";
-import { number } from "../app/format.js";
+import { number, put } from "../app/format.js";
 import { t } from "../app/i18n.js";
 
 /** How far ahead pages look, ms. */
 export const AHEAD_MS = 30 * 60000;
+const layer = { cone, extent, words, row };
 /** A chance below this is not worth words. */
 const WORTH = 0.05;
 
@@ -14,6 +16,22 @@ export function current(list, status, at) {
   if (!list?.length || (status !== "fresh" && status !== "late")) return null;
   const points = list.filter(({ horizon_s }) => horizon_s * 1000 <= AHEAD_MS).map((p) => ({ ...p, at: Date.parse(p.time) }));
   return points.length && points.at(-1).at > at ? points : null;
+}
+
+/**
+ * Give each chart what is expected of its vital; how far to look ahead, ms: nowhere without any.
+ * supposed: until when a scenario goes (ui/whatif.js), epoch ms.
+ */
+export function foreseen(vitals, forecasts, live, at, span, supposed) {
+  let any = false;
+  for (const { code, section, chart, ahead } of vitals) {
+    chart.ahead = layer;
+    chart.forecast = live ? current(forecasts.get(code), section.dataset.status, at) : null;
+    put(ahead, chart.forecast ? words(chart.forecast, signals.get(code)) : "");
+    any ||= chart.forecast !== null;
+  }
+  const what = live ? Math.min(supposed - at, span) : 0;
+  return Math.max(0, what, any ? Math.min(AHEAD_MS, span / 2) : 0);
 }
 
 /** [lowest, highest] that the cone needs until `to`. */

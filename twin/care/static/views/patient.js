@@ -28,7 +28,7 @@ export function open(store) {
   let to = null; // null: live
   let raw = null; // null: by the length of the period
   let request = new AbortController();
-  let supposed = 0; // until when a scenario goes (ui/whatif.js)
+  let supposed = 0; // until when, by a scenario
 
   const [from0, to0] = [Number(asked.get("from")), Number(asked.get("to"))];
   if (from0 > 0 && to0 - from0 >= SHORTEST) [span, to] = [to0 - from0, to0];
@@ -36,7 +36,11 @@ export function open(store) {
   for (const section of list.children) adopt(section);
   for (const box of document.querySelectorAll("details.entry")) {
     box.hidden = false;
-    box.addEventListener("toggle", async () => (await import(`../ui/${box.id}.js`)).install(box, charts, (until) => { supposed = until; schedule(drawn); }), { once: true });
+    box.addEventListener("toggle", async () => (await import(`../ui/${box.id}.js`)).install(box, charts, async (until) => {
+      cone ??= await import("../ui/cone.js");
+      supposed = until;
+      schedule(drawn);
+    }), { once: true });
   }
   element("raw").addEventListener("change", (event) => { raw = event.target.checked; schedule(drawn); });
   element("smooth").addEventListener("change", afterwards);
@@ -195,19 +199,8 @@ export function open(store) {
     store.dirty.clear();
   }
 
-  /** Give each chart what is expected of its vital; how far to look ahead, ms: nowhere without any. */
-  function foreseen(at) {
-    const what = to === null ? Math.min(Math.max(0, supposed - at), span) : 0;
-    if (cone === null) return what;
-    let any = false;
-    for (const { code, section, chart, ahead } of charts.values()) {
-      chart.ahead = cone;
-      chart.forecast = to === null ? cone.current(forecasts.get(code), section.dataset.status, at) : null;
-      put(ahead, chart.forecast ? cone.words(chart.forecast, signals.get(code)) : "");
-      any ||= chart.forecast !== null;
-    }
-    return Math.max(what, any ? Math.min(cone.AHEAD_MS, span / 2) : 0);
-  }
+  /** How far to look ahead, ms; the charts get what is expected of their vitals. */
+  const foreseen = (at) => (cone ? cone.foreseen(charts.values(), forecasts, to === null, at, span, supposed) : 0);
 
   function head({ section, value, arrow, band, age: old, word }, cell, at) {
     if (cell === undefined) return;
