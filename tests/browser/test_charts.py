@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import LIVE, Ward, comes
+from tests.support.estimates import batch, observed
 from tests.support.ward_program import GAP_MIN
 
 pytestmark = [pytest.mark.browser]
@@ -231,3 +233,17 @@ def test_a_gap_says_what_the_journal_says_of_its_sensor(still_ward: Ward, page: 
         }"""
     )
     assert told == ["watch-1 is off", "no data"]
+
+
+def test_a_vital_that_comes_later_gets_a_chart_at_its_place(ward: Ward, page: Page) -> None:
+    page.goto(f"{ward.url}/p/p1")
+    page.wait_for_function(LIVE)
+    glucose = page.locator(".vital[data-code=glucose]")
+    expect(glucose).to_have_count(0)
+    ward.judge(batch(observed(time.time_ns(), 104.0, signal="glucose")))
+    expect(glucose.locator("h2")).to_have_text("Glucose")
+    expect(glucose.locator(".unit")).to_have_text("mg/dL")
+    expect(glucose.locator("canvas")).to_be_visible()
+    codes = page.locator(".vital").evaluate_all("all => all.map(({ dataset }) => dataset.code)")
+    assert codes[-1] == "glucose"
+    assert codes.count("glucose") == 1

@@ -22,7 +22,6 @@ export function open(store) {
   const charts = new Map();
   const forecasts = new Map(); // code → the newest, by horizon
   let cone = null; // ui/cone.js, once something is forecast
-  const list = element("vitals");
   const asked = new URLSearchParams(location.search);
   let span = RANGES[asked.get("r")] ?? HOUR;
   let to = null; // null: live
@@ -33,7 +32,7 @@ export function open(store) {
   const [from0, to0] = [Number(asked.get("from")), Number(asked.get("to"))];
   if (from0 > 0 && to0 - from0 >= SHORTEST) [span, to] = [to0 - from0, to0];
 
-  for (const section of list.children) adopt(section);
+  for (const section of element("vitals").children) adopt(section);
   for (const box of document.querySelectorAll("details.entry")) {
     box.hidden = false;
     box.addEventListener("toggle", async () => (await import(`../ui/${box.id}.js`)).install(box, charts, async (until) => {
@@ -61,20 +60,6 @@ export function open(store) {
       code, section, chart,
       value: part("value"), arrow: part("arrow"), band: part("band"), age: part("age"), word: part("word"), ahead: part("ahead"),
     });
-  }
-
-  /** A vital that the patient had not yet when the page was made. */
-  function add(code) {
-    const section = element("vital").content.firstElementChild.cloneNode(true);
-    section.dataset.code = code;
-    section.querySelector("h2").textContent = t(`signal.${code}`);
-    section.querySelector(".unit").textContent = signals.get(code).unit;
-    const order = [...signals.keys()];
-    const after = [...list.children].find((other) => order.indexOf(other.dataset.code) > order.indexOf(code));
-    list.insertBefore(section, after ?? null);
-    adopt(section);
-    element("waiting").hidden = true;
-    load([charts.get(code)]);
   }
 
   /** Show `length` ms up to `end`; null, or an end not yet reached: live. */
@@ -187,7 +172,8 @@ export function open(store) {
     const at = now();
     if (patient !== undefined) {
       put(element("label"), patient.label || patient.id);
-      for (const code of patient.cells.keys()) if (!charts.has(code)) add(code);
+      const more = [...patient.cells.keys()].filter((code) => !charts.has(code));
+      if (more.length) import("../ui/added.js").then(({ added }) => load(added(more, charts, adopt)));
       for (const vital of charts.values()) head(vital, patient.cells.get(vital.code), at);
     }
     const [from, end] = period();
