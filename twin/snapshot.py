@@ -25,9 +25,10 @@ from twin.estimation.devices import NAMED, NAMED_ENTRIES
 from twin.estimation.models import parse_model
 from twin.step import TwinState
 
-LAYOUT = 5
-#: 3: slots without `forecast_at`; 4: memory without `SPREAD` and `TROUBLE`, no `shares`.
-_READABLE = (3, 4, LAYOUT)
+LAYOUT = 6
+#: 3: slots without `forecast_at`; 4: memory without `SPREAD` and `TROUBLE`, no `shares`;
+#: 5: entries with a column for each flag, `due` in ns.
+_READABLE = (3, 4, 5, LAYOUT)
 _DIGEST = 16
 #: Arrays and columns of the bank that hold a device's number.
 _NAMED = [
@@ -214,9 +215,9 @@ def _read(body: bytes, model: str) -> tuple[_Snapshot, dict[str, NDArray[Any]]]:
             LAYOUT, "0.1.0", "", model, old.partition, old.position, old.tick_at, old.elapsed,
             dict.fromkeys(old.commands, ""), {}, old.patients, old.devices, {},
         )  # fmt: skip
-        return now, snapshot_before.as_now(arrays)
+        return now, snapshot_before.later_as_now(snapshot_before.as_now(arrays))
     arrays = {key: array.read() for key, array in snapshot.arrays.items()}
-    return snapshot, snapshot_before.widened(arrays)
+    return snapshot, snapshot_before.later_as_now(arrays)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.estimation.devices import ENTRIES, NAMED_ENTRIES, UNKNOWN
+from ingest.instant import SECOND
+from twin.estimation.devices import ENTRIES, ENTRIES_BEFORE, NAMED_ENTRIES, UNKNOWN, flagged
 from twin.estimation.kalman import STATE
 from twin.estimation.robust import (
     DEVICE,
@@ -54,9 +55,9 @@ def as_now(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     return made
 
 
-def widened(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """The arrays of layouts 3 and 4, of innovations nothing; the widths of a person's bands are
-    kept, not the forecasts that waited for their reading."""
+def later_as_now(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The arrays of layouts 3 to 5. Of 3 and 4, of innovations nothing; the widths of a person's
+    bands are kept, not the forecasts that waited for their reading. Of 5, everything."""
     made = dict(arrays)
     for name in ("memory", "base_memory"):
         if name in arrays and arrays[name].shape[1:] == (_NARROWER,):
@@ -65,4 +66,14 @@ def widened(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         th = np.round(arrays["waiting"][:, WIDTHS:] / TH).astype(np.int16)
         made["waiting"] = np.pad(th, ((0, 0), (WIDTHS, 0)))
         made["target"] = np.zeros(arrays["target"].shape, np.uint32)
+    for name in ("entries", "base_entries"):
+        if name in arrays and arrays[name].shape[1:] == (ENTRIES_BEFORE,):
+            made[name] = flagged(arrays[name])
+    if "due" in arrays and arrays["due"].dtype == np.int64:
+        made["due"] = _seconds(arrays["due"])
     return made
+
+
+def _seconds(due: NDArray[np.int64]) -> NDArray[np.uint32]:
+    """`due` (n,), ns, in whole seconds; 0 where it was `NEVER`: nothing had been forecast yet."""
+    return np.clip(due // SECOND + (due % SECOND > 0), 0, 2**32 - 1).astype(np.uint32)

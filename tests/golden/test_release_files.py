@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import tarfile
 from collections.abc import Mapping
 from contextlib import closing
@@ -12,12 +13,14 @@ import apsw
 import numpy as np
 import pytest
 
+from ingest.instant import SECOND
 from ingest.journal.sqlite import SqliteJournal
 from tests.support.commands import eventually
 from tests.support.contents import embedded_content
 from twin.config import Config
-from twin.estimation.bank import SIGNAL_ROW
-from twin.estimation.kalman import D, M
+from twin.estimation.bank import SIGNAL_ROW, Events
+from twin.estimation.devices import ALONE, ENTRY, LAGS, NUMBER, flag, suspicion
+from twin.estimation.kalman import E_MEAN, D, M
 from twin.runtime.backup import back_up, restore
 from twin.runtime.clock import Clock
 from twin.runtime.housekeeping import needed_from
@@ -129,3 +132,40 @@ def test_it_goes_on_where_the_journal_was_trimmed(folder: Path) -> None:
         assert journal.trim("observations", needed_from(journal)) > 0
         assert journal.oldest("observations") > 1
     test_a_folder_of_the_release_before_is_gone_on_with(folder)
+
+
+def test_a_snapshot_of_layout_5_is_gone_on_with_as_it_was_left() -> None:
+    """Two people with a watch and a band; the band of one lags, that of the other went wild."""
+    state = new_state(1)
+    content = lzma.decompress((FILES / "snapshot-layout-5.xz").read_bytes())
+    restore_snapshot(state, "p000-000000000000800", content)
+    bank, a = state.bank, state.bank.slots.of
+    lagging, jumping = (
+        int(bank.slot_of[bank.number_of(name), SIGNAL_ROW["heart_rate"]])
+        for name in ("lagging", "jumping")
+    )
+    watch, band = state.devices.numbers_of(["watch", "band"])
+    said = {}
+    for slot in (lagging, jumping):
+        for at in (0, ENTRY):
+            why = int(suspicion.py_func(a["entries"], slot, at))
+            lags = flag.py_func(a["entries"], slot, at, LAGS)
+            said[slot, int(a["entries"][slot, at + NUMBER])] = (why, bool(lags))
+    assert said == {
+        (lagging, watch): (0, False),
+        (lagging, band): (0, True),
+        (jumping, watch): (0, False),
+        (jumping, band): (ALONE, False),
+    }
+    assert a["due"][[lagging, jumping]].tolist() == [1795594000] * 2
+    assert a["target"][lagging, :4].tolist() == [1795594020, 1795594040, 1795594000, 1795595400]
+
+    n, at = 40, int(a["state_t"][lagging])
+    slots = np.tile([lagging, lagging, jumping, jumping], n // 4)
+    later = at + SECOND // 2 * (1 + np.arange(n) // 4)
+    value = np.tile([80.0, 120.0, 70.0, 120.0], n // 4)
+    nothing = np.full(n, np.nan)
+    devices = np.tile([watch, band], n // 2).astype(np.int32)
+    estimates = bank.update(Events(slots, later, value, nothing, nothing, devices)).estimates
+    assert np.abs(estimates[2::4, E_MEAN] - 70.0).max() < 1.0  # neither band is believed
+    assert np.abs(estimates[-4::4, E_MEAN] - 80.0).max() < 5.0

@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.anchor import Anchor, Anchors
-from twin.estimation.devices import ENTRIES, NAMED, NAMED_ENTRIES
+from twin.estimation.devices import ENTRIES, ENTRIES_BEFORE, NAMED, NAMED_ENTRIES, flagged
 from twin.estimation.kalman import STATE
 from twin.estimation.names import Names
 from twin.estimation.robust import MEMORY, SPREAD
 
 #: Of the bytes of an anchor: another number, another meaning; such an anchor is as good as none.
-#: 1: memory without `SPREAD` and `TROUBLE`, which begin anew.
-LAYOUT = 2
+#: 1: memory without `SPREAD` and `TROUBLE`, which begin anew; 2: entries with a column a flag.
+LAYOUT = 3
 _NARROWER = {1: SPREAD}
 
 
@@ -112,18 +112,20 @@ def unpacked(body: bytes, devices: Names) -> Base | None:
         read = _decoder.decode(body)
     except msgspec.DecodeError:
         return None
-    sizes = (len(read.state), len(read.memory), len(read.entries) or 4 * ENTRIES)
     width = _NARROWER.get(read.layout, MEMORY)
-    known = read.layout == LAYOUT or read.layout in _NARROWER
-    if not known or sizes != (8 * STATE, 4 * width, 4 * ENTRIES):
+    columns = ENTRIES if read.layout == LAYOUT else ENTRIES_BEFORE
+    sizes = (len(read.state), len(read.memory), len(read.entries) or 4 * columns)
+    if not 1 <= read.layout <= LAYOUT or sizes != (8 * STATE, 4 * width, 4 * columns):
         return None
     memory = np.pad(np.frombuffer(read.memory, "<f4"), (0, MEMORY - width))
     entries = np.zeros(ENTRIES, np.float32)
     entries[list(NAMED_ENTRIES)] = -1.0
     if read.entries:
         entries = np.frombuffer(read.entries, "<f4").copy()
-    for row, columns in ((memory, NAMED), (entries, NAMED_ENTRIES)):
-        for column in columns:
+        if columns == ENTRIES_BEFORE:
+            (entries,) = flagged(entries[None, :])
+    for row, named in ((memory, NAMED), (entries, NAMED_ENTRIES)):
+        for column in named:
             if row[column] >= 0:
                 row[column] = devices.number(read.devices[int(row[column])])
     return Base(np.frombuffer(read.state, "<f8"), memory, entries)

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
 from twin.estimation.compiled import compiled, inlined
 from twin.estimation.kalman import STATE
 from twin.estimation.models import EXPECTED, GATE, JUMP, JUMP_RATE, LAG_TIME, NOISE2
@@ -26,25 +29,34 @@ from twin.estimation.robust import (
 #: Devices of a key that are told apart; a third takes the place of who is silent longest.
 DEVICES = 2
 # Columns of an entry (float32). NUMBER: the device (−1: free); LAST: its last value, AGE seconds
-# ago; JUMPED: its last value was far from the one before; SUSPECT: it jumped and has not come back
-# (> 0, see below), or was followed with the other (STEPPED); SLOW1, SLOW2: its values, delayed by
-# two first-order lags.
+# ago; FLAGS: what is said of it, see below; SLOW1, SLOW2: its values, delayed by two first-order
+# lags.
 # BEHIND: how far its values are from the other's delayed ones, APART: from the other's last ones
 # (both means of a/(a + 3 noise), 0 to 1); DISTANCE: mean |a|, cut; LEARNED: weight of these means,
-# 0 to 1; LAGS: it follows.
-NUMBER, LAST, AGE, JUMPED, SUSPECT, SLOW1, SLOW2 = range(7)
-BEHIND, APART, DISTANCE, LEARNED, LAGS, ENTRY = range(7, 13)
+# 0 to 1.
+NUMBER, LAST, AGE, FLAGS, SLOW1, SLOW2, BEHIND, APART, DISTANCE, LEARNED, ENTRY = range(11)
+#: Flags, added up. JUMPED: its last value was far from the one before; LAGS: it follows the other.
+#: The three lowest bits, with sign, are why it is suspect: > 0, it jumped and has not come back.
+JUMPED, LAGS = 8, 16
+_WHY, _SIGN = 7, 4
 #: Of a suspect device: it jumped after the other last spoke; the other has said since that nothing
 #: happened; both jumped at one time to one place. STEPPED: that was followed, and is held.
-AWAY, ALONE, TOGETHER, STEPPED = 1.0, 2.0, 3.0, -1.0
+AWAY, ALONE, TOGETHER, STEPPED = 1, 2, 3, -1
 #: Width of a row of entries, beside each memory row.
 ENTRIES = DEVICES * ENTRY
+#: What it was up to layout 5 of a snapshot and 2 of an anchor (`flagged`).
+ENTRIES_BEFORE = 24
 #: Columns that hold a device's number, or less than 0: of a memory row, of a row of entries.
 NAMED, NAMED_ENTRIES = (DEVICE, INSIDE), (NUMBER, ENTRY + NUMBER)
 
 #: Seconds after the last change of device for which a key counts as reported by several.
 SEVERAL_WITHIN = 30.0
 UNKNOWN = 1e9
+#: What a device said so many expected intervals ago says where it is.
+HEARD = 12.0
+#: A device has stayed where its values delayed by `lag_time` are this near, as a share of its jump:
+#: after 23 s with a lag of 14.
+STAYED = 0.2
 #: Seconds over which lag and distance are learned, and the weight from which they count.
 LEARNING_TIME, ENOUGH = 400.0, 0.25
 #: A device lags if it is this much nearer to the other's past than to its present.
@@ -53,6 +65,40 @@ NEARER = 0.75
 SILENT = 10.0
 #: Mean |a| of a Gaussian is 0.8 standard deviations; the lag's error counts twice that.
 LAG_FACTOR2 = (2.0 / 0.8) ** 2
+
+
+@inlined
+def flag(w, i, e, which):  # type: ignore[no-untyped-def]
+    """Whether JUMPED or LAGS is said of the device of entry e."""
+    return np.int64(w[i, e + FLAGS]) & which != 0
+
+
+@inlined
+def set_flag(w, i, e, which, on):  # type: ignore[no-untyped-def]
+    """Say JUMPED or LAGS of the device of entry e, or no longer."""
+    flags = np.int64(w[i, e + FLAGS])
+    w[i, e + FLAGS] = flags | which if on else flags & ~which
+
+
+@inlined
+def suspicion(w, i, e):  # type: ignore[no-untyped-def]
+    """Why the device of entry e is suspect (> 0); 0: it is not; or STEPPED."""
+    return ((np.int64(w[i, e + FLAGS]) & _WHY) ^ _SIGN) - _SIGN
+
+
+@inlined
+def set_suspicion(w, i, e, why):  # type: ignore[no-untyped-def]
+    """From now on this is why the device of entry e is suspect, or 0, or STEPPED."""
+    w[i, e + FLAGS] = (np.int64(w[i, e + FLAGS]) & ~_WHY) | (why & _WHY)
+
+
+def flagged(entries: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, ENTRIES) of (n, ENTRIES_BEFORE): each flag had a column."""
+    old = entries.reshape(len(entries), DEVICES, ENTRIES_BEFORE // DEVICES)
+    number, last, age, jumped, why, *slow_and_learned, lags = np.moveaxis(old, 2, 0)
+    flags = JUMPED * (jumped > 0) + LAGS * (lags > 0) + (why.astype(np.int64) & _WHY)
+    new = np.stack([number, last, age, flags, *slow_and_learned], axis=2)
+    return new.astype(np.float32).reshape(len(entries), ENTRIES)
 
 
 @compiled
@@ -132,10 +178,9 @@ def note(w, i, z, device, p, row):  # type: ignore[no-untyped-def]
         w[i, e + NUMBER], w[i, e + AGE] = device, UNKNOWN
         w[i, e + SLOW1] = w[i, e + SLOW2] = w[i, e + LAST] = z
     age, last = float(w[i, e + AGE]), float(w[i, e + LAST])
-    known = age < 12.0 * p[row, EXPECTED]
-    w[i, e + JUMPED] = (
-        1.0 if known and abs(z - last) > p[row, JUMP] + p[row, JUMP_RATE] * age else 0.0
-    )
+    known = age < HEARD * p[row, EXPECTED]
+    jumped = known and abs(z - last) > p[row, JUMP] + p[row, JUMP_RATE] * age
+    set_flag(w, i, e, JUMPED, jumped)
     if p[row, LAG_TIME] > 0.0:
         g = -math.expm1(-min(age, 60.0) / p[row, LAG_TIME])
         slow1, slow2 = float(w[i, e + SLOW1]), float(w[i, e + SLOW2])
@@ -154,7 +199,7 @@ def compare(w, i, e, age, p, row):  # type: ignore[no-untyped-def]
     """
     o = ENTRY if e == 0 else 0
     for k in range(DEVICES):  # who has gone wild seems to lead: the other agrees with its past
-        if w[i, k * ENTRY + JUMPED] > 0.0 or w[i, k * ENTRY + SUSPECT] > 0.0:
+        if flag(w, i, k * ENTRY, JUMPED) or suspicion(w, i, k * ENTRY) > 0:
             return
     if p[row, LAG_TIME] == 0.0 or w[i, o + NUMBER] < 0.0 or w[i, o + AGE] >= 2.0 * p[row, EXPECTED]:
         return
@@ -173,16 +218,17 @@ def compare(w, i, e, age, p, row):  # type: ignore[no-untyped-def]
         and w[i, e + DISTANCE] > 1.5 * noise * learned
         and learned > ENOUGH
     ):
-        w[i, e + LAGS], w[i, o + LAGS] = 1.0, 0.0
+        set_flag(w, i, e, LAGS, True)
+        set_flag(w, i, o, LAGS, False)
     elif mine > min(now, others):
-        w[i, e + LAGS] = 0.0
+        set_flag(w, i, e, LAGS, False)
 
 
 @compiled
 def lag_variance(w, i, e):  # type: ignore[no-untyped-def]
     """What a lag adds to the noise of the device of entry e: 0 if it has none or is alone now."""
     o = ENTRY if e == 0 else 0
-    if e < 0 or w[i, e + LAGS] == 0.0 or w[i, o + AGE] >= SILENT:
+    if e < 0 or not flag(w, i, e, LAGS) or w[i, o + AGE] >= SILENT:
         return 0.0
     distance = float(w[i, e + DISTANCE]) / max(float(w[i, e + LEARNED]), ENOUGH)
     return LAG_FACTOR2 * distance * distance
@@ -191,7 +237,7 @@ def lag_variance(w, i, e):  # type: ignore[no-untyped-def]
 @compiled
 def one_lags(w, i):  # type: ignore[no-untyped-def]
     """Whether one of the two devices lags, so that the other has no witness."""
-    return w[i, LAGS] > 0.0 or w[i, ENTRY + LAGS] > 0.0
+    return flag(w, i, 0, LAGS) or flag(w, i, ENTRY, LAGS)
 
 
 @compiled
@@ -202,45 +248,65 @@ def suspect(y, w, i, e, z, r, age, p, row):  # type: ignore[no-untyped-def]
     together. Devices that go wild do so each at a time of its own.
     """
     o = ENTRY if e == 0 else 0
-    w[i, e + SUSPECT] = AWAY
+    set_suspicion(w, i, e, AWAY)
     apart = z - float(w[i, o + LAST])
     if (
         w[i, o + NUMBER] >= 0.0
-        and w[i, o + SUSPECT] == AWAY
+        and suspicion(w, i, o) == AWAY
         and y[i, OUT_COUNT] != 0.0
         and y[i, OUT_AGE] < age
         and apart * apart <= 2.0 * p[row, GATE] * r
     ):
-        w[i, e + SUSPECT] = w[i, o + SUSPECT] = TOGETHER
+        set_suspicion(w, i, e, TOGETHER)
+        set_suspicion(w, i, o, TOGETHER)
+
+
+@compiled
+def join(w, i, e, z, r, away, p, row):  # type: ignore[no-untyped-def]
+    """The device of entry e is at z, away from the state by so much. If both are, at one place, and
+    one of them for longer than devices go wild, they have stepped, one after the other: each has a
+    delay of its own."""
+    o = ENTRY if e == 0 else 0
+    if p[row, LAG_TIME] == 0.0 or suspicion(w, i, e) <= 0 or suspicion(w, i, o) <= 0:
+        return
+    apart = z - float(w[i, o + LAST])
+    if apart * apart > 2.0 * p[row, GATE] * r or w[i, o + AGE] >= HEARD * p[row, EXPECTED]:
+        return
+    most = STAYED * abs(away)
+    for k in range(DEVICES):
+        if abs(float(w[i, k * ENTRY + LAST]) - float(w[i, k * ENTRY + SLOW1])) < most:
+            set_suspicion(w, i, e, TOGETHER)
+            set_suspicion(w, i, o, TOGETHER)
 
 
 @compiled
 def jumped_together(w, i):  # type: ignore[no-untyped-def]
     """Whether both devices jumped at one time to one place, and neither has come back."""
-    return w[i, SUSPECT] == TOGETHER and w[i, ENTRY + SUSPECT] == TOGETHER
+    return suspicion(w, i, 0) == TOGETHER and suspicion(w, i, ENTRY) == TOGETHER
 
 
 @compiled
 def doubt_other(w, i, e):  # type: ignore[no-untyped-def]
     """The device of entry e is right, so the other is where no person is."""
-    w[i, e + SUSPECT], w[i, (ENTRY if e == 0 else 0) + SUSPECT] = 0.0, ALONE
+    set_suspicion(w, i, e, 0)
+    set_suspicion(w, i, ENTRY if e == 0 else 0, ALONE)
 
 
 @compiled
 def cleared(y, w, i, e):  # type: ignore[no-untyped-def]
     """The device of entry e agrees with the state. That it stepped counts while a step is held."""
-    if w[i, e + SUSPECT] > 0.0 or y[i, OUT_COUNT] >= 0.0:
-        w[i, e + SUSPECT] = 0.0
+    if suspicion(w, i, e) > 0 or y[i, OUT_COUNT] >= 0.0:
+        set_suspicion(w, i, e, 0)
     o = ENTRY if e == 0 else 0
-    if w[i, o + SUSPECT] > 0.0:
-        w[i, o + SUSPECT] = ALONE
+    if suspicion(w, i, o) > 0:
+        set_suspicion(w, i, o, ALONE)
 
 
 @compiled
 def forgive(w, i, together):  # type: ignore[no-untyped-def]
     """After a true step nobody is suspect."""
     for k in range(DEVICES):
-        w[i, k * ENTRY + SUSPECT] = STEPPED if together else 0.0
+        set_suspicion(w, i, k * ENTRY, STEPPED if together else 0)
 
 
 @compiled

@@ -17,22 +17,24 @@ from twin.estimation.devices import (
     JUMPED,
     LAST,
     STEPPED,
-    SUSPECT,
     cleared,
     compare,
     doubt_other,
     entry,
+    flag,
     forgive,
     heard,
+    join,
     jumped_together,
     lag_variance,
     note,
     one_lags,
     suspect,
+    suspicion,
 )
-from twin.estimation.kalman import LAG, correct, normalised
+from twin.estimation.kalman import LAG, D, M, correct, normalised
 from twin.estimation.members import place
-from twin.estimation.models import EXPECTED, GATE, NOISE2, QUANTISATION2, ROBUST2
+from twin.estimation.models import EXPECTED, GATE, NOISE2, QUANTISATION2, ROBUST2, SHARED
 from twin.estimation.robust import (
     INSIDE,
     INSIDE_AGE,
@@ -76,14 +78,17 @@ def take_one(x, y, w, i, z, r, device, several, e, known, age, p, row):  # type:
         nis, weight = update(x, y, i, z, r, p, row)
         note_nis(y, i, nis, p, row)
         return nis, weight
+    r = np.float32(r * (1.0 + p[row, SHARED]))  # an error that both make does not cancel
     if e >= 0:
         if normalised(x, i, z, r) <= p[row, GATE]:
             cleared(y, w, i, e)
-        elif w[i, e + JUMPED] > 0.0:
-            if w[i, e + SUSPECT] == STEPPED and came_back(x, y, i, z, r, p, row):
+        elif flag(w, i, e, JUMPED):
+            if suspicion(w, i, e) == STEPPED and came_back(x, y, i, z, r, p, row):
                 doubt_other(w, i, e)
                 return step_back(x, y, i, z, r, device, p, row), 1.0
             suspect(y, w, i, e, z, r, age, p, row)
+        if suspicion(w, i, e) > 0:
+            join(w, i, e, z, r, z - x[i, M] - x[i, D], p, row)
     more = lag_variance(w, i, e)
     if more > 0.0:  # it follows the other: heard, but no witness for or against it
         nis = normalised(x, i, z, r + more)
@@ -94,7 +99,7 @@ def take_one(x, y, w, i, z, r, device, several, e, known, age, p, row):  # type:
         return update(x, y, i, z, r, p, row)
     recent = y[i, INSIDE_AGE] <= max(2.5, 1.25 * p[row, EXPECTED])
     another = y[i, INSIDE] != device and recent
-    smooth = e >= 0 and known and w[i, e + SUSPECT] <= 0.0 and not another
+    smooth = e >= 0 and known and suspicion(w, i, e) <= 0 and not another
     together = jumped_together(w, i)
     nis, weight, step = update_of_several(x, y, i, z, r, device, smooth, together, p, row)
     if step:
@@ -165,7 +170,11 @@ def before(w, i, ring_z, ring_r, ring_device, m, chosen):  # type: ignore[no-unt
     one, other = entry(w, i, ring_device[m]), entry(w, i, ring_device[chosen])
     if one < 0 or other < 0:
         return one > other
-    for column in (LAST, SUSPECT, BEHIND, AGE):
+    if w[i, one + LAST] != w[i, other + LAST]:
+        return w[i, one + LAST] < w[i, other + LAST]
+    if suspicion(w, i, one) != suspicion(w, i, other):
+        return suspicion(w, i, one) < suspicion(w, i, other)
+    for column in (BEHIND, AGE):
         if w[i, one + column] != w[i, other + column]:
             return w[i, one + column] < w[i, other + column]
     return False

@@ -62,8 +62,9 @@ from twin.estimation.signal_model import Places, SignalModel, signal_model
     UPPER,
     USUAL_TIME,
     DAILY_SWING2,
+    SHARED,
     HALF_WIDTH,
-) = range(31)
+) = range(32)
 #: Horizons (s) at which a person's bands are tracked; from HALF_WIDTH on the three bands of each.
 TRACKED = (60.0, 1800.0)
 PARAMETERS = HALF_WIDTH + 3 * len(TRACKED)
@@ -137,6 +138,7 @@ class ModelFile:
                 catalogue[code].upper,
                 model.usual_time,
                 model.swing() ** 2,
+                model.shared_error,
                 *(
                     z * scale
                     for horizon in TRACKED

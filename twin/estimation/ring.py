@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from ingest.instant import SECOND
 from twin.estimation.compiled import compiled, inlined
 from twin.estimation.consistency import diverged, note_nis, pass_trouble, tally
 from twin.estimation.devices import ENTRIES, alone, begin_memory, pass_time, put_out
@@ -195,7 +196,7 @@ def process(  # type: ignore[no-untyped-def]
                 size, where, members,
             )  # fmt: skip
             tally(shares, share_device, k, device[n], nis, z - state[k, M] - state[k, D])
-            if t >= due[k] and not diverged(memory, k):
+            if t >= np.int64(due[k]) * SECOND and not diverged(memory, k):
                 track(
                     k, t, z, state, due, target, waiting, usual, usual_root, params, row, scratch,
                     cache, cache_dt, room,

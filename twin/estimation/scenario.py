@@ -28,6 +28,7 @@ from ingest.instant import SECOND
 from twin.estimate import Z50, Z90, Z95
 from twin.estimation.bank import SIGNAL_ROW, Bank
 from twin.estimation.kalman import PDD, PDV, PMD, PMM, PMV, PVV
+from twin.estimation.models import SHARED
 from twin.estimation.smoother import transition
 from twin.estimation.tracker import TH, WIDTHS
 
@@ -310,7 +311,8 @@ def _known(
         [[x[PMM], x[PMD], x[PMV]], [x[PMD], x[PDD], x[PDV]], [x[PMV], x[PDV], x[PVV]]], np.float64
     )
     h = np.array([1.0, 1.0, 0.0])
-    information = sum(1.0 / (variance * interval) for interval, variance in left)
+    shared = 1.0 + (bank.params[row, SHARED] if len(left) > 1 else 0.0)
+    information = sum(1.0 / (variance * shared * interval) for interval, variance in left)
     step = float(seconds[1] - seconds[0])
     interval = min((interval for interval, _ in left), default=step)
     parts = max(1, round(step / interval))

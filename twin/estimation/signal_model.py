@@ -52,8 +52,9 @@ class SignalModel:
     devices (with several a sample and half a second for each step_distance, 0: 2 noise); jump: from
     one value of a device to its next what a person does not do at once (0: 6 (noise + wander));
     motion: how much of an outlier that came smoothly becomes variance of the velocity; lag_time:
-    of the delays by which a device is found to follow another (0: not looked for); trend_time: the
-    time over which the trend is taken; expected_interval: between measurements of a usual device;
+    of the delays by which a device is found to follow another (0: not looked for); shared_error:
+    correlation of the errors of two devices of one person; trend_time: the time over which the
+    trend is taken; expected_interval: between measurements of a usual device;
     usual_time: how fast a forecast returns to what is usual for the person at that hour (0: it does
     not); daily_swing: standard deviation among people of each half-swing of a daily rhythm (0: a
     fifth of the spread); heart_gain, heart_gain_std: of a signal that says how active a person is,
@@ -81,6 +82,7 @@ class SignalModel:
     step_distance: float = 0.0
     motion: float = 0.0
     lag_time: float = 0.0
+    shared_error: float = 0.0
     trend_time: float = 900.0
     expected_interval: float = 0.0
     usual_time: float = 0.0
@@ -151,6 +153,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "step_distance": (0.0, 1e9),
     "motion": (0.0, 1.0),
     "lag_time": (0.0, 1e6),
+    "shared_error": (0.0, 1.0),
     "trend_time": (1.0, 1e7),
     "expected_interval": (0.0, 1e7),
     "usual_time": (0.0, 1e7),

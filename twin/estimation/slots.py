@@ -35,7 +35,7 @@ _SLOT_ARRAYS: tuple[tuple[str, Any, int, int], ...] = (
     ("ring_at", np.int32, 2, 0),  # start in the ring arrays, index of the oldest
     ("ring_size", np.int16, 0, 0),
     ("ring_n", np.int16, 0, 0),
-    ("due", np.int64, 0, NEVER),
+    ("due", np.uint32, 0, 0),  # whole seconds: no earlier forecast waits for its reading
     ("target", np.uint32, WAITING * HORIZONS, 0),
     ("waiting", np.int16, FORECASTS, 0),
     ("status", np.uint8, 0, 0),
@@ -57,7 +57,7 @@ _RING_ARRAYS: tuple[tuple[str, Any], ...] = (
 #: Wider numbers come first, so that nothing is padded between them.
 _TOGETHER: tuple[tuple[str, ...], ...] = (
     (
-        "state", "state_t", "due", "base_t", "base", "memory", "base_memory", "share_device",
+        "state", "state_t", "base_t", "base", "memory", "base_memory", "due", "share_device",
         "ring_at", "shares", "ring_n", "ring_size", "model",
     ),
     ("ring_z", "ring_r", "ring_device"),

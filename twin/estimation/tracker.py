@@ -30,7 +30,7 @@ OUTSIDE = (0.5, 0.1, 0.05)
 BANDS = 3
 HORIZONS = len(TRACKED)
 _AHEAD = tuple(int(seconds * 1e9) for seconds in TRACKED)
-_FAR = 2**62
+_FAR, _LAST = 2**62, 2**32 - 1
 
 #: Columns of a row of forecasts (int16): how far the mean of each that waits is from the
 #: population's and its std (0: none waits), in 1/FINE of the population's spread; then th of each
@@ -44,7 +44,7 @@ FINE, TH, _MOST = 500.0, 1.0 / 20_000, 32_767.0
 def track(  # type: ignore[no-untyped-def]
     k, t, z, state, due, target, waiting, usual, root, p, row, x, cache, cache_dt, room
 ):  # fmt: skip
-    """Judge what waited for t, make new forecasts, write due[k], the next stamp to come here.
+    """Judge what waited for t, make new forecasts, write due[k], the second to come here again.
 
     target (slots, WAITING · HORIZONS), whole seconds, and waiting (slots, FORECASTS) are of slot k,
     whose state is as of t and whose newest reading is z. usual and root: what it returns to
@@ -87,7 +87,8 @@ def track(  # type: ignore[no-untyped-def]
         for j in range(h * WAITING, (h + 1) * WAITING):
             if waiting[k, 2 * j + 1] > 0:
                 soon = min(soon, np.int64(target[k, j]) * SECOND - early)
-    due[k] = max(soon, t + 1)
+    soon = (max(soon, t + 1) + SECOND - 1) // SECOND
+    due[k] = np.uint32(min(max(soon, 0), _LAST))
 
 
 @compiled

@@ -211,7 +211,7 @@ def test_nothing_is_forecast_of_a_diverged_key_but_that_people_are_like_people()
     assert ahead.mean.tolist() == mean.tolist()
 
 
-def test_a_snapshot_of_the_layout_before_is_read() -> None:
+def test_a_snapshot_of_before_there_was_consistency_is_read() -> None:
     state = new_state(1, MODEL)
     state.devices.number("watch")
     fed(state.bank, wild_days()[:100])
@@ -243,14 +243,14 @@ def test_a_snapshot_of_the_layout_before_is_read() -> None:
     assert diverged(said).any()
 
 
-def test_an_anchor_of_the_layout_before_is_gone_on_from() -> None:
+def test_an_anchor_of_before_there_was_consistency_is_gone_on_from() -> None:
     raw = raw_of(wild_days())
     first = KeyFilter(MODEL, "p", "heart_rate")
     first.take(raw_of(wild_days()[:60]))
     base = first.base()
     assert base is not None
-    layout, devices, state, memory, entries = msgspec.msgpack.decode(base.body)
-    body = msgspec.msgpack.encode((layout - 1, devices, state, memory[: 4 * SPREAD], entries))
+    _, devices, state, memory, entries = msgspec.msgpack.decode(base.body)
+    body = msgspec.msgpack.encode((1, devices, state, memory[: 4 * SPREAD], entries))
     old = KeyFilter(MODEL, "p", "heart_rate", msgspec.structs.replace(base, body=body))
     assert old.begins_at == base.at
     rows = old.take(after(raw, base.at)).estimates.rows

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tests.support.twins import Sample, fed
 from twin.estimation.bank import Bank
-from twin.estimation.devices import ENTRY, LAGS, NUMBER, SUSPECT
+from twin.estimation.devices import ENTRY, LAGS, NUMBER, flag, suspicion
 from twin.estimation.events import Updated
 from twin.estimation.kalman import E_MEAN
 from twin.estimation.models import base_model
@@ -18,11 +18,16 @@ from twin.estimation.models import base_model
 WATCH, BAND = 0, 1
 
 
-def marked(bank: Bank, column: int) -> dict[int, bool]:
-    """Device → whether its entry has this mark."""
-    (slot,) = bank.known()
-    row = bank.slots.of["entries"][slot]
-    return {int(row[at + NUMBER]): bool(row[at + column]) for at in (0, ENTRY)}
+def lagging(bank: Bank) -> dict[int, bool]:
+    """Device → whether it was found to lag."""
+    (slot,), w = bank.known(), bank.slots.of["entries"]
+    return {int(w[slot, at + NUMBER]): flag.py_func(w, slot, at, LAGS) for at in (0, ENTRY)}
+
+
+def suspect(bank: Bank) -> dict[int, bool]:
+    """Device → whether it jumped and has not come back, or was followed."""
+    (slot,), w = bank.known(), bank.slots.of["entries"]
+    return {int(w[slot, at + NUMBER]): suspicion.py_func(w, slot, at) != 0 for at in (0, ENTRY)}
 
 
 def course(seconds: int, seed: int = 1) -> NDArray[np.float64]:
@@ -53,7 +58,7 @@ def test_a_device_that_repeats_the_other_half_a_minute_late_is_found_and_not_bel
     band = delayed(true, 25)
     bank = Bank(base_model())
     said = both(bank, true, band)
-    assert marked(bank, LAGS) == {WATCH: False, BAND: True}
+    assert lagging(bank) == {WATCH: False, BAND: True}
     late = float(np.abs(band - true)[900:].mean())
     assert late > 8
     assert error(said, true) < 1.5
@@ -63,7 +68,7 @@ def test_it_is_found_whichever_device_was_heard_first() -> None:
     true = course(1_800)
     bank = Bank(base_model())
     both(bank, delayed(true, 25), true)
-    assert marked(bank, LAGS) == {WATCH: True, BAND: False}
+    assert lagging(bank) == {WATCH: True, BAND: False}
 
 
 def test_a_lagging_device_is_believed_when_it_is_alone() -> None:
@@ -85,7 +90,7 @@ def test_devices_that_only_err_in_bursts_are_not_taken_for_lagging(seed: int) ->
         devices.append(value)
     bank = Bank(base_model())
     both(bank, *devices)
-    assert not any(marked(bank, LAGS).values())
+    assert not any(lagging(bank).values())
 
 
 def test_who_jumps_is_suspect_until_it_is_back() -> None:
@@ -94,10 +99,10 @@ def test_who_jumps_is_suspect_until_it_is_back() -> None:
     wild = rest.copy()
     wild[30:] = 130.0
     said = both(bank, rest, wild)
-    assert marked(bank, SUSPECT) == {WATCH: False, BAND: True}
+    assert suspect(bank) == {WATCH: False, BAND: True}
     assert (np.abs(said.estimates[:, E_MEAN] - 75.0) < 1.0).all()
     fed(bank, [Sample(60 + n / 2, 75.0, n % 2) for n in range(4)])
-    assert not any(marked(bank, SUSPECT).values())
+    assert not any(suspect(bank).values())
 
 
 @pytest.mark.parametrize("slope", [0.5, 1.0, 1.5])
@@ -116,7 +121,7 @@ def test_a_third_device_takes_the_place_of_the_one_that_is_silent_longest() -> N
     bank = Bank(base_model())
     fed(bank, [Sample(n / 2, 75.0, n % 2) for n in range(40)])
     fed(bank, [Sample(20 + n / 2, 75.0, 1 + n % 2) for n in range(40)])
-    assert set(marked(bank, LAGS)) == {1, 2}
+    assert set(lagging(bank)) == {1, 2}
 
 
 def test_of_three_devices_two_carry_the_state_against_one_that_went_wild() -> None:

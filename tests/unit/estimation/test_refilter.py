@@ -6,11 +6,13 @@ import random
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+import msgspec
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tests.support.layouts import unflagged
 from tests.support.twins import Sample, events_of, fed, model_of
 from twin.anchor import Anchor
 from twin.estimate import REFILTERED, EstimateBatch, Verdict
@@ -181,3 +183,17 @@ def test_an_anchor_of_another_layout_is_as_good_as_none() -> None:
     for unusable in (body, b"?"):
         key = KeyFilter(MODEL, "p", "heart_rate", Anchor("p", "heart_rate", 5, unusable))
         assert key.begins_at is None
+
+
+def test_an_anchor_with_a_column_for_each_flag_is_gone_on_from_as_if_it_were_of_now() -> None:
+    samples = recording(3)
+    raw, anchor = raw_of(samples), anchors_of(Bank(MODEL), samples)[-1]
+    _, devices, state, memory, entries = msgspec.msgpack.decode(anchor.body)
+    rows = np.frombuffer(entries, "<f4")
+    before = unflagged(rows[None, :]).astype("<f4").tobytes()
+    body = msgspec.msgpack.encode((2, devices, state, memory, before))
+    of_before = KeyFilter(MODEL, "p", "heart_rate", msgspec.structs.replace(anchor, body=body))
+    of_now = KeyFilter(MODEL, "p", "heart_rate", anchor)
+    assert of_before.begins_at == of_now.begins_at == anchor.at
+    first, second = (key.take(after(raw, anchor.at)) for key in (of_before, of_now))
+    assert numbers(first.estimates) == numbers(second.estimates)

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.instant import SECOND
+from tests.support.layouts import unflagged
 from tests.support.twin_journals import PARTITIONS, model_command, placed, ward_records
 from tests.support.twins import HEART_RATE, model_of
 from twin.estimate import encode_output
@@ -142,6 +143,27 @@ def test_another_layout_is_refused_by_number() -> None:
     fields = decoded(ONE[1]) | {"layout": LAYOUT + 1}
     with pytest.raises(SnapshotUnreadable, match=f"layout {LAYOUT + 1}, this code reads {LAYOUT}"):
         restore(new_state(PARTITIONS), "p000-000000000040", resealed(fields))
+
+
+def test_one_with_a_column_for_each_flag_and_due_in_ns_goes_on_bit_for_bit() -> None:
+    before = new_state(PARTITIONS)
+    step(before, RECORDS[:130])
+    parts = []
+    for name, content in snapshots(before):
+        fields = decoded(content)
+        arrays = fields["arrays"]
+        assert isinstance(arrays, dict)
+        for key in ("entries", "base_entries"):
+            kind, shape, raw = arrays[key]
+            rows = unflagged(np.frombuffer(raw, kind).reshape(shape))
+            arrays[key] = [kind, rows.shape, rows.tobytes()]
+        kind, shape, raw = arrays["due"]
+        due = np.frombuffer(raw, kind).astype(np.int64) * SECOND
+        due[due > 0] -= SECOND // 4
+        arrays["due"] = ["<i8", shape, np.where(due > 0, due, -(2**63)).tobytes()]
+        parts.append((name, resealed(fields | {"layout": 5})))
+    said = one_by_one(restored(parts), RECORDS[130:])
+    assert said == {key: o for key, o in WHOLE.items() if key[0] > 130}
 
 
 def test_a_snapshot_with_another_shape_is_refused() -> None:

@@ -29,13 +29,16 @@ class Pair:
     def stamps(self, device: int) -> NDArray[np.float64]:
         return np.arange(self.delay * device, QUIET + AFTER, self.every[device])
 
-    def said(self, jumps: tuple[float, float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Stamps and means where device n reads REST + jumps[n] from QUIET on."""
+    def said(
+        self, jumps: tuple[float, float], behind: tuple[float, float] = (0.0, 0.0)
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Stamps and means where device n reads REST + jumps[n] from QUIET + behind[n] on."""
         rng = np.random.default_rng(self.seed)
+        begins = [QUIET + each for each in behind]
         samples = [
             Sample(
                 float(at),
-                float(np.round(REST + rng.normal(0, 0.5) + (jumps[n] if at >= QUIET else 0.0))),
+                float(np.round(REST + rng.normal(0, 0.5) + (jumps[n] if at >= begins[n] else 0.0))),
                 n,
             )
             for n in range(2)
@@ -45,9 +48,9 @@ class Pair:
         estimates = fed(Bank(base_model()), samples).estimates[:, E_MEAN]
         return np.array([sample.at for sample in samples]), estimates
 
-    def heard(self) -> float:
-        """When each of them has read so many samples since QUIET as make a step of one."""
-        each = (self.stamps(n)[self.stamps(n) >= QUIET][SAMPLES - 1] for n in range(2))
+    def heard(self, behind: tuple[float, float] = (0.0, 0.0)) -> float:
+        """When each of them has read so many samples since its jump as make a step of one."""
+        each = (self.stamps(n)[self.stamps(n) >= QUIET + behind[n]][SAMPLES - 1] for n in range(2))
         return float(max(each))
 
 
@@ -106,3 +109,28 @@ def test_two_gone_wild_together_are_left_when_the_first_recovers(
     mean = fed(Bank(base_model()), samples).estimates[:, E_MEAN]
     when = np.array([sample.at for sample in samples])
     assert (np.abs(mean[when >= 128.0 + every] - 70.0) < 5.0).all()
+
+
+@given(pair=PAIRS, step=STEPS, later=st.floats(30.0, 60.0), first=st.integers(0, 1))
+@settings(max_examples=60, deadline=None)
+def test_two_that_step_one_after_the_other_are_followed_by_the_third_sample_of_each(
+    pair: Pair, step: float, later: float, first: int
+) -> None:
+    """Of two devices with delays of their own, who is first is not believed before the other."""
+    behind = (later, 0.0) if first else (0.0, later)
+    at, mean = pair.said((step, step), behind)
+    after = mean[at >= pair.heard(behind)]
+    assert (np.abs(after - REST - step) < 5.0).all()
+    assert (np.abs(mean[(at > QUIET / 2) & (at < QUIET + later)] - REST) < 5.0).all()
+
+
+@given(pair=PAIRS, step=STEPS, later=st.floats(2.0, 30.0), first=st.integers(0, 1))
+@settings(max_examples=60, deadline=None)
+def test_two_that_step_sooner_one_after_the_other_are_never_locked_out(
+    pair: Pair, step: float, later: float, first: int
+) -> None:
+    """Bursts of both last as long, so it is waited for the end of those."""
+    behind = (later, 0.0) if first else (0.0, later)
+    at, mean = pair.said((step, step), behind)
+    after = mean[at >= QUIET + later + 25.0]
+    assert (np.abs(after - REST - step) < 5.0).all()
