@@ -57,6 +57,9 @@ HEARD = 12.0
 #: A device has stayed where its values delayed by `lag_time` are this near, as a share of its jump:
 #: after 23 s with a lag of 14.
 STAYED = 0.2
+#: Two devices are at one place if the square of their distance is within so many gates of the noise
+#: of one: 4.2 standard deviations of the difference (3 refuse one step in 300, which is then late).
+MEET = 4.0
 #: Seconds over which lag and distance are learned, and the weight from which they count.
 LEARNING_TIME, ENOUGH = 400.0, 0.25
 #: A device lags if it is this much nearer to the other's past than to its present.
@@ -255,7 +258,7 @@ def suspect(y, w, i, e, z, r, age, p, row):  # type: ignore[no-untyped-def]
         and suspicion(w, i, o) == AWAY
         and y[i, OUT_COUNT] != 0.0
         and y[i, OUT_AGE] < age
-        and apart * apart <= 2.0 * p[row, GATE] * r
+        and apart * apart <= MEET * p[row, GATE] * r
     ):
         set_suspicion(w, i, e, TOGETHER)
         set_suspicion(w, i, o, TOGETHER)
@@ -270,7 +273,7 @@ def join(w, i, e, z, r, away, p, row):  # type: ignore[no-untyped-def]
     if p[row, LAG_TIME] == 0.0 or suspicion(w, i, e) <= 0 or suspicion(w, i, o) <= 0:
         return
     apart = z - float(w[i, o + LAST])
-    if apart * apart > 2.0 * p[row, GATE] * r or w[i, o + AGE] >= HEARD * p[row, EXPECTED]:
+    if apart * apart > MEET * p[row, GATE] * r or w[i, o + AGE] >= HEARD * p[row, EXPECTED]:
         return
     most = STAYED * abs(away)
     for k in range(DEVICES):
