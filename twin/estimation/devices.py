@@ -174,8 +174,13 @@ def note(w, i, z, device, p, row):  # type: ignore[no-untyped-def]
         for k in range(DEVICES):
             other = k * ENTRY
             age = UNKNOWN + 1.0 if w[i, other + NUMBER] < 0.0 else float(w[i, other + AGE])
-            if age > oldest:
+            if age > oldest or (age == oldest and w[i, other + LAST] < w[i, e + LAST]):
                 e, oldest = other, age
+        o = ENTRY if e == 0 else 0
+        if w[i, o + NUMBER] >= 0.0 and w[i, o + AGE] == oldest and w[i, o + LAST] == w[i, e + LAST]:
+            for j in range(ENTRY):  # nothing but arrival tells them apart: both go
+                w[i, o + j] = 0.0
+            w[i, o + NUMBER] = -1.0
         for j in range(ENTRY):
             w[i, e + j] = 0.0
         w[i, e + NUMBER], w[i, e + AGE] = device, UNKNOWN

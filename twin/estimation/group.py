@@ -38,6 +38,7 @@ from twin.estimation.models import EXPECTED, GATE, NOISE2, QUANTISATION2, ROBUST
 from twin.estimation.robust import (
     INSIDE,
     INSIDE_AGE,
+    SEVERAL,
     came_back,
     step_back,
     update,
@@ -77,6 +78,8 @@ def take_one(x, y, w, i, z, r, device, several, e, known, age, p, row):  # type:
     if not several or x[i, LAG] != x[i, LAG]:
         nis, weight = update(x, y, i, z, r, p, row)
         note_nis(y, i, nis, p, row)
+        if several:  # the first of a person
+            y[i, INSIDE], y[i, INSIDE_AGE] = device, 0.0
         return nis, weight
     r = np.float32(r * (1.0 + p[row, SHARED]))  # an error that both make does not cancel
     if e >= 0:
@@ -98,7 +101,7 @@ def take_one(x, y, w, i, z, r, device, several, e, known, age, p, row):  # type:
     if one_lags(w, i):
         return update(x, y, i, z, r, p, row)
     recent = y[i, INSIDE_AGE] <= max(2.5, 1.25 * p[row, EXPECTED])
-    another = y[i, INSIDE] != device and recent
+    another = y[i, INSIDE] != device and y[i, INSIDE] != SEVERAL and recent
     smooth = e >= 0 and known and suspicion(w, i, e) <= 0 and not another
     together = jumped_together(w, i)
     nis, weight, step = update_of_several(x, y, i, z, r, device, smooth, together, p, row)
@@ -133,6 +136,7 @@ def take_group(  # type: ignore[no-untyped-def]
         taken[2, 0] = weight
         return nis, weight
     nis, weight = 0.0, 0.0
+    inside = -1  # the member that was no outlier, of those taken so far the last
     note_group(w, i, ring_z, ring_r, ring_device, start, head, size, first, n, p, row, taken)
     for j in range(n):
         taken[0, j] = 0.0
@@ -153,6 +157,14 @@ def take_group(  # type: ignore[no-untyped-def]
         taken[0, best] = 1.0
         taken[1, best] = nis
         taken[2, best] = weight
+        if y[i, INSIDE_AGE] == 0.0 and y[i, INSIDE] == ring_device[chosen]:
+            if (
+                inside >= 0
+                and ring_z[inside] == ring_z[chosen]
+                and ring_r[inside] == ring_r[chosen]
+            ):
+                y[i, INSIDE] = SEVERAL  # they say the same: which of them was last is by arrival
+            inside = chosen
     return nis, weight
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -34,6 +34,11 @@ samples = st.lists(
 )
 
 
+def alike(samples: Sequence[tuple[float, float, int]]) -> list[Sample]:
+    """Stamp, value, device: two that say the same at one stamp are told apart by arrival alone."""
+    return [Sample(*each) for each in samples]
+
+
 def shuffled(ordered: Sequence[Sample], rng: random.Random, again: float = 0.0) -> list[Sample]:
     """The samples out of order within DISPLACED, a part of them twice."""
     keyed = [(i + rng.uniform(0, DISPLACED), s) for i, s in enumerate(ordered)]
@@ -54,6 +59,9 @@ def final(said: Updated) -> dict[int, NDArray[np.float64]]:
 
 @pytest.mark.parametrize("model", MODELS)
 @given(given_samples=samples, seed=st.integers(0, 10_000))
+@example(alike([(0, 78, 0), (0, 78, 1), (1, 60, 0)]), 4)
+@example(alike([(0, 60, 1), (0, 60, 2), (3, 78, 1), (4, 78, 1), (5, 60, 2), (8, 79, 1)]), 354)
+@example(alike([(1, 60, 1), (1, 60, 2), (3, 78, 0), (5, 120, 1), (5, 78, 2), (6, 78, 1)]), 402)
 @settings(max_examples=60, deadline=None)
 def test_any_order_of_arrival_inside_the_ring_gives_the_same_state_and_final_estimates(
     model: str, given_samples: list[Sample], seed: int
