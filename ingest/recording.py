@@ -97,6 +97,8 @@ def parse_columns(text: str) -> dict[str, str]:
         name, equals, signal = part.rpartition("=")
         if not equals or not name.strip() or not signal.strip():
             raise ValueError(f"expected COLUMN=signal, got {part.strip()!r}")
+        if name.strip() in columns:
+            raise ValueError(f"expected each column once, got {name.strip()!r} twice")
         columns[name.strip()] = signal.strip()
     return columns
 

@@ -178,13 +178,19 @@ def numbers(sheet: Sheet, column: str) -> NDArray[np.float64]:
     cells = sheet.cells[column]
     found = np.empty(len(cells))
     for row, cell in enumerate(cells):
-        try:
-            found[row] = float(_plain(cell))  # type: ignore[arg-type]
-        except (TypeError, ValueError):
-            if not is_blank(cell):
-                raise sheet.error(row, column, "a number") from None
-            found[row] = math.nan
+        number = float_of(cell)
+        if number is None and not is_blank(cell):
+            raise sheet.error(row, column, "a number")
+        found[row] = math.nan if number is None else number
     return found
+
+
+def float_of(cell: object) -> float | None:
+    """The number that people mean by a cell, which may be infinite; None: it is none."""
+    try:
+        return float(_plain(cell))  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
 
 
 def texts(sheet: Sheet, column: str, default: str) -> list[str]:

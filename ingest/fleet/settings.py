@@ -125,7 +125,7 @@ class FleetSettings(Table, frozen=True):
     patients: Annotated[int, Meta(ge=0, le=10_000)] = 12
     seed: Annotated[int, Meta(ge=0)] = 1
     #: How many times faster than the wall clock. The fleet follows the clock it is given.
-    speed: Positive = 1.0
+    speed: Annotated[float, Meta(gt=0, le=1e6)] = 1.0
     #: Before each device name: keeps two fleets on one broker apart.
     prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{0,32}$")] = ""
     #: Hour of the day (0–24) at the start, for circadian rhythm and meals.

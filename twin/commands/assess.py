@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from twin.commands.failure import WrongInput, failing, wrong_input
-from twin.commands.options import Columns, FilePatient, Json, ModelPath, TimeColumn, columns, one_of
+from twin.commands.options import (
+    Columns,
+    FilePatient,
+    Json,
+    ModelPath,
+    TimeColumn,
+    columns,
+    not_an_input,
+    one_of,
+)
 from twin.commands.printing import counted, print_json, say
 from twin.commands.replay import chosen_model, progress_bar
 
@@ -71,9 +80,7 @@ def assess_recording(
 
 def _check_out(out: Path, option: str, inputs: list[Path | None]) -> None:
     one_of(out, ENDINGS, option)
-    for path in inputs:
-        if path is not None and out.exists() and path.exists() and out.samefile(path):
-            raise WrongInput(f"{option}: {out} is an input itself")
+    not_an_input(out, inputs, option)
 
 
 def _told(recording: Recording, entries: Path | None, limits: Path | None) -> list[Command]:

@@ -54,7 +54,7 @@ def give_consent(
 
     codes = frozenset(each.strip() for each in (signals or "").split(",")) - {""}
     began, ended = instant(start, "--from"), instant(end, "--until")
-    with opened_registry(config, data_dir) as registry:
+    with opened_registry(config, data_dir, to_read=basis is None) as registry:
         if basis is not None:
             consent(registry, Basis(patient, basis, codes, began, ended), "command")
         _show(patient, registry.content.bases.get(patient, ()), as_json)

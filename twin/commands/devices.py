@@ -42,7 +42,7 @@ def list_devices(
     """Every device that was ever registered or bound, with its patients, and those that wait."""
     from ingest.onboarding import pending_devices, registered_devices
 
-    with opened_desk(config, data_dir) as (registry, quarantine):
+    with opened_desk(config, data_dir, to_read=True) as (registry, quarantine):
         devices, pending = registered_devices(registry), pending_devices(registry, quarantine)
         bindings = {each.id: registry.bindings(each.id) for each in devices}
         now = {each.device: each.patient for each in registry.devices()}

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twin.commands.failure import WrongInput, failing, wrong_input
-from twin.commands.options import Columns, Json, TimeColumn, columns, durations, one_of
+from twin.commands.options import (
+    Columns,
+    Json,
+    TimeColumn,
+    columns,
+    durations,
+    folder_to_make,
+    not_an_input,
+    one_of,
+)
 from twin.commands.printing import print_columns, print_json, say
 from twin.commands.replay import chosen_model, progress_bar
 
@@ -58,6 +67,8 @@ def fit_constants(
     from twin.report.provenance import code, source_of
 
     one_of(out, (".toml",), "--out")
+    not_an_input(out, [*recordings, model], "--out")
+    folder_to_make(report, "--report")
     ahead = _ahead(horizons)
     used = base_model() if model is None else chosen_model(model)
     if signal not in used.signals:

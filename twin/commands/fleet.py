@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from twin.commands.failure import Failed, WrongInput, failing, wrong_input
-from twin.commands.options import Columns, Json, TimeColumn, columns
+from twin.commands.options import (
+    LONGEST,
+    Columns,
+    Json,
+    TimeColumn,
+    columns,
+    file_to_make,
+    not_an_input,
+)
 from twin.commands.printing import print_json, print_line, say
 
 if TYPE_CHECKING:
@@ -81,8 +89,9 @@ def run_devices(
     if script is not None and (config is not None or recording is not None):
         raise WrongInput("--script: has its own settings, and simulates its devices")
     settings = _settings(config, script, patients=patients, seed=seed, speed=speed)
-    if duration is not None and not duration > 0:
-        raise WrongInput(f"--duration: got {duration:g}, expected more than 0")
+    _check(
+        host, duration, [recording, config, script], {"--record": record, "--registry": registry}
+    )
     played = None if recording is None else _recording(recording, wide, time_column)
     if registry is not None:
         _write_registry(registry, settings, played)
@@ -121,6 +130,24 @@ def run_devices(
             f"{name} {value}" for name, value in [*ledger.items(), *refused.items()] if value
         )
         print_line(f"{device}: {said}")
+
+
+def _check(
+    host: str, duration: float | None, inputs: list[Path | None], outputs: Mapping[str, Path | None]
+) -> None:
+    """What nothing else looks at before the first message. Raises WrongInput."""
+    try:
+        named = bool(host.encode("idna"))
+    except UnicodeError:
+        named = False
+    if not named:
+        raise WrongInput(f"--host: got {host!r}, expected the name or address of a broker")
+    if duration is not None and not 0 < duration <= LONGEST:
+        expected = "more than 0" if not duration > 0 else "at most 366 days"
+        raise WrongInput(f"--duration: got {duration:g}, expected {expected}")
+    for option, path in outputs.items():
+        if path is not None:
+            not_an_input(file_to_make(path, option), inputs, option)
 
 
 def _told(sent: Sequence[Message], settings: FleetSettings) -> dict[str, dict[str, object]]:

@@ -9,7 +9,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import typer
 
 from twin.commands.failure import WrongInput, failing, wrong_input
-from twin.commands.options import Columns, FilePatient, Json, TimeColumn, columns, one_of
+from twin.commands.options import (
+    Columns,
+    FilePatient,
+    Json,
+    TimeColumn,
+    columns,
+    not_an_input,
+    one_of,
+)
 from twin.commands.printing import print_json, say
 
 if TYPE_CHECKING:
@@ -34,8 +42,7 @@ def judge_nights(
     from twin.nights import judged_nights
 
     one_of(out, (".csv", ".parquet"), "--out")
-    if out.exists() and observations.exists() and out.samefile(observations):
-        raise WrongInput(f"--out: {out} is the recording itself")
+    not_an_input(out, [observations], "--out")
     try:
         site = ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError) as error:

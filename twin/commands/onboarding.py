@@ -31,7 +31,7 @@ def show_device(
     """What is registered of a device, its model, its patients, and its newest refusals."""
     from ingest.onboarding import pending_devices, registered_devices
 
-    with opened_desk(config, data_dir) as (registry, quarantine):
+    with opened_desk(config, data_dir, to_read=True) as (registry, quarantine):
         registered = {each.id: each for each in registered_devices(registry)}
         pending = {each.device: each for each in pending_devices(registry, quarantine)}
         if device not in registered and device not in pending:
@@ -180,7 +180,7 @@ def device_models(
     from ingest.registry_devices import declare_models
     from ingest.registry_file import RegistryFileWrong, read_registry_file
 
-    with opened_registry(config, data_dir) as registry:
+    with opened_registry(config, data_dir, to_read=read is None) as registry:
         if read is not None:
             with wrong_input(RegistryFileWrong), failing(OSError):
                 declare_models(registry, read_registry_file(read).models, "command")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -85,11 +86,31 @@ def one_of(path: Path, endings: tuple[str, ...], option: str) -> Path:
     if not path.name.lower().endswith(endings):
         expected = " or ".join(endings)
         raise WrongInput(f"{option}: got {path.name!r}, expected a name that ends in {expected}")
+    return file_to_make(path, option)
+
+
+def file_to_make(path: Path, option: str) -> Path:
+    """The path, which is no folder, in a folder that exists."""
     if not path.absolute().parent.is_dir():
         raise WrongInput(f"{option}: {path.parent}: no such folder")
     if path.is_dir():
         raise WrongInput(f"{option}: {path} is a folder, expected a file")
     return path
+
+
+def not_an_input(out: Path, inputs: Iterable[Path | None], option: str) -> None:
+    """What is to be written is none of the files that are read: it would be gone."""
+    for path in inputs:
+        if path is not None and out.exists() and path.exists() and out.samefile(path):
+            raise WrongInput(f"{option}: {out} is an input itself")
+
+
+def folder_to_make(path: Path, option: str) -> None:
+    """A folder, or where one can be made: no file stands on the way."""
+    wanted = path.absolute()
+    on_the_way = next(each for each in (wanted, *wanted.parents) if each.exists())
+    if not on_the_way.is_dir():
+        raise WrongInput(f"{option}: {on_the_way} is a file, expected a folder")
 
 
 def text_of(file: Path) -> str:

@@ -19,7 +19,7 @@ def list_patients(
     config: ConfigFile = None, data_dir: DataDir = None, as_json: Json = False
 ) -> None:
     """Every registered patient, with label and devices."""
-    with opened_registry(config, data_dir) as registry:
+    with opened_registry(config, data_dir, to_read=True) as registry:
         labels, bound = registry.labels(), registry.devices()
     devices: dict[str, list[str]] = {patient: [] for patient in labels}
     for each in bound:

@@ -66,14 +66,21 @@ def registry_of(config: Config) -> Registry:
 
 
 @contextmanager
-def opened_registry(config: Path | None, data_dir: Path | None) -> Iterator[Registry]:
-    """The registry of a data folder; what it refuses is wrong input."""
+def opened_registry(
+    config: Path | None, data_dir: Path | None, *, to_read: bool = False
+) -> Iterator[Registry]:
+    """The registry of a data folder; what it refuses is wrong input.
+
+    to_read: it must be there; else it is made.
+    """
     import apsw
 
     from ingest.database import DatabaseUnusable
     from ingest.registry import RegistryRefused
 
     place = config_at(config, data_dir)
+    if to_read:
+        present(place.paths.registry, "registry")
     with (
         failing(apsw.Error, DatabaseUnusable),
         wrong_input(RegistryRefused),
@@ -84,15 +91,15 @@ def opened_registry(config: Path | None, data_dir: Path | None) -> Iterator[Regi
 
 @contextmanager
 def opened_desk(
-    config: Path | None, data_dir: Path | None
+    config: Path | None, data_dir: Path | None, *, to_read: bool = False
 ) -> Iterator[tuple[Registry, Quarantine]]:
-    """Registry and quarantine of a data folder."""
+    """Registry and quarantine of a data folder. to_read: the registry must be there."""
     from ingest.quarantine import Quarantine
 
     place = config_at(config, data_dir)
     settings = place.ingest_settings().quarantine
     with (
-        opened_registry(config, data_dir) as registry,
+        opened_registry(config, data_dir, to_read=to_read) as registry,
         closing(Quarantine(place.paths.quarantine, settings)) as quarantine,
     ):
         yield registry, quarantine

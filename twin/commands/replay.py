@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from twin.commands.failure import WrongInput, failing, wrong_input
+from twin.commands.failure import failing, wrong_input
 from twin.commands.options import (
     Columns,
     FilePatient,
@@ -19,6 +19,7 @@ from twin.commands.options import (
     TimeColumn,
     columns,
     durations,
+    not_an_input,
     one_of,
     text_of,
 )
@@ -63,8 +64,7 @@ def replay_recording(
     from twin.estimation.replay import replay, write_estimates
 
     one_of(out, (".csv", ".parquet"), "--out")
-    if out.exists() and observations.exists() and out.samefile(observations):
-        raise WrongInput(f"--out: {out} is the recording itself")
+    not_an_input(out, [observations], "--out")
     horizons = durations(forecast, "--forecast")
     chosen = None if model is None else chosen_model(model)
     named = columns(wide)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest.observation import Command
-from ingest.sheet import Sheet, csv_sheet, is_blank, long_instants, parquet_sheet
+from ingest.sheet import Sheet, csv_sheet, float_of, is_blank, long_instants, parquet_sheet
 from twin.assessment.entries import read_entry
 from twin.assessment.limits import read_change
 from twin.commands.failure import WrongInput
@@ -86,11 +87,10 @@ def _text(sheet: Sheet, name: str, row: int) -> str:
 
 
 def _number(sheet: Sheet, name: str, row: int) -> float:
-    cell = sheet.cells[name][row]
-    try:
-        return float(cell)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise sheet.error(row, name, "a number") from None
+    number = float_of(sheet.cells[name][row])
+    if number is None or not math.isfinite(number):
+        raise sheet.error(row, name, "a number")
+    return number
 
 
 def _command(

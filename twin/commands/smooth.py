@@ -18,9 +18,10 @@ from twin.commands.options import (
     TimeColumn,
     columns,
     instant,
+    not_an_input,
     one_of,
 )
-from twin.commands.printing import say
+from twin.commands.printing import counted, say
 from twin.commands.replay import chosen_model
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def smooth_history(
     from twin.estimation.smoother import smooth
 
     one_of(out, (".csv", ".parquet", ".html"), "--out")
+    not_an_input(out, [observations, model], "--out")
     first, last = instant(start, "--from"), instant(end, "--to")
     with wrong_input(RecordingError, OSError):
         if observations is not None:
@@ -82,11 +84,12 @@ def smooth_history(
     only = _only(read, patient, signal)
     with wrong_input(ValueError):
         found = smooth(only, *interval, chosen)
+    aside = _aside(read, only, chosen)
     if out.suffix == ".html":
         files = {"recording": observations, "model": model}
         with failing(OSError):
             _write_page(out, only, interval, found, chosen, files)
-        say(f"{len(found.at)} stamps in {out}")
+        say(f"{len(found.at)} stamps in {out}{aside}")
         return
     table = pa.table(
         {
@@ -99,7 +102,19 @@ def smooth_history(
     )
     with failing(OSError):
         write_estimates(table, out)
-    say(f"{len(found.at)} rows in {out}")
+    say(f"{len(found.at)} rows in {out}{aside}")
+
+
+def _aside(read: Recording, only: Recording, model: ModelFile) -> str:
+    """What was left out, as it follows a sentence: by the file's reading, or out of range."""
+    import numpy as np
+
+    from twin.estimation.bank import Bank
+    from twin.estimation.replay import refusals
+
+    unusable = refusals(only, np.arange(len(only)), Bank(model)).reasons
+    aside = counted({**read.refused, **unusable})
+    return f"; {aside}" if aside else ""
 
 
 def _write_page(
@@ -138,16 +153,22 @@ def _only(recording: Recording, patient: str | None, signal: str) -> Recording:
     from twin.estimation.pairing import subset
 
     people = list(dict.fromkeys(recording.patient))
-    if patient is None and len(people) > 1:
-        raise WrongInput(f"--patient: expected one of {', '.join(people[:20])}")
-    wanted = people[0] if patient is None and people else patient
+    if not people:
+        aside = counted(recording.refused)
+        raise WrongInput("the recording: got no observation" + (f"; {aside}" if aside else ""))
+    if (patient is None and len(people) > 1) or (patient is not None and patient not in people):
+        got = "" if patient is None else f"got {patient!r}, "
+        more = ", …" if len(people) > 20 else ""
+        raise WrongInput(f"--patient: {got}expected one of {', '.join(people[:20])}{more}")
+    wanted = people[0] if patient is None else patient
     chosen = [
         i
         for i, key in enumerate(zip(recording.patient, recording.signal, strict=True))
         if key == (wanted, signal)
     ]
     if not chosen:
-        seen = ", ".join(sorted(set(recording.signal)))
+        keys = zip(recording.patient, recording.signal, strict=True)
+        seen = ", ".join(sorted({code for whose, code in keys if whose == wanted}))
         raise WrongInput(f"--signal: nothing of {signal!r} of this patient, expected one of {seen}")
     return subset(recording, np.array(chosen, np.int64))
 

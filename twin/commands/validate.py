@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from twin.commands.failure import Failed, WrongInput, failing, wrong_input
-from twin.commands.options import Columns, Json, ModelPath, TimeColumn, columns, durations, text_of
+from twin.commands.options import (
+    Columns,
+    Json,
+    ModelPath,
+    TimeColumn,
+    columns,
+    durations,
+    folder_to_make,
+    text_of,
+)
 from twin.commands.printing import print_columns, print_json, say
 from twin.commands.replay import chosen_model
 
@@ -91,7 +100,9 @@ def validate_model(
 
     if sum(each is not None for each in (reference, reference_device, reference_wide)) > 1:
         raise WrongInput("expected one of --reference, --reference-device, --reference-columns")
-    if not name or Path(name).name != name or name.startswith("."):
+    folder_to_make(out, "--out")
+    plain = name.isprintable() and Path(name).name == name and not name.startswith(".")
+    if not name or not plain:
         raise WrongInput(f"--name: got {name!r}, expected a file's name without its ending")
     ahead = _positive(durations(horizons, "--horizons"))
     limits = None if thresholds is None else _thresholds(thresholds)

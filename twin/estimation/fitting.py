@@ -127,7 +127,8 @@ def evidence(recording: Recording, signal: str, horizons: Sequence[float]) -> Ev
                     pairs.append(_Pairs(persons.index(patient), n, made, value, error))
     if not pairs:
         names = f"{len(kept)} readings of {signal} of {len(persons)} persons"
-        raise NothingToFit(f"got {names}, expected {FEWEST} with a forecast so far before them")
+        ahead = f"{FEWEST} of one person with another one {min(horizons):g} s before"
+        raise NothingToFit(f"got {names}, expected {ahead}, and not all alike")
     return Evidence(signal, persons, list(horizons), kept, pairs)
 
 

@@ -91,6 +91,8 @@ def restore(backup: Path, folder: Path, now: Callable[[], int]) -> Manifest:
     Raises BackupUnusable, FileExistsError, OSError.
     """
     manifest = examine(backup)
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(17, "is a file, expected a folder", str(folder))
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(17, "is not empty; move it away first", str(folder))
     folder.mkdir(parents=True, exist_ok=True)
@@ -116,10 +118,14 @@ def examine(backup: Path) -> Manifest:
         manifest = Manifest(files=files, **read)
     except FileNotFoundError:
         raise BackupUnusable(backup, f"has no {MANIFEST}: no backup, or not complete") from None
+    except OSError as error:
+        raise BackupUnusable(backup, f"cannot be read: {error.strerror}") from error
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise BackupUnusable(backup / MANIFEST, f"cannot be read: {error}") from error
     if manifest.format != FORMAT:
         raise BackupUnusable(backup, f"format {manifest.format}, this version reads {FORMAT}")
+    if not _whole(manifest):
+        raise BackupUnusable(backup / MANIFEST, "does not say what a backup's says")
     for name, (_, digest) in files.items():
         path = backup / name
         if ".." in Path(name).parts or Path(name).is_absolute():
@@ -129,6 +135,15 @@ def examine(backup: Path) -> Manifest:
         if _digest(path) != digest:
             raise BackupUnusable(path, "is not as it was written")
     return manifest
+
+
+def _whole(manifest: Manifest) -> bool:
+    """Whether it names both journals, and says how far they had come."""
+    numbers: list[object] = [manifest.partitions]
+    if isinstance(manifest.positions, dict):
+        numbers += [manifest.positions.get(topic) for topic in TOPICS]
+    said = len(numbers) > 1 and all(type(n) is int and n >= 0 for n in numbers)
+    return said and all(f"journal/{topic}.db" in manifest.files for topic in TOPICS)
 
 
 def _copy_all(folder: Path, draft: Path) -> None:

@@ -232,3 +232,27 @@ def test_outputs_are_no_inputs_and_not_one_file(tmp_path: Path) -> None:
 def test_a_recording_without_a_usable_observation_is_refused(tmp_path: Path) -> None:
     ended = assessed(tmp_path, recording(tmp_path, [("p1", 0, "heart_rate", 900.0, 1.0)]))
     assert (ended.code, "no observation that can be used" in ended.err) == (2, True)
+
+
+@pytest.mark.parametrize("number", ["7_2", "1e400", "inf", "-inf", "0x48", "true", "1,5", "abc"])
+def test_a_number_that_people_do_not_write_is_refused_with_its_line(
+    tmp_path: Path, number: str
+) -> None:
+    file = recording(tmp_path, steady("p1", 61))
+    entries = told(
+        tmp_path,
+        "entries",
+        "patient,at,kind,value",
+        f"p1,{stamp(0)},consciousness,A",
+        f'p1,{stamp(0)},systolic_bp,"{number}"',
+    )
+    limits = told(
+        tmp_path, "limits", "patient,signal,priority,high", f'p1,heart_rate,high,"{number}"'
+    )
+    for option, said, place in (
+        ("--entries", entries, f"{entries}:3, column 'value'"),
+        ("--limits", limits, f"{limits}:2, column 'high'"),
+    ):
+        ended = assessed(tmp_path, file, option, said)
+        assert ended.code == 2
+        assert f"{place}: expected a number, got {number!r}" in ended.err

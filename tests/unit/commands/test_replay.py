@@ -98,7 +98,7 @@ def test_the_recording_itself_is_never_overwritten(tmp_path: Path, recording: Pa
     for out in (recording, tmp_path / "link.csv"):
         ended = twin("replay", recording, "--out", out)
         assert ended.code == 2
-        assert "is the recording itself" in ended.err
+        assert "is an input itself" in ended.err
     assert recording.read_bytes() == before
 
 

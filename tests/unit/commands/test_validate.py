@@ -322,11 +322,11 @@ def test_reference_of_other_people_ends_with_2(tmp_path: Path, ward: list[Path])
     assert "the same ids" in ended.err
 
 
-def test_folder_that_cannot_be_made_ends_with_1(tmp_path: Path, ward: list[Path]) -> None:
+def test_folder_that_cannot_be_made_is_wrong_input(tmp_path: Path, ward: list[Path]) -> None:
     (tmp_path / "file").write_text("")
     ended = twin("validate", *ward, "--out", tmp_path / "file" / "out", *WIDE)
 
-    assert ended.code == 1
+    assert ended.code == 2
 
 
 def test_one_observation_is_enough_for_a_report(tmp_path: Path) -> None:
