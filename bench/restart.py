@@ -101,8 +101,8 @@ def work_off(folder: Path, launched: float) -> dict[str, float]:
     worker.start()
     restored, cpu = time.time(), _cpu()
     end = journal.end("observations")
-    while worker.position < end and worker.fault is None:
-        time.sleep(0.005)
+    while min(journal.committed().values()) < end and worker.fault is None:
+        time.sleep(0.01)
     stepped, spent = time.time(), _cpu() - cpu
     seen = worker.counts.observations
     worker.stop()

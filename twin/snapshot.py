@@ -157,7 +157,7 @@ def restore(state: TwinState, name: str, file: bytes) -> None:
 
     Raises SnapshotUnreadable; after that the partition must be restored from another one.
     """
-    digest, body = file[:_DIGEST], file[_DIGEST:]
+    digest, body = file[:_DIGEST], memoryview(file)[_DIGEST:]
     if blake2b(body, digest_size=_DIGEST).digest() != digest:
         raise SnapshotUnreadable(name, "damaged: its hash does not match")
     try:
@@ -201,7 +201,7 @@ def restore(state: TwinState, name: str, file: bytes) -> None:
     state.commands[snapshot.partition] = snapshot.commands
 
 
-def _read(body: bytes, model: str) -> tuple[_Snapshot, dict[str, NDArray[Any]]]:
+def _read(body: memoryview, model: str) -> tuple[_Snapshot, dict[str, NDArray[Any]]]:
     """The snapshot and its arrays; one of release 0.1.0 with the model that is in force now, which
     the worker tells anyway. Raises msgspec.DecodeError, ValueError."""
     try:

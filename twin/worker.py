@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from threading import Event, Thread
 from uuid import uuid4
@@ -34,6 +35,7 @@ from ingest.observation import (
 )
 from ingest.trace import Tracer
 from twin.assessment.knowledge import WELLNESS
+from twin.beside import Beside
 from twin.estimate import Output, encode_output
 from twin.estimation.models import ModelFile, base_model
 from twin.rotation import Rotation
@@ -73,9 +75,32 @@ class WorkerCounts:
     stalls: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What one step made, up to a position: what is to be committed, and names of snapshots.
+
+    at: when (ns UTC, 0: nothing is traced), of which sampled positions.
+    """
+
+    end: int
+    progress: Mapping[int, Progress]
+    names: Mapping[int, str]
+    at: int
+    sampled: range
+
+
+def _progress(end: int, outputs: Sequence[Output], snapshot: str | None) -> Progress:
+    at = None if snapshot is None else position_in(snapshot)
+    return Progress(end, [encode_output(output) for output in outputs], snapshot, at)
+
+
 @dataclass(slots=True)
 class TwinWorker:
     """Steps all partitions it is given, on a thread of its own between `start` and `stop`.
+
+    A step is committed before the next records are read; while it is far behind (half a page or
+    more is read at once) beside the next step, which is committed only after it. Whatever goes
+    wrong with a commit ends the worker; what was stepped after it is in no commit and no snapshot.
 
     now: wall clock in ns UTC, only for the rotation of snapshots and the stamps of its commands.
     mode: the purpose of the installation, which switches alarms on or off; None: as they were.
@@ -96,6 +121,8 @@ class TwinWorker:
     _rotation: Rotation = field(init=False)
     _committed: dict[int, int] = field(default_factory=dict)
     _untold: list[Command] = field(default_factory=list)
+    _beside: Beside = field(default_factory=lambda: Beside("twin-commit"))
+    _unsettled: _Made | None = None
     _stopping: Event = field(default_factory=Event)
     _thread: Thread | None = None
     _membership: Worker | None = None
@@ -142,6 +169,7 @@ class TwinWorker:
 
     def revoked(self, partitions: Sequence[int]) -> None:
         """Drop the state of partitions that another worker now owns."""
+        self._settle()
         for partition in partitions:
             self.state.forget(partition)
             self._committed.pop(partition, None)
@@ -205,14 +233,20 @@ class TwinWorker:
                     self._tell()
                 if entries:
                     self._take(entries)
+                else:
+                    self._settle()
+            self._settle()
             if self._committed:
                 self._snapshot_everything(membership)
         except Stopped:
-            log.warning("stopped while the estimates journal was full; the last step is not in it")
+            log.warning(
+                "stopped while the estimates journal was full; the last steps are not in it"
+            )
         except BaseException as error:
             self.fault = error
             log.exception("the worker stopped")
         finally:
+            self._beside.close()
             membership.close()
             self._rotation.close()
 
@@ -239,28 +273,47 @@ class TwinWorker:
             for p, committed in self._committed.items()
             if end > committed
         }
-        if progress:
-            self._commit(progress)
-            self._rotation.committed(names)
-            if tracer:
-                after = max(entries[0].position - 1, *self._committed.values())
-                made = sum(len(each.outputs) for each in progress.values())
-                sampled, records = tracer.sampled(after, end), len(entries)
-                tracer.span("step", sampled, began, stepped, records=records, up_to=end)
-                tracer.span("commit", sampled, stepped, records=made)
-            self._committed.update(dict.fromkeys(progress, end))
+        self._settle()
+        if not progress:
+            return
+        sampled = range(0)
+        if tracer:
+            sampled = tracer.sampled(max(entries[0].position - 1, *self._committed.values()), end)
+            tracer.span("step", sampled, began, stepped, records=len(entries), up_to=end)
+        made = _Made(end, progress, names, stepped, sampled)
+        if 2 * len(entries) < READ_RECORDS:
+            self._commit(made)
+            self._note(made)
+        else:  # far behind: the next step need not wait for the disk
+            self._unsettled = made
+            self._beside.begin(partial(self._commit, made))
 
-    def _commit(self, progress: Mapping[int, Progress]) -> None:
+    def _settle(self) -> None:
+        """Wait for the commit that is under way, if there is one. Raises what it raised."""
+        self._beside.settle()
+        if self._unsettled is not None:
+            self._note(self._unsettled)
+            self._unsettled = None
+
+    def _note(self, made: _Made) -> None:
+        """It is committed."""
+        self._rotation.committed(made.names)
+        self._committed.update(dict.fromkeys(made.progress, made.end))
+
+    def _commit(self, made: _Made) -> None:
         """Commit, waiting while the estimates journal is full: nothing is thrown away."""
         while True:
             try:
-                self._joined().commit(progress)
+                self._joined().commit(made.progress)
             except JournalFull:
                 self.counts.stalls += 1
                 if self._stopping.wait(FULL_RETRY):
                     raise Stopped from None
             else:
-                return
+                break
+        if self.tracer:
+            records = sum(len(each.outputs) for each in made.progress.values())
+            self.tracer.span("commit", made.sampled, made.at, records=records)
 
     def _decode(self, entry: Entry) -> Placed | None:
         try:
@@ -304,11 +357,6 @@ class TwinWorker:
                     kept.setdefault(partition, []).extend(outputs)
         self.counts.recovered += sum(one.position <= behind for one in placed)
         return kept
-
-
-def _progress(end: int, outputs: Sequence[Output], snapshot: str | None) -> Progress:
-    at = None if snapshot is None else position_in(snapshot)
-    return Progress(end, [encode_output(output) for output in outputs], snapshot, at)
 
 
 def _runs(placed: Sequence[Placed], borders: Iterable[int]) -> list[tuple[int, list[Placed]]]:

@@ -6,6 +6,7 @@ What is said is what the kernel has counted in the bank; this part only knows wh
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,31 +67,45 @@ class ConsistencyTold(Unasked):
         bank, known = self.bank, len(self.bank.patients)
         due = np.flatnonzero(turned[bank.partition[:known], bank.turn[:known]])
         said: dict[int, list[Consistency]] = {}
-        for number in due.tolist():
-            of = self._of(number)
+        partitions = bank.partition[due].tolist()
+        for number, partition, of in zip(due.tolist(), partitions, self._of(due), strict=True):
             if of:
-                row = Consistency(bank.patients.text[number], tick.at, of)
-                said.setdefault(int(bank.partition[number]), []).append(row)
+                row = Consistency(bank.patients.text[number], tick.at, tuple(of))
+                said.setdefault(partition, []).append(row)
         return [
             (p, Judgements(consistency=tuple(sorted(rows, key=lambda row: row.patient))))
             for p, rows in sorted(said.items())
         ]
 
-    def _of(self, number: int) -> tuple[DeviceConsistency, ...]:
-        """Signals in the catalogue's order, the devices of each by name."""
-        a, rows = self.bank.slots.of, []
-        for signal, slot in enumerate(self.bank.slot_of[number].tolist()):
-            if slot < 0 or a["state_t"][slot] == NEVER:
-                continue
-            diverged = bool(a["memory"][slot, TROUBLE] < 0.0)
-            shares = a["shares"][slot].reshape(TALLIED, TALLY) / UNIT
-            heard = zip(a["share_device"][slot].tolist(), shares.tolist(), strict=True)
-            rows += sorted(
-                (CODES[signal], self.devices.text[device], *_numbers(share), diverged)
-                for device, share in heard
-                if device >= 0
+    def _of(self, numbers: NDArray[np.int64]) -> list[list[DeviceConsistency]]:
+        """Of each of these patients: signals in the catalogue's order, the devices of each by
+        name."""
+        a = self.bank.slots.of
+        slots = self.bank.slot_of[numbers]
+        who, signal = np.nonzero(slots >= 0)
+        slot = slots[who, signal]
+        # Of patients and signals in order, each device that was heard.
+        place, nth = np.nonzero(
+            (a["share_device"][slot] >= 0) & (a["state_t"][slot] != NEVER)[:, None]
+        )
+        who, signal, slot = who[place], signal[place], slot[place]
+        shares = a["shares"][slot].reshape(-1, TALLIED, TALLY)[np.arange(len(slot)), nth]
+        heard = sorted(
+            zip(
+                place.tolist(),
+                map(self.devices.text.__getitem__, a["share_device"][slot, nth].tolist()),
+                who.tolist(),
+                signal.tolist(),
+                shares.tolist(),
+                (a["memory"][slot, TROUBLE] < 0.0).tolist(),
+                strict=True,
             )
-        return tuple(DeviceConsistency(*row) for row in rows)
+        )
+        of: list[list[DeviceConsistency]] = [[] for _ in range(len(numbers))]
+        for _, device, patient, row, share, diverged in heard:
+            told = DeviceConsistency(CODES[row], device, *_numbers(share), diverged)
+            of[patient].append(told)
+        return of
 
     def capture(self, partition: int) -> bytes:
         """The last tick."""
@@ -107,9 +122,19 @@ class ConsistencyTold(Unasked):
         self._at[partition] = NEVER
 
 
-def _numbers(share: list[float]) -> tuple[float, float, float, float, float]:
+def _numbers(share: list[int]) -> tuple[float, float, float, float, float]:
     """Ratio of variances, lag-1 correlation and coverages; to three digits, as they are kept."""
-    ratio = float(f"{float(factor_of(share[SQUARE])):.3g}")
-    lag1 = share[PRODUCT] / share[SQUARE] if share[SQUARE] > 0.0 else 0.0
-    in50, in90, in95 = (round(share[c], 3) for c in (IN50, IN90, IN95))
-    return ratio, round(lag1, 3), in50, in90, in95
+    square = share[SQUARE] / UNIT
+    lag1 = share[PRODUCT] / UNIT / square if square > 0.0 else 0.0
+    in50, in90, in95 = (_three_digits(share[c]) for c in (IN50, IN90, IN95))
+    return _ratio(share[SQUARE]), round(lag1, 3), in50, in90, in95
+
+
+@cache  # of an int16, as all shares are
+def _ratio(square: int) -> float:
+    return float(f"{float(factor_of(square / UNIT)):.3g}")
+
+
+@cache
+def _three_digits(share: int) -> float:
+    return round(share / UNIT, 3)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 import pytest
 
+from ingest.journal.protocol import Progress
 from ingest.journal.sqlite import SqliteJournal
 from ingest.observation import Record, batch_of, encode_record
 from tests.support.journals import kept
@@ -235,6 +237,87 @@ def test_a_full_journal_is_stepped_before_another_model_is_told_to_it(tmp_path: 
 def outcomes(journal: SqliteJournal) -> list[Outcome]:
     decoded = [decode_output(entry.record) for entry in kept(journal, "estimates")]
     return [one for one in decoded if isinstance(one, Outcome)]
+
+
+def far_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of ten records, each of which is committed beside the next step."""
+    monkeypatch.setattr("twin.worker.READ_RECORDS", 10)
+
+
+def test_the_next_step_goes_on_while_the_one_before_is_being_committed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far_behind(monkeypatch)
+    journal = opened(tmp_path / "j")
+    append(journal, RECORDS[:50])
+    file, committing, go_on = journal._files["estimates"], Event(), Event()
+    commit = file.commit
+
+    def slow(progress: Mapping[int, Progress]) -> None:
+        committing.set()
+        assert go_on.wait(60)
+        commit(progress)
+
+    monkeypatch.setattr(file, "commit", slow)
+    with working(journal, tmp_path / "s") as worker:
+        assert committing.wait(90)
+        while worker.counts.steps < 2:
+            worker._thread.join(0.01)  # type: ignore[union-attr]
+        assert set(journal.committed().values()) == {0}
+        go_on.set()
+        wait_for(worker, journal)
+    assert said(journal) == expected(RECORDS[:50])
+    journal.close()
+
+
+def test_what_was_stepped_after_a_commit_that_failed_is_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far_behind(monkeypatch)
+    journal = opened(tmp_path / "j")
+    append(journal, RECORDS[:50])
+    file, seen = journal._files["estimates"], list[int]()
+    commit = file.commit
+
+    def failing(progress: Mapping[int, Progress]) -> None:
+        seen.append(max(each.position for each in progress.values()))
+        if len(seen) == 2:
+            raise OSError("the disk is gone")
+        commit(progress)
+
+    monkeypatch.setattr(file, "commit", failing)
+    worker = TwinWorker(journal, SnapshotFolder(tmp_path / "s"), lambda: T0)
+    worker.start()
+    worker._thread.join(90)  # type: ignore[union-attr]
+    assert isinstance(worker.fault, OSError)
+    assert seen == [10, 20]
+    assert set(journal.committed().values()) == {10}
+    monkeypatch.undo()
+    with working(journal, tmp_path / "s") as second:
+        wait_for(second, journal)
+    assert said(journal) == expected(RECORDS[:50])
+    journal.close()
+
+
+def test_stopped_far_behind_in_a_full_journal_it_goes_on_exactly_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far_behind(monkeypatch)
+    journal = opened(tmp_path / "j")
+    append(journal, RECORDS[:50])
+    file = journal._files["estimates"]
+    room, file._max_bytes = file._max_bytes, 1
+    with working(journal, tmp_path / "s") as worker:
+        while not worker.counts.stalls:
+            worker._thread.join(0.01)  # type: ignore[union-attr]
+    assert worker.fault is None
+    assert set(journal.committed().values()) == {0}
+    assert not any(journal.snapshots(p) for p in range(PARTITIONS))
+    file._max_bytes = room
+    with working(journal, tmp_path / "s") as second:
+        wait_for(second, journal)
+    assert said(journal) == expected(RECORDS[:50])
+    journal.close()
 
 
 @pytest.mark.parametrize("count", [1, 7])
