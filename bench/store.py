@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from twin.estimate import ESTIMATE_ROW, EstimateBatch, Kind, Status, Verdict
+from twin.memory import keep_freed_memory
 from twin.store.embedded import EmbeddedStore
 from twin.store.line_protocol import lines
 
@@ -126,6 +127,7 @@ def main() -> None:
         parser.add_argument(f"--{name}")
     asked = parser.parse_args()
     samples = asked.rows // (2 * len(SIGNALS) * asked.patients)
+    keep_freed_memory()  # as every process of the service does
     found: dict[str, object] = {}
     with tempfile.TemporaryDirectory(prefix="twin-bench-") as name:
         folder = Path(name)

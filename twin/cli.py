@@ -27,6 +27,7 @@ from twin.commands.run import run_service
 from twin.commands.scenario import ask_scenario
 from twin.commands.smooth import smooth_history
 from twin.commands.validate import validate_model
+from twin.memory import keep_freed_memory
 
 app = typer.Typer(
     name="twin",
@@ -92,6 +93,7 @@ app.add_typer(store.app, name="store")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command that was typed, then exit with its code."""
+    keep_freed_memory()
     try:
         app(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="twin")
     except CommandEnded as ended:

@@ -46,7 +46,11 @@ def rounded(values: NDArray[Any], signal: str) -> NDArray[np.float64]:
 def rounded_to(values: NDArray[np.float64], per_unit: NDArray[Any] | int) -> NDArray[np.float64]:
     """Multiples of 1 / per_unit; adding zero turns −0.0 into 0.0."""
     with np.errstate(over="ignore"):  # beyond 10³⁰⁴ it becomes infinite
-        return np.rint(values * per_unit) / per_unit + 0.0
+        steps: NDArray[np.float64] = values * per_unit
+        np.rint(steps, steps)
+        steps /= per_unit
+        steps += 0.0
+        return steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +172,17 @@ def decode(
 
 def _constant(rows: Rows, column: Column) -> bool:
     """Whether all are the same number (or all NaN): kept as one, which numpy spreads again."""
-    values = rows[column.name]
-    first = values[0]
     if column.from_time:
         return False
-    return bool((values == first).all()) or (first != first and bool(np.isnan(values).all()))
+    return constant(rows[column.name])
+
+
+def constant(values: NDArray[Any]) -> bool:
+    """Whether all of n ≥ 1 numbers are the same, or all NaN; mostly the first two tell."""
+    first, second = values[0], values[len(values) // 2]
+    if first != first:
+        return bool(second != second) and bool(np.isnan(values).all())
+    return bool(second == first) and bool((values == first).all())
 
 
 def with_checksum(parts: Sequence[bytes]) -> bytes:
@@ -209,7 +219,10 @@ def _numbers(rows: Rows, columns: list[Column], per_unit: int) -> dict[str, Step
             exact[nulls] = 0.0
         units = np.array([[PLAIN_PER_UNIT if c.plain else per_unit] for c in own], np.float64)
         steps = np.rint(exact * units)
-        fits = ((steps / units).astype(form) == exact.astype(form)).all(axis=1)
+        back, said = steps / units, exact
+        if form == "<f4":
+            back, said = back.astype(form), exact.astype(form)
+        fits = (back == said).all(axis=1)
         fits &= (steps.min(axis=1) > -_EXACT) & (steps.max(axis=1) < _EXACT)
         whole = steps.astype(np.int64)
         for i, column in enumerate(own):
@@ -239,7 +252,8 @@ def _stamps(rows: Rows, columns: list[Column]) -> dict[str, Steps]:
 def _exponent(whole: Integers) -> int:
     """Stamps are mostly whole milliseconds: 6, 3 or 0 trailing decimal zeros of all of them."""
     for exponent in (6, 3):
-        if not (whole[:16] % 10**exponent).any() and not (whole % 10**exponent).any():
+        unit = 10**exponent
+        if whole[0] % unit == 0 and bool((whole // unit * unit == whole).all()):
             return exponent
     return 0
 

@@ -92,15 +92,15 @@ class SeriesTable:
         """Number of a device that has observations in the file."""
         return int(self._devices[name])
 
-    def numbers(self, stored: Stored, whole: Merged, chosen: NDArray[Any]) -> NDArray[np.uint32]:
-        """The series of each chosen row, (n,); new ones are entered in the file."""
+    def numbers(self, stored: Stored, whole: Merged, rows: NDArray[Any]) -> NDArray[np.uint32]:
+        """The series of each of these rows of `whole`, (n,); new ones are entered in the file."""
         known = self._known[stored]
-        patient = known.patients.codes(whole.patients)[whole.rows["patient"][chosen]]
-        signal = known.signals.codes(whole.signals)[whole.rows["signal"][chosen]]
+        patient = known.patients.codes(whole.patients)[rows["patient"]]
+        signal = known.signals.codes(whole.signals)[rows["signal"]]
         if stored in (Stored.OBSERVATION, Stored.CONFLICT):
-            device = known.devices.codes(whole.devices)[whole.rows["device"][chosen]]
+            device = known.devices.codes(whole.devices)[rows["device"]]
         else:
-            device = np.repeat(known.devices.codes([""]), len(chosen))
+            device = np.repeat(known.devices.codes([""]), len(rows))
         return known.numbers(patient, signal, device)
 
     def _number(self, stored: Stored, patient: str, signal: str, device: str) -> int:

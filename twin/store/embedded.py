@@ -29,7 +29,7 @@ from twin.store.forecasts import forecast_rows
 from twin.store.merged import Kept, Merged, kept, merged
 from twin.store.protocol import Storable
 from twin.store.reading import Reading, RecordedRows
-from twin.store.rows import rows_between
+from twin.store.rows import by_series, rows_between
 from twin.store.sqlite_file import (
     LAYOUTS,
     Stored,
@@ -252,13 +252,11 @@ class _Writer:
             (Stored.STATUS, parts.statuses),
         ):
             if len(chosen) and stored in self._keeps:
-                series = self._series.numbers(stored, whole, chosen)
                 rows = _rows(stored, whole, chosen, self._series)
-                rows["series"] = series
                 if stored == Stored.OBSERVATION:
                     self._count_new(rows)
                 if Stored.ESTIMATE not in self._keeps:
-                    self._series.pair(series)
+                    self._series.pair(rows["series"])
                 elif stored in (Stored.ESTIMATE, Stored.OBSERVATION):
                     self._marks.note(rows["series"], rows["time"])
                 self._series.hot.append(stored, rows)
@@ -268,13 +266,11 @@ class _Writer:
 
     def _count_new(self, rows: Rows) -> None:
         """Count the keys (series, time) that were not in the record before, by device."""
-        order = np.argsort(rows["series"], kind="stable")  # nearly sorted: much faster than both
+        order = by_series(rows["series"], rows["time"])
         series, time = rows["series"][order].astype(np.int64), rows["time"][order]
-        apart = (series[1:] != series[:-1]) | (time[1:] > time[:-1])
+        apart = (series[1:] != series[:-1]) | (time[1:] != time[:-1])
         if not bool(apart.all()):
-            order = np.lexsort((time, series))
-            series, time = series[order], time[order]
-            once = np.append(True, (series[1:] != series[:-1]) | (time[1:] != time[:-1]))
+            once = np.append(True, apart)
             series, time = series[once], time[once]
         new = time > self._series.newest[series]
         for number in np.unique(series[~new]).tolist():
@@ -294,18 +290,28 @@ class _Writer:
 
 
 def _rows(stored: Stored, whole: Merged, chosen: NDArray[Any], series: SeriesTable) -> Rows:
-    """The chosen rows in the form in which they are stored, numbers rounded; series not yet set."""
-    source = taken(whole.rows, chosen)
-    rows = np.zeros(len(source), LAYOUTS[stored].rows)
+    """The chosen rows in the form in which they are stored, numbers rounded."""
+    source = whole.rows if len(chosen) == len(whole.rows) else taken(whole.rows, chosen)
+    rows = np.empty(len(source), LAYOUTS[stored].rows)
+    rows["series"] = series.numbers(stored, whole, source)
     for name in _UNCHANGED[stored]:
         rows[name] = source[name]
     rows["time"] = source[_TIME[stored]]
     if stored == Stored.ESTIMATE:
         per_unit = series.steps_per_unit(whole.signals)[source["signal"]]
-        for name in ("mean", "std", "trend", "trend_std"):
-            rows[name] = rounded_to(source[name].astype(np.float64), per_unit)
-        for name in ("nis", "weight"):
-            rows[name] = rounded_to(source[name].astype(np.float64), PLAIN_PER_UNIT)
+        _round(rows, source, ("mean", "std", "trend", "trend_std"), per_unit)
+        _round(rows, source, ("nis", "weight"), PLAIN_PER_UNIT)
         rows["known_at"] = source["received_at"] // _MILLISECOND * _MILLISECOND
         rows["model"] = series.models(whole.models)[whole.model[chosen]]
     return rows
+
+
+def _round(
+    rows: Rows, source: NDArray[Any], names: Sequence[str], per_unit: NDArray[Any] | int
+) -> None:
+    """Columns of both, rounded all at once."""
+    values = np.empty((len(names), len(source)))
+    for column, name in zip(values, names, strict=True):
+        column[:] = source[name]
+    for column, name in zip(rounded_to(values, per_unit), names, strict=True):
+        rows[name] = column

@@ -22,9 +22,10 @@ _MILLISECOND = 1_000_000
 
 def forecast_rows(whole: Merged, chosen: NDArray[Any], series: SeriesTable) -> Rows:
     """Rows (blocks.FORECASTS) of the chosen forecast rows of a batch, numbers rounded."""
-    made, first = wide(taken(whole.rows, chosen))
+    source = taken(whole.rows, chosen)
+    made, first = wide(source)
     rows = np.zeros(len(made), LAYOUTS[Stored.FORECAST].rows)
-    rows["series"] = series.numbers(Stored.FORECAST, whole, chosen[first])
+    rows["series"] = series.numbers(Stored.FORECAST, whole, taken(source, first))
     rows["model"] = series.models(whole.models)[whole.model[chosen[first]]]
     rows["time"] = made["as_of"]
     rows["known_at"] = made["known_at"] // _MILLISECOND * _MILLISECOND

@@ -8,7 +8,7 @@ a block; of larger ones four times.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import apsw
@@ -98,8 +98,8 @@ class HotRows:
 
     def _sealable(self, stored: Stored, home: int, rows: Rows) -> bool:
         """Whether most of a group's rows are enough for blocks, and none older is in a bucket."""
-        counts = np.unique(rows["series"], return_counts=True)[1]
-        enough = int(counts[counts >= SEAL_MINIMUM].sum())
+        counts = self._counts(home, rows)[rows["series"]]
+        enough = int(np.count_nonzero(counts >= SEAL_MINIMUM))
         rest = len(rows) - enough
         older = self._rows[stored, buckets_of(home)].any()
         return enough >= rest and rest <= GROUP_ROWS // 4 and not bool(older)
@@ -110,10 +110,11 @@ class HotRows:
         rows, home = taken(rows, order), home[order]
         starts = np.flatnonzero(np.diff(home.astype(np.int64), prepend=-1)).tolist()
         made = slices_of(rows, starts, LAYOUTS[stored])
-        for a, b, blob in zip(starts, [*starts[1:], len(rows)], made, strict=True):
+        homes = home[starts]
+        for each, blob in zip(homes.tolist(), made, strict=True):
             self._sequence += 1
-            self._write(stored, int(home[a]), self._sequence, blob)
-            self._note(stored, int(home[a]), rows[a:b])
+            self._write(stored, each, self._sequence, blob)
+        self._note_all(stored, homes, starts, rows)
 
     def _write(self, stored: Stored, home: int, sequence: int, blob: bytes) -> None:
         place = places(stored, home)[0] + sequence
@@ -132,19 +133,26 @@ class HotRows:
             self._counts(home, rows)[rows["series"]] = 0
 
     def _note(self, stored: Stored, home: int, rows: Rows) -> None:
-        self._rows[stored, home] += len(rows)
-        self._slices[stored, home] += 1
+        """One slice more in a home."""
         if home == RECENT:
+            self._rows[stored, home] += len(rows)
+            self._slices[stored, home] += 1
             self._recent[stored].append(rows)
-            return
-        counts, series = self._counts(home, rows), rows["series"]
+        else:
+            self._note_all(stored, np.array([home]), [0], rows)
+
+    def _note_all(
+        self, stored: Stored, homes: NDArray[Any], starts: Sequence[int], rows: Rows
+    ) -> None:
+        """One slice more in each of some groups or some buckets; starts: where its rows begin."""
+        self._rows[stored, homes] += np.diff([*starts, len(rows)])
+        self._slices[stored, homes] += 1
+        counts, series = self._counts(int(homes[0]), rows), rows["series"]
         np.add.at(counts, series, 1)
-        if (
-            self._slices[stored, home] >= SLICES
-            or (home > RECENT and self._rows[stored, home] >= GROUP_ROWS)
-            or counts[series].max() >= SEAL_AT
-        ):
-            self._full[stored, home] = None
+        full = np.maximum.reduceat(counts[series], starts) >= SEAL_AT
+        full |= self._slices[stored, homes] >= SLICES
+        full |= (homes > RECENT) & (self._rows[stored, homes] >= GROUP_ROWS)
+        self._full |= dict.fromkeys((stored, home) for home in homes[full].tolist())
 
     def _counts(self, home: int, rows: Rows) -> NDArray[np.int64]:
         """Rows of each series in groups or in buckets, by its number."""

@@ -50,8 +50,9 @@ class KnownSeries:
     def numbers(self, patient: Codes, signal: Codes, device: Codes) -> NDArray[np.uint32]:
         """The series of each row, (n,), by the codes of its names."""
         self._grow()
-        found = self._series[patient, signal]
-        other = np.flatnonzero(self._device[patient, signal] != device)
+        place = patient * self._series.shape[1] + signal
+        found: NDArray[np.uint32] = self._series.reshape(-1)[place]
+        other = np.flatnonzero(self._device.reshape(-1)[place] != device)
         if len(other):
             keys = np.stack([patient[other], signal[other], device[other]], axis=1)
             each, where = np.unique(keys, axis=0, return_inverse=True)

@@ -56,16 +56,19 @@ def merged(batches: Sequence[EstimateBatch]) -> Merged:
     for batch in batches:
         part = rows[start : start + len(batch.rows)]
         model[start : start + len(part)] = models.setdefault(batch.model, len(models))
-        part["patient"] = _places(patients, batch.patients)[part["patient"]]
-        part["signal"] = _places(signals, batch.signals)[part["signal"]]
-        with_device = part["device"] != NO_DEVICE
-        part["device"][with_device] = _places(devices, batch.devices)[part["device"][with_device]]
+        _number(part["patient"], patients, batch.patients)
+        _number(part["signal"], signals, batch.signals)
+        _number(part["device"], devices, batch.devices)
         start += len(part)
     return Merged(rows, model, list(models), list(patients), list(devices), list(signals))
 
 
-def _places(table: dict[str, int], names: Sequence[str]) -> NDArray[np.uint32]:
-    return np.array([table.setdefault(name, len(table)) for name in names], np.uint32)
+def _number(of: NDArray[Any], table: dict[str, int], names: Sequence[str]) -> None:
+    """Numbers of names in a batch become numbers in the common table; NO_DEVICE stays."""
+    places = [table.setdefault(name, len(table)) for name in names]
+    if places != list(range(len(places))):
+        there = np.array([*places, NO_DEVICE], np.uint32)
+        of[:] = there[np.where(of == NO_DEVICE, len(places), of)]
 
 
 def kept(rows: NDArray[Any]) -> Kept:

@@ -84,9 +84,16 @@ def _windows(offsets: Integers) -> list[tuple[int, int, bool]]:
     """(base, bit width, whether all fit) of each column's cheapest packing: all, or all but few."""
     n = offsets.shape[1]
     cuts = [cut for cut in (0, 1 + n // 500, 1 + n // 60) if 2 * cut < n]
-    ordered = np.sort(offsets, axis=1)
-    lows = ordered[:, cuts].tolist()
-    highs = ordered[:, [n - 1 - cut for cut in cuts]].tolist()
+    tops = [n - 1 - cut for cut in cuts]
+    places = [*cuts, *tops]
+    least = offsets.min(axis=1)
+    span = (offsets.max(axis=1) - least).view(np.uint64)
+    if span.max() < 1 << 32:  # half as many bytes are sorted in half the time
+        ordered = np.sort((offsets - least[:, np.newaxis]).astype(np.uint32), axis=1)
+        edges = ordered[:, places] + least[:, np.newaxis]
+    else:
+        edges = np.sort(offsets, axis=1)[:, places]
+    lows, highs = edges[:, : len(cuts)].tolist(), edges[:, len(cuts) :].tolist()
     found = []
     for low, high in zip(lows, highs, strict=True):
         widths = [(h - b).bit_length() for b, h in zip(low, high, strict=True)]

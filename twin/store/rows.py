@@ -6,6 +6,7 @@ from typing import Any
 
 import apsw
 import numpy as np
+from numpy.typing import NDArray
 
 from twin.bytewise import joined, taken
 from twin.store.blocks import BlockDamaged, Rows, decode
@@ -93,6 +94,21 @@ def _slices(connection: apsw.Connection, stored: Stored, home: int) -> list[byte
         "SELECT rows FROM hot WHERE place BETWEEN ? AND ? ORDER BY place", places(stored, home)
     )
     return [blob for (blob,) in found]
+
+
+def by_series(series: NDArray[np.uint32], time: NDArray[np.int64]) -> NDArray[np.intp]:
+    """The order of rows (n,) by series and time, equal ones as they come.
+
+    Rows mostly come by time already: then sorting by series, whose numbers are short, is all.
+    """
+    short = series - series.min() if len(series) else series
+    if short.max(initial=0) < 1 << 16:
+        short = short.astype(np.uint16)
+    order = np.argsort(short, kind="stable")
+    own, when = series[order], time[order]
+    if bool(((own[1:] != own[:-1]) | (when[1:] >= when[:-1])).all()):
+        return order
+    return np.lexsort((time, series))
 
 
 def newest_versions(rows: Rows) -> Rows:

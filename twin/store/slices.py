@@ -16,7 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.bytewise import joined, taken
-from twin.store.blocks import BlockDamaged, Column, Layout, Rows, checked, with_checksum
+from twin.store.blocks import (
+    BlockDamaged,
+    Column,
+    Layout,
+    Rows,
+    checked,
+    constant,
+    with_checksum,
+)
 
 Integers = NDArray[np.int64]
 #: Head of a column, its numbers, bytes of each (0: one for all rows).
@@ -48,12 +56,15 @@ def slices_of(rows: Rows, starts: Sequence[int], layout: Layout) -> list[bytes]:
         return [with_checksum([rows[a:b].tobytes()]) for a, b in bounds]
     time = np.ascontiguousarray(rows["time"])
     columns = []
-    for column in (_SERIES, *layout.first, *layout.second):
-        values = np.ascontiguousarray(rows[column.name])
-        if column.form.endswith(("f4", "f8")):
-            columns.append(_numbers(values))
-        else:
-            columns.append(_whole(values - time if column.from_time else values))
+    with np.errstate(all="ignore"):  # numbers that overflow are kept as they are
+        for column in (_SERIES, *layout.first, *layout.second):
+            values = np.ascontiguousarray(rows[column.name])
+            if column.form.endswith(("f4", "f8")):
+                columns.append(_numbers(values))
+                continue
+            if column.from_time:
+                values = values - time
+            columns.append(_whole(values, int(values.min()), int(values.max())))
     return [_blob(columns, a, b) for a, b in bounds]
 
 
@@ -97,20 +108,19 @@ def charted(rows: Rows, layout: Layout) -> Rows:
 
 
 def _numbers(values: NDArray[Any]) -> Made:
-    first = values[0]
-    if (values == first).all() or (first != first and np.isnan(values).all()):
+    if constant(values):
         return _COLUMN.pack(_SINGLE, 0, 0), values[:1].tobytes(), 0
     if values.dtype.itemsize == 8:
-        with np.errstate(all="ignore"):  # what overflows is kept as it is
-            steps = np.rint(values * _STEPS)
-            if (steps / _STEPS == values).all() and np.abs(values).max() < _EXACT / _STEPS:
-                return _whole(steps.astype(np.int64))
+        steps = values * _STEPS
+        np.rint(steps, steps)
+        least, most = float(steps.min()), float(steps.max())
+        if least > -_EXACT and most < _EXACT and bool((steps / _STEPS == values).all()):
+            return _whole(steps.astype(np.int64), int(least), int(most))
     return _COLUMN.pack(_VERBATIM, 0, 0), values.tobytes(), values.dtype.itemsize
 
 
-def _whole(values: NDArray[Any]) -> Made:
+def _whole(values: NDArray[Any], least: int, most: int) -> Made:
     """Offsets above the smallest, in as few bytes as the largest needs."""
-    least, most = int(values.min()), int(values.max())
     if least == most:
         return _COLUMN.pack(0, 0, least), b"", 0
     exponent = 0
@@ -118,7 +128,8 @@ def _whole(values: NDArray[Any]) -> Made:
         values, exponent = _shortened(values, least, most)
         least, most = least // 10**exponent, most // 10**exponent
     size = next(size for size in (1, 2, 4, 8) if most - least < 1 << 8 * size)
-    return _COLUMN.pack(size, exponent, least), (values - least).astype(f"<u{size}").tobytes(), size
+    offsets = (values - least).astype(_FORMS[size])
+    return _COLUMN.pack(size, exponent, least), offsets.tobytes(), size
 
 
 def _shortened(values: Integers, least: int, most: int) -> tuple[Integers, int]:
