@@ -23,6 +23,7 @@ from ingest.payload.decoded import Reason, Rejection
 from ingest.payload.native import NOTHING_SAID
 from ingest.payload.sparkplug_births import Spoken
 from ingest.plain import Message, Plain, PlainPath
+from ingest.plain_group import Group, GroupPath
 from ingest.quarantine import Quarantine, StoredMessage
 from ingest.reading import Reading
 from ingest.registry import Registry
@@ -160,13 +161,13 @@ class Decided:
     """What became of a group of messages, ready to be written.
 
     records: (partition, record) pairs for the journal: `accepted` samples, and what devices said of
-    themselves. plain: for each message what it gives, or None where `explained` has the decision,
-    in the same order.
+    themselves. samples: how many each message gives, or −1 where `explained` has the decision, in
+    the same order.
     """
 
     records: list[tuple[int, bytes]]
     accepted: int
-    plain: Sequence[Plain | None]
+    samples: Sequence[int]
     explained: Sequence[tuple[Message, Decision]]
 
 
@@ -178,11 +179,29 @@ class Decider:
         self._settings = settings
         self._partitions = partitions
         self._path = PlainPath(registry, settings, partitions)
+        self._groups = GroupPath(registry, settings, self._path)
         self._teller = StateTeller()
 
     def decide(self, messages: Sequence[Message]) -> Decided:
-        """As `decide`; the records hold the observations in order of receipt."""
+        """As `decide`; the records hold a patient's observations in order of receipt."""
         self._registry.refresh()
+        group = self._group(messages)
+        if group is None:
+            return self._each(messages)
+        if not group.left:
+            return Decided(group.records, group.accepted, group.samples, ())
+        rest = self._each([messages[n] for n in group.left])
+        for n, samples in zip(group.left, rest.samples, strict=True):
+            group.samples[n] = samples
+        return Decided(
+            group.records + rest.records,
+            group.accepted + rest.accepted,
+            group.samples,
+            rest.explained,
+        )
+
+    def _each(self, messages: Sequence[Message]) -> Decided:
+        """By the short way, message by message, and where that ends by the long one."""
         plain = self._plain(messages)
         left = [m for m, found in zip(messages, plain, strict=True) if found is None]
         decisions = decide(left, self._registry, self._settings) if left else []
@@ -210,7 +229,19 @@ class Decider:
                     state = DeviceState(route.device, route.patient, stamp, at, *said)
                     self._teller.say(route.partition, state)
         records = builder.take() + self._teller.take()
-        return Decided(records, accepted, plain, list(zip(left, decisions, strict=True)))
+        samples = [-1 if found is None else found[2] for found in plain]
+        return Decided(records, accepted, samples, list(zip(left, decisions, strict=True)))
+
+    def _group(self, messages: Sequence[Message]) -> Group | None:
+        """What the messages give as columns; None where they are too few, or where that fails."""
+        try:
+            return self._groups.read(messages)
+        except (apsw.Error, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 — one message must not stop its neighbours
+            failure = type(error).__name__
+            _log.error("the decoder of a group failed with %s; each is read alone", failure)
+            return None
 
     def _plain(self, messages: Sequence[Message]) -> Sequence[Plain | None]:
         """What plain messages give. Where their decoder fails at one of them, none is plain: each

@@ -7,7 +7,14 @@ ask for is said in them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
+from itertools import count, repeat
 from typing import NamedTuple
+
+import numpy as np
+
+from ingest.frames_kernel import PLACES, publishes
 
 #: Topic of a message whose topic is no UTF-8; it follows no grammar, so it is refused as such.
 NOT_UTF8 = "not UTF-8"
@@ -16,6 +23,8 @@ _PUBLISH = 0x30
 #: Longest packet other than PUBLISH: a DISCONNECT with two texts of 64 kB, with room to spare.
 _OTHER_LONGEST = 256 * 1024
 _TOPICS_KEPT = 1 << 16
+#: Bytes from which on the compiled way is worth its call, and the shortest packet that it takes.
+_WORTH_IT, _SHORTEST = 2_048, 4
 
 
 class Delivery(NamedTuple):
@@ -102,8 +111,34 @@ class FrameReader:
         except Malformed as broken:
             return messages, broken
 
+    def _usual(self, messages: list[Delivery], now: int, generation: int) -> None:
+        """The messages at the front of the stream that are whole and need no look at each."""
+        stream = np.frombuffer(self._stream, np.uint8)
+        most = min(4_096, 1 + (len(stream) - self._at) // _SHORTEST)
+        room = np.empty((most, PLACES), np.int64)
+        while True:
+            n, self._at = publishes(stream, self._at, self._five, self._largest, room)
+            messages += self._made(room[:n].T.tolist(), now + len(messages), generation)
+            if n < len(room):
+                return
+
+    def _made(self, places: list[list[int]], now: int, generation: int) -> Iterable[Delivery]:
+        """The messages at these places, column by column: no step of a loop in Python for one."""
+        raw, topics = self._stream, self._topics
+        topic_at, topic_end, begins, ends, numbers = places
+        names = [raw[a:b] for a, b in zip(topic_at, topic_end, strict=True)]
+        found = [*map(topics.get, names)]
+        if None in found:
+            found = [topics.get(name) or self._remember(name) for name in names]
+        payloads = [raw[a:b] for a, b in zip(begins, ends, strict=True)]
+        columns = zip(found, payloads, count(now), numbers, repeat(generation), strict=False)
+        return map(partial(tuple.__new__, Delivery), columns)
+
     def _cut(self, messages: list[Delivery], now: int, generation: int) -> Packet | None:
-        # One loop, over 50 lines, no calls: this is run for every message of every device.
+        if len(self._stream) - self._at >= _WORTH_IT:
+            self._usual(messages, now, generation)
+            now += len(messages)
+        # One loop, over 50 lines, no calls: in a quiet fleet every message comes this way.
         stream, at = self._stream, self._at
         end = len(stream)
         five, largest, topics = self._five, self._largest, self._topics

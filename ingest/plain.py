@@ -85,7 +85,7 @@ class PlainPath:
             if topic in routes:
                 route = routes[topic]
             else:
-                route = routes[topic] = self._route(topic)
+                route = routes[topic] = self.route(topic)
             if route is not None and len(payload) <= largest:
                 received_at = message.received_at
                 if route.since <= received_at < route.until:
@@ -99,7 +99,8 @@ class PlainPath:
             found[place] = self._listed(each, route, received_at)
         return found
 
-    def _route(self, topic: str) -> Route | None:
+    def route(self, topic: str) -> Route | None:
+        """Where the telemetry of a topic goes; None: nothing of it is plain."""
         address = self._settings.routes.address(topic)
         if address is None or address.kind is not Kind.TELEMETRY or address.form != "native":
             return None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ingest.journal.protocol import Journal
 from ingest.mqtt import Subscriber
+from ingest.plain_group import warm_up
 from ingest.quarantine import Quarantine
 from ingest.registry import Registry
 from ingest.registry_enrolment import enrol_file, erase_ended
@@ -75,6 +76,7 @@ class IngestService:
         if self._settings.devices.file is not None:
             file = read_registry_file(self._settings.devices.file)
             erase_ended(self._registry, self._quarantine, enrol_file(self._registry, file).ended)
+        warm_up()
         self._writer.start()
         self._ticker.start()
         self.subscriber.start()

@@ -21,9 +21,11 @@ from ingest.decide import Decided, Decider, Decision, replay_quarantined
 from ingest.frames import Delivery
 from ingest.journal.protocol import Journal, JournalFull
 from ingest.mqtt import Subscriber
+from ingest.observation import DeviceId
 from ingest.quarantine import Quarantine, RefusedMessage
 from ingest.rebirth import Rebirths, waiting_for
 from ingest.registry import Registry
+from ingest.routes import Routes
 from ingest.settings import IngestSettings
 from ingest.tail import TailEvent, TailWriter
 from ingest.topic import refused_topic
@@ -192,7 +194,7 @@ class Writer:
 
     def _count(self, decided: Decided) -> None:
         counters = self._counters
-        counters.received += len(decided.plain)
+        counters.received += len(decided.samples)
         counters.accepted += decided.accepted
         counters.journalled += decided.accepted
         counters.missing += self._rebirths.missing(decided.explained)
@@ -211,7 +213,7 @@ class Writer:
                 self._publish(decision)
         if self._tail.watched:
             with suppress(apsw.Error):  # a lost line of a tail stops nothing
-                self._tail.write(_all_events(deliveries, decided))
+                self._tail.write(_all_events(deliveries, decided, self._settings.routes))
 
     def _publish(self, decision: Decision) -> None:
         device = decision.reading.device
@@ -220,15 +222,19 @@ class Writer:
             self._subscriber.publish(refused_topic(device), msgspec.json.encode(told))
 
 
-def _all_events(deliveries: Sequence[Delivery], decided: Decided) -> list[TailEvent]:
+def _all_events(
+    deliveries: Sequence[Delivery], decided: Decided, routes: Routes
+) -> list[TailEvent]:
     """In order of receipt."""
     events: list[TailEvent] = []
     explained = iter(decided.explained)
-    for delivery, found in zip(deliveries, decided.plain, strict=True):
-        if found is None:
+    for delivery, samples in zip(deliveries, decided.samples, strict=True):
+        if samples < 0:
             events += _events(delivery.received_at, next(explained)[1])
         else:
-            events.append(TailEvent(found[0].device, delivery.received_at, found[2]))
+            address = routes.address(delivery.topic)
+            device = DeviceId("") if address is None else address.device
+            events.append(TailEvent(device, delivery.received_at, samples))
     return events
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ingest import plain_group
 from ingest.instant import SECOND
 from ingest.journal.protocol import ALL_PARTITIONS
 from ingest.observation import (
@@ -56,4 +57,5 @@ def _placed(position: int, record: Record) -> Placed:
 
 
 if __name__ == "__main__":
+    plain_group.warm_up()
     warm_up()

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import ingest.frames
 from ingest.frames import NOT_UTF8, Delivery, FrameReader, Malformed, Packet
 from tests.support.mqtt_bytes import PINGRESP, connack, packet, publish, suback
 
@@ -13,6 +14,13 @@ NOW, GENERATION, LARGEST = 1_000, 3, 1 << 20
 TOPIC = "twin/v1/watch-7/telemetry"
 
 Item = Delivery | Packet | Malformed
+
+
+@pytest.fixture(autouse=True, params=["loop", "compiled"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test by both ways through a stream."""
+    if request.param == "compiled":
+        monkeypatch.setattr(ingest.frames, "_WORTH_IT", 0)
 
 
 def read(pieces: list[bytes], five: bool = False, largest: int = LARGEST) -> list[Item]:
