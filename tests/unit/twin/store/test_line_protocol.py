@@ -114,6 +114,30 @@ def test_the_full_set_has_every_field_in_every_point() -> None:
     assert all("noise_std=-1.0,received_at=" in line for line in made.lines[:2])
 
 
+@settings(deadline=None, max_examples=20)
+@given(st.data())
+def test_many_lines_say_each_row_s_own_numbers_in_the_order_of_rows(data: st.DataObject) -> None:
+    """More than are made at once; some devices cannot be a tag, some columns are one number."""
+    n = data.draw(st.integers(1, 2_100))
+    value = data.draw(st.lists(st.sampled_from([70.0, 71.5, 1e22, 1e-7]), min_size=1, max_size=5))
+    quality = data.draw(st.lists(st.sampled_from([0.5, 0.75]), min_size=1, max_size=3))
+    devices = data.draw(st.lists(st.sampled_from(["a", "b c", "\n"]), min_size=1, max_size=5))
+    said = [
+        (T0 + i, value[i % len(value)], quality[i % len(quality)], devices[i % len(devices)])
+        for i in range(n)
+    ]
+    float_text = {70.0: "70.0", 71.5: "71.5", 1e22: "1e22", 1e-7: "1e-7"}
+    made = lines([batch(*(observed(t, v, device=d, quality=q) for t, v, q, d in said))])
+    assert [line for line in made.lines if line.startswith("observation")] == [
+        "observation,patient=p1,signal=heart_rate,device="
+        + d.replace(" ", "\\ ")
+        + f" value={float_text[v]},quality={q} {t}"
+        for t, v, q, d in said
+        if d != "\n"
+    ]
+    assert [row for row, _why in made.rejected] == [i for i, s in enumerate(said) if s[3] == "\n"]
+
+
 def replace_column(row: Row, column: str, number: float) -> Row:
     return replace(row, columns=row.columns | {column: number})
 
