@@ -4,16 +4,22 @@ A sweep brings one observation of every (patient, signal) in key order, as far f
 mean as the model says of a device's noise; the rings are full, so each event also folds the oldest
 measurement into the base. Random order beside it.
 
-Both are CPU time, and a short loop of filterpy stands on either side of every sweep: a ratio is of
+Two loops of filterpy. The bare one (`ratio_…`): one filter, predict and update and no more. The one
+alike (`ratio_alike_…`): a filter for each of some thousand keys, one after another, F and Q set for
+its own step, and before its update nis and from it the robust weight. Of the bank's work it leaves
+out the third state, the ring and the base behind it, the trend, what is learnt and the records.
+
+All is CPU time, and a short loop of each stands on either side of every sweep: a ratio is of
 neighbours in time, and the median of all of them is the result, as a machine with other work
 changes its speed within seconds. Prints one JSON object; `spread` is the lowest and the highest
-ratio of the largest bank in key order.
+bare ratio of the largest bank in key order.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -32,6 +38,8 @@ from twin.estimation.robust import MEMORY, SPREAD
 VITALS = (
     "heart_rate", "respiratory_rate", "spo2", "body_temperature", "systolic_bp", "diastolic_bp",
 )  # fmt: skip
+#: Filters of the loop alike.
+KEYS = 3_000
 START = 1_790_000_000 * 10**9
 
 
@@ -48,6 +56,52 @@ def filterpy_ns(updates: int = 500) -> float:
         one.predict()
         one.update(measured)
     return (time.process_time() - began) / updates * 1e9
+
+
+@dataclass(slots=True)
+class Alike:
+    """Filterpy filters of so many keys' slow level and deviation (docs/models.md), their stamps."""
+
+    filters: list[Any]
+    stamps: list[float]
+    rng: np.random.Generator
+    at: int = 0
+
+    @classmethod
+    def of(cls, keys: int) -> Alike:
+        from filterpy.kalman import KalmanFilter
+
+        rng = np.random.default_rng(2)
+        filters = [KalmanFilter(2, 1) for _ in range(keys)]
+        for one in filters:
+            one.H = np.array([[1.0, 1.0]])
+            one.x = np.array([[80.0], [0.0]])
+            one.P = np.diag([300.0, 2.0])
+        return cls(filters, rng.uniform(0.0, 1.0, keys).tolist(), rng)
+
+    def ns(self, updates: int = 250) -> float:
+        """CPU ns per event, of the next so many keys."""
+        values = self.rng.normal(80.0, 1.0, updates).tolist()
+        keys = [(self.at + n) % len(self.filters) for n in range(updates)]
+        now = 1.0 + (self.at + updates) // len(self.filters)
+        self.at += updates
+        began = time.process_time()
+        for key, value in zip(keys, values, strict=True):
+            self._take(key, now, value)
+        return (time.process_time() - began) / updates * 1e9
+
+    def _take(self, key: int, stamp: float, value: float) -> None:
+        one, dt = self.filters[key], stamp - self.stamps[key]
+        self.stamps[key] = stamp
+        level, deviation = math.exp(-dt / 65_000.0), math.exp(-dt / 16.0)
+        one.F = np.array([[level, 0.0], [0.0, deviation]])
+        one.Q = np.array(
+            [[300.0 * (1.0 - level * level), 0.0], [0.0, 1.4 * (1.0 - deviation * deviation)]]
+        )
+        one.predict()
+        e = value - (one.x[0, 0] + one.x[1, 0])
+        nis = e * e / (one.P[0, 0] + 2.0 * one.P[0, 1] + one.P[1, 1] + 0.3)
+        one.update(np.array([[value]]), R=0.3 * (1.0 + nis / 2.25))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +148,30 @@ def sweep_ns(ward: Ward, second: int, rng: np.random.Generator, shuffled: bool) 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """Sweeps with filterpy on either side: ns per event, of filterpy's update; their ratios."""
+    """Sweeps with filterpy on either side: ns per event, of filterpy's loops; their ratios."""
 
     sweep: list[float]
     filterpy: list[float]
+    alike: list[float]
     ratio: list[float]
+    ratio_alike: list[float]
 
 
-def beside_filterpy(sweep: Callable[[int], float], sweeps: int) -> Beside:
+def beside_filterpy(sweep: Callable[[int], float], sweeps: int, keys: Alike) -> Beside:
     """sweep: the ns per event of the n-th."""
-    took, base = [], [filterpy_ns()]
+    took: list[float] = []
+    base, alike = [filterpy_ns()], [keys.ns()]
     for n in range(sweeps):
         took.append(sweep(n))
         base.append(filterpy_ns())
-    pairs = zip(took, pairwise(base), strict=True)
-    return Beside(took, base, [(before + after) / 2 / ns for ns, (before, after) in pairs])
+        alike.append(keys.ns())
+    return Beside(took, base, alike, _ratios(took, base), _ratios(took, alike))
+
+
+def _ratios(took: list[float], beside: list[float]) -> list[float]:
+    """How many times as long as each sweep its two neighbours took."""
+    pairs = zip(took, pairwise(beside), strict=True)
+    return [(before + after) / 2 / ns for ns, (before, after) in pairs]
 
 
 def measured(patients: int, sweeps: int) -> dict[str, Any]:
@@ -118,8 +181,9 @@ def measured(patients: int, sweeps: int) -> dict[str, Any]:
     full = max(model.ring for model in base_model().signals.values()) + 1
     for second in range(full):
         sweep_ns(ward, second, rng, False)
-    in_order = beside_filterpy(lambda n: sweep_ns(ward, full + n, rng, False), sweeps)
-    random = beside_filterpy(lambda n: sweep_ns(ward, full + sweeps + n, rng, True), sweeps)
+    keys = Alike.of(KEYS)
+    in_order = beside_filterpy(lambda n: sweep_ns(ward, full + n, rng, False), sweeps, keys)
+    random = beside_filterpy(lambda n: sweep_ns(ward, full + sweeps + n, rng, True), sweeps, keys)
     width = {
         name: x.itemsize * (x.shape[1] if x.ndim == 2 else 1)
         for name, x in ward.bank.slots.of.items()
@@ -140,8 +204,11 @@ def measured(patients: int, sweeps: int) -> dict[str, Any]:
         "key_order_ns": statistics.median(in_order.sweep),
         "random_order_ns": statistics.median(random.sweep),
         "filterpy_ns": statistics.median([*in_order.filterpy, *random.filterpy]),
+        "filterpy_alike_ns": statistics.median([*in_order.alike, *random.alike]),
         "ratio_key_order": statistics.median(in_order.ratio),
         "ratio_random_order": statistics.median(random.ratio),
+        "ratio_alike_key_order": statistics.median(in_order.ratio_alike),
+        "ratio_alike_random_order": statistics.median(random.ratio_alike),
         "spread": [min(in_order.ratio), max(in_order.ratio)],
         "bytes_per_patient": sum(width.values()) * len(VITALS) + member * rings,
         "bytes_learned": learned * len(VITALS),
@@ -158,10 +225,12 @@ def main() -> None:
     print(
         json.dumps(
             {
-                "baseline": "filterpy loop, 2 states",
+                "baseline": "filterpy loop, 2 states; alike: own step, nis and weight of each key",
                 "sizes": sizes,
                 "ratio_key_order": largest["ratio_key_order"],
                 "ratio_random_order": largest["ratio_random_order"],
+                "ratio_alike_key_order": largest["ratio_alike_key_order"],
+                "ratio_alike_random_order": largest["ratio_alike_random_order"],
                 "spread": largest["spread"],
                 # By the ratios: of the largest bank's ns other work took its part at another time.
                 "flat": sizes[0]["ratio_key_order"] / largest["ratio_key_order"],

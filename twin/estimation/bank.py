@@ -21,7 +21,7 @@ from twin.estimation.ahead import FOLLOWED, Forecast, UsualOf
 from twin.estimation.anchors import Anchored
 from twin.estimation.devices import ENTRIES
 from twin.estimation.events import Events, Updated, order_of
-from twin.estimation.kalman import DISCRETE, ESTIMATE, NEVER, STATE
+from twin.estimation.kalman import DISCRETE, ESTIMATE, NEVER, STATE, STEPS
 from twin.estimation.models import PARAMETERS, SPREAD2, ModelError, ModelFile
 from twin.estimation.names import Names
 from twin.estimation.ring import process
@@ -64,6 +64,7 @@ class Bank:
     _scales: dict[float, NDArray[np.float64]] = field(default_factory=dict)
     _cache: NDArray[np.float64] = field(init=False)
     _cache_dt: NDArray[np.int64] = field(init=False)
+    _in_order: NDArray[np.int64] = field(default_factory=lambda: np.arange(0))
     _spread: NDArray[np.float64] = field(init=False)  # in force, or the last that was
 
     def __post_init__(self) -> None:
@@ -94,8 +95,8 @@ class Bank:
             self.params[row], self.modelled[row] = constants, True
             interval = model_file.signals[code].expected_interval
             self.expected[row] = int((interval or SIGNALS[code].expected_interval_s) * SECOND)
-        self._cache = np.zeros((self.signals, DISCRETE))
-        self._cache_dt = np.zeros(self.signals, np.int64)
+        self._cache = np.zeros((self.signals * STEPS, DISCRETE))
+        self._cache_dt = np.zeros(self.signals * STEPS, np.int64)
         self.slots.wake()
         spread = np.where(self.modelled, np.sqrt(self.params[:, SPREAD2]), self._spread)
         rescale(self.slots.of["usual_root"], self.slots.of["model"], self._spread, spread)
@@ -160,18 +161,12 @@ class Bank:
         """
         states = np.empty((0, FOLLOWED)) if states is None else states
         self.slots.wake(events.slot)
+        n = len(events.slot)
         order = order_of(events.slot)
         if order is None:
-            return self._in_order(events, states)
-        followed = np.empty_like(states)
-        updated = self._in_order(events.take(order), followed)
-        if len(states):
-            states[order] = followed
-        return updated.put(order)
-
-    def _in_order(self, events: Events, states: NDArray[np.float64]) -> Updated:
-        n = len(events.slot)
-        order = np.arange(n)
+            if n > len(self._in_order):
+                self._in_order = np.arange(2 * n)
+            order = self._in_order[:n]
         verdict, as_of = np.empty(n, np.uint8), np.empty(n, np.int64)
         estimates = np.empty((n, ESTIMATE))
         room = n + REVISION_ROOM
@@ -184,15 +179,13 @@ class Bank:
         done = 0
         while done < n or not parts:
             by, at = np.empty(room, np.int64), np.empty(room, np.int64)
-            revised = np.zeros((room, ESTIMATE))
+            revised = np.empty((room, ESTIMATE))
             anchor = Anchored.room(64 + n // 4)
             step, m, anchors = process(
                 order[done:], events.slot, events.stamp, events.value, events.noise_std,
-                events.quality, events.device, a["state"], a["state_t"], a["base"], a["base_t"],
-                a["memory"], a["base_memory"], a["entries"], a["base_entries"],
-                a["due"], a["target"], a["waiting"], a["shares"], a["share_device"], a["model"],
-                a["ring_at"], a["ring_size"], a["ring_n"], a["ring_t"], a["ring_z"],
-                a["ring_r"], a["ring_device"], self.params, self._cache, self._cache_dt,
+                events.quality, events.device, self.slots.slot_bytes, self.slots.member_bytes,
+                a["entries"], a["base_entries"], a["target"], a["waiting"], a["ring_t"],
+                self.params, self._cache, self._cache_dt,
                 verdict, as_of, estimates, states, by, at, revised,
                 anchor.by, anchor.at, anchor.state, anchor.memory, anchor.entries,
                 a["usual"], a["usual_root"], a["usual_hour"], room_of_usual,
@@ -256,8 +249,8 @@ class Bank:
         core = np.ones(len(chosen)) if core is None else core
         usual = usual or UsualOf.nothing(len(states))
         mean, var = np.empty(len(chosen)), np.empty(len(chosen))
-        x, cache = np.empty((1, STATE)), np.zeros((self.signals, DISCRETE))
-        cache_dt = np.zeros(self.signals, np.int64)
+        x, cache = np.empty((1, STATE)), np.zeros((self.signals * STEPS, DISCRETE))
+        cache_dt = np.zeros(self.signals * STEPS, np.int64)
         project(
             states, usual.at, usual.learnt, usual.root, chosen, self.params, signal, seconds, core,
             x, cache, cache_dt, np.empty((ROOM, TERMS)), mean, var,

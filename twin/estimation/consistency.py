@@ -36,7 +36,7 @@ LARGEST = 1e4
 #: (which is g), mean of the product of neighbouring u, shares inside the 50, 90 and 95 % band.
 LAST_U, SQUARE, PRODUCT, IN50, IN90, IN95, TALLY = range(7)
 TALLIED = 2
-UNIT = 32767.0
+UNIT, WHOLE = 32767.0, 32767
 #: Squared half-widths of the three bands, in variances.
 _BANDS2 = (0.45493642311957305, 2.705543454095404, 3.8414588206941245)
 
@@ -49,7 +49,7 @@ def note_nis(y, i, nis, p, row):  # type: ignore[no-untyped-def]
     if spread == 0.0:
         y[i, SPREAD] = USUAL
         return
-    spread += SHARE * (1.0 - 1.0 / (1.0 + nis) - spread)
+    spread += SHARE * (nis / (1.0 + nis) - spread)
     y[i, SPREAD] = spread
     if spread > OUTSIDE or y[i, TROUBLE] != 0.0:
         judge_spread(y, i, spread, p, row)
@@ -151,13 +151,16 @@ def tally(shares, share_device, k, device, nis, residual):  # type: ignore[no-un
             begin_tally(shares, share_device, k, d, device)
             return
     c = d * TALLY
-    square = 1.0 - 1.0 / (1.0 + nis)
+    square = nis / (1.0 + nis)
     u = math.copysign(math.sqrt(square), residual)
     blend(shares, k, c + PRODUCT, u * shares[k, c + LAST_U])
     shares[k, c + LAST_U] = np.int16(u * UNIT)
     blend(shares, k, c + SQUARE, square * UNIT)
     for band in range(3):
-        blend(shares, k, c + IN50 + band, UNIT if nis <= _BANDS2[band] else 0.0)
+        old = np.int64(shares[k, c + IN50 + band])
+        new = WHOLE if nis <= _BANDS2[band] else 0
+        # As `blend` has it, to the bit: SHARE is a power of two.
+        shares[k, c + IN50 + band] = np.int16((63 * old + new + 32) >> 6)
 
 
 @inlined

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,17 +22,6 @@ class Events:
     quality: NDArray[np.float64]
     device: NDArray[np.int32]
 
-    def take(self, order: NDArray[np.int64]) -> Events:
-        """These events, in this order."""
-        return Events(
-            self.slot[order],
-            self.stamp[order],
-            self.value[order],
-            self.noise_std[order],
-            self.quality[order],
-            self.device[order],
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Updated:
@@ -50,26 +39,11 @@ class Updated:
     revised: NDArray[np.float64]
     anchored: Sequence[Anchored] = ()
 
-    def put(self, order: NDArray[np.int64]) -> Updated:
-        """Of events that were taken in this order, as of the events before."""
-        verdict, as_of = np.empty_like(self.verdict), np.empty_like(self.as_of)
-        estimates = np.empty_like(self.estimates)
-        verdict[order], as_of[order], estimates[order] = self.verdict, self.as_of, self.estimates
-        return replace(
-            self,
-            verdict=verdict,
-            as_of=as_of,
-            estimates=estimates,
-            revised_by=order[self.revised_by],
-            anchored=[replace(part, by=order[part.by]) for part in self.anchored],
-        )
-
 
 def order_of(slot: NDArray[np.int64]) -> NDArray[np.int64] | None:
     """The stable order of the events (n,) by slot; None where they are in it.
 
-    A sort of single numbers is three times as quick as an argsort, and events that lie in order are
-    read and written by the kernel as memory likes it best.
+    A sort of single numbers is three times as quick as an argsort.
     """
     n = len(slot)
     if not (slot[1:] < slot[:-1]).any():

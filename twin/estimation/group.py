@@ -34,12 +34,13 @@ from twin.estimation.devices import (
 )
 from twin.estimation.kalman import LAG, D, M, correct, normalised
 from twin.estimation.members import place
-from twin.estimation.models import EXPECTED, GATE, NOISE2, QUANTISATION2, ROBUST2, SHARED
+from twin.estimation.models import EXPECTED, GATE, NOISE2, QUANTISATION2, SHARED
 from twin.estimation.robust import (
     INSIDE,
     INSIDE_AGE,
     SEVERAL,
     came_back,
+    doubted,
     step_back,
     update,
     update_of_several,
@@ -95,7 +96,7 @@ def take_one(x, y, w, i, z, r, device, several, e, known, age, p, row):  # type:
     more = lag_variance(w, i, e)
     if more > 0.0:  # it follows the other: heard, but no witness for or against it
         nis = normalised(x, i, z, r + more)
-        weight = 1.0 / (1.0 + nis / p[row, ROBUST2])
+        weight = 1.0 / doubted(nis, p, row)
         correct(x, i, z, (r + more) / weight)
         return nis, weight
     if one_lags(w, i):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 
 from twin.estimation.compiled import compiled, inlined
+from twin.estimation.machine import natural
 from twin.estimation.models import (
     CEILING,
     COV_DV,
@@ -47,9 +48,11 @@ _PHI0, _ROOT_HALF = 0.3989422804014327, 0.7071067811865476
 M, D, V, PMM, PMD, PMV, PDD, PDV, PVV, LAG = range(10)
 STATE = 10
 
-#: Columns of the discretisation cache, a row for each signal, valid for the step cache_dt[row].
-#: FL: the share of `LAG` that is new.
+#: Columns of the discretisation cache, valid for the step of cache_dt; of each signal STEPS rows (a
+#: prime: whole seconds and minutes meet in few), as keys, and their bases, move by steps of their
+#: own. FL: the share of `LAG` that is new.
 FM, QM, FA, FK, FB, Q00, Q01, Q11, FL, DISCRETE = range(10)
+STEPS = 17
 
 #: Columns of an estimate as the kernel gives it. E_INTERVAL: mean seconds between the stamps in the
 #: ring (0: fewer than 4), of events only. E_DIVERGED: 1 where it is the measurement (diverged).
@@ -61,8 +64,8 @@ NEVER = -(2**63)
 
 
 @compiled
-def discretise(p, row, dt, out):  # type: ignore[no-untyped-def]
-    """Write F and Q of a step of dt seconds into out[row] (DISCRETE,), exactly.
+def discretise(p, row, dt, out, o):  # type: ignore[no-untyped-def]
+    """Write F and Q of a step of dt seconds into out[o] (DISCRETE,), exactly.
 
     With al = 1/tg, be = 1/tv, k = 1/(al−be), a = e^(−al·dt), b = e^(−be·dt): F = [[a, k(b−a)],
     [0, b]]. Q of (d, v) is the integral of the squared impulse responses. 1 − a² is taken from
@@ -70,31 +73,31 @@ def discretise(p, row, dt, out):  # type: ignore[no-untyped-def]
     """
     tg, tv = p[row, DEVIATION_TIME], p[row, VELOCITY_TIME]
     em = math.expm1(-dt / p[row, LEVEL_TIME])
-    out[row, FL] = dt / (p[row, TREND_TIME] + dt)
-    out[row, FM] = 1.0 + em
-    out[row, QM] = -p[row, SPREAD2] * em * (2.0 + em)
+    out[o, FL] = dt / (p[row, TREND_TIME] + dt)
+    out[o, FM] = 1.0 + em
+    out[o, QM] = -p[row, SPREAD2] * em * (2.0 + em)
     ea = math.expm1(-dt / tg)
-    out[row, FA] = 1.0 + ea
-    out[row, Q00] = -0.5 * p[row, DEVIATION_NOISE] * tg * ea * (2.0 + ea)
+    out[o, FA] = 1.0 + ea
+    out[o, Q00] = -0.5 * p[row, DEVIATION_NOISE] * tg * ea * (2.0 + ea)
     if tv == 0.0:
-        out[row, FK] = 0.0
-        out[row, FB] = 0.0
-        out[row, Q01] = 0.0
-        out[row, Q11] = 0.0
+        out[o, FK] = 0.0
+        out[o, FB] = 0.0
+        out[o, Q01] = 0.0
+        out[o, Q11] = 0.0
     else:
-        _discretise_velocity(p[row, VELOCITY_NOISE], 1.0 / tg, 1.0 / tv, dt, out, row)
+        _discretise_velocity(p[row, VELOCITY_NOISE], 1.0 / tg, 1.0 / tv, dt, out, o)
 
 
 @compiled
-def _discretise_velocity(q, al, be, dt, out, row):  # type: ignore[no-untyped-def]
+def _discretise_velocity(q, al, be, dt, out, o):  # type: ignore[no-untyped-def]
     """The velocity's part. Where the step is short the closed form of Q cancels, so there the
     integral is summed by 5-point Gauss–Legendre, which is exact to rounding."""
     b = math.exp(-be * dt)
-    out[row, FB] = b
+    out[o, FB] = b
     slow, fast = min(al, be), max(al, be)
-    out[row, FK] = -math.exp(-slow * dt) * math.expm1(-(fast - slow) * dt) / (fast - slow)
+    out[o, FK] = -math.exp(-slow * dt) * math.expm1(-(fast - slow) * dt) / (fast - slow)
     b2 = -math.expm1(-2.0 * be * dt) / (2.0 * be)
-    out[row, Q11] = q * b2
+    out[o, Q11] = q * b2
     if max(al, be) * dt < 0.2:
         q00, q01 = 0.0, 0.0
         for i in range(5):
@@ -102,14 +105,14 @@ def _discretise_velocity(q, al, be, dt, out, row):  # type: ignore[no-untyped-de
             f = -math.exp(-slow * s) * math.expm1(-(fast - slow) * s) / (fast - slow)
             q00 += _WEIGHTS[i] * f * f
             q01 += _WEIGHTS[i] * f * math.exp(-be * s)
-        out[row, Q00] += q * 0.5 * dt * q00
-        out[row, Q01] = q * 0.5 * dt * q01
+        out[o, Q00] += q * 0.5 * dt * q00
+        out[o, Q01] = q * 0.5 * dt * q01
     else:
         k = 1.0 / (al - be)
         a2 = -math.expm1(-2.0 * al * dt) / (2.0 * al)
         ab = -math.expm1(-(al + be) * dt) / (al + be)
-        out[row, Q00] += q * k * k * (b2 - 2.0 * ab + a2)
-        out[row, Q01] = q * k * (b2 - ab)
+        out[o, Q00] += q * k * k * (b2 - 2.0 * ab + a2)
+        out[o, Q01] = q * k * (b2 - ab)
 
 
 @compiled
@@ -124,41 +127,117 @@ def begin(x, i, p, row):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def predict(x, i, step, p, row, cache, cache_dt):  # type: ignore[no-untyped-def]
-    """x, `step` ns (> 0) later. Row `row` of the cache keeps the last discretisation."""
-    dt = step * 1e-9
-    if cache_dt[row] != step:
-        discretise(p, row, dt, cache)
-        cache_dt[row] = step
-    fm, a, k, b = cache[row, FM], cache[row, FA], cache[row, FK], cache[row, FB]
-    m, d, v = x[i, M], x[i, D], x[i, V]
-    pmm, pmd, pmv, pdd, pdv, pvv = x[i, PMM], x[i, PMD], x[i, PMV], x[i, PDD], x[i, PDV], x[i, PVV]
-    q00, q01, q11 = cache[row, Q00], cache[row, Q01], cache[row, Q11]
+def taken_up(x, i):  # type: ignore[no-untyped-def]
+    """The numbers of x[i], in order: into registers."""
+    return (
+        x[i, M], x[i, D], x[i, V], x[i, PMM], x[i, PMD], x[i, PMV], x[i, PDD], x[i, PDV],
+        x[i, PVV], x[i, LAG],
+    )  # fmt: skip
+
+
+@inlined
+def put_down(x, i, s):  # type: ignore[no-untyped-def]
+    """The inverse of `taken_up`."""
+    (
+        x[i, M], x[i, D], x[i, V], x[i, PMM], x[i, PMD], x[i, PMV], x[i, PDD], x[i, PDV],
+        x[i, PVV], x[i, LAG],
+    ) = s  # fmt: skip
+
+
+@inlined
+def discretised(step, p, row, cache, cache_dt):  # type: ignore[no-untyped-def]
+    """The row of the cache (signals · STEPS, DISCRETE) that is of a step of so many ns (> 0)."""
+    c = natural(row * STEPS + natural(step) % STEPS)
+    if cache_dt[c] != step:
+        discretise(p, row, step * 1e-9, cache, c)
+        cache_dt[c] = step
+    return c
+
+
+@inlined
+def predicted(s, p, row, cache, c):  # type: ignore[no-untyped-def]
+    """The numbers of a state (`taken_up`), one step of row c of the cache later."""
+    m, d, v, pmm, pmd, pmv, pdd, pdv, pvv, lag = s
+    fm, a, k, b = cache[c, FM], cache[c, FA], cache[c, FK], cache[c, FB]
     m = p[row, MEAN] + fm * (m - p[row, MEAN])
+    if p[row, VELOCITY_TIME] == 0.0:  # most signals: k, b and what is added to a velocity are 0
+        d *= a
+        return (
+            m,
+            d,
+            0.0,
+            fm * fm * pmm + cache[c, QM],
+            fm * (a * pmd),
+            0.0,
+            a * (a * pdd) + cache[c, Q00],
+            0.0,
+            0.0,
+            lag + cache[c, FL] * (m + d - lag),
+        )
     d = a * d + k * v
-    lag = x[i, LAG]
-    x[i, PMM] = fm * fm * pmm + cache[row, QM]
-    x[i, PMD] = fm * (a * pmd + k * pmv)
-    x[i, PMV] = fm * b * pmv
-    x[i, PDD] = a * (a * pdd + 2.0 * k * pdv) + k * k * pvv + q00
-    x[i, PDV] = b * (a * pdv + k * pvv) + q01
-    x[i, PVV] = b * b * pvv + q11
-    x[i, M], x[i, D], x[i, V] = m, d, b * v
-    x[i, LAG] = lag + cache[row, FL] * (m + d - lag)
+    return (
+        m,
+        d,
+        b * v,
+        fm * fm * pmm + cache[c, QM],
+        fm * (a * pmd + k * pmv),
+        fm * b * pmv,
+        a * (a * pdd + 2.0 * k * pdv) + k * k * pvv + cache[c, Q00],
+        b * (a * pdv + k * pvv) + cache[c, Q01],
+        b * b * pvv + cache[c, Q11],
+        lag + cache[c, FL] * (m + d - lag),
+    )
+
+
+@inlined
+def predict(x, i, step, p, row, cache, cache_dt):  # type: ignore[no-untyped-def]
+    """x, `step` ns (> 0) later; returns the row of the cache that this step has."""
+    c = discretised(step, p, row, cache, cache_dt)
+    put_down(x, i, predicted(taken_up(x, i), p, row, cache, c))
+    return c
+
+
+@inlined
+def innovation(s, z, r):  # type: ignore[no-untyped-def]
+    """nis of measurement z of variance r of a state (`taken_up`): its squared innovation over S."""
+    m, d, _, pmm, pmd, _, pdd, _, _, _ = s
+    e = z - m - d
+    return e * e * (1.0 / ((pmm + pmd) + (pmd + pdd) + r))
+
+
+@inlined
+def corrected(s, z, r):  # type: ignore[no-untyped-def]
+    """Scalar Kalman update of a state (`taken_up`) with measurement z of variance r.
+
+    S = H P H' + r, H = (1, 1, 0).
+    """
+    m, d, v, pmm, pmd, pmv, pdd, pdv, pvv, lag = s
+    g0, g1, g2 = pmm + pmd, pmd + pdd, pmv + pdv
+    over_s = 1.0 / (g0 + g1 + r)
+    k0, k1 = g0 * over_s, g1 * over_s
+    e = z - m - d
+    if g2 == 0.0:  # nothing is said of the velocity
+        m, d = m + k0 * e, d + k1 * e
+        return m, d, v, pmm - k0 * g0, pmd - k0 * g1, pmv, pdd - k1 * g1, pdv, pvv, lag
+    k2 = g2 * over_s
+    return (
+        m + k0 * e,
+        d + k1 * e,
+        v + k2 * e,
+        pmm - k0 * g0,
+        pmd - k0 * g1,
+        pmv - k0 * g2,
+        pdd - k1 * g1,
+        pdv - k1 * g2,
+        pvv - k2 * g2,
+        lag,
+    )
 
 
 @inlined
 def correct(x, i, z, r):  # type: ignore[no-untyped-def]
-    """Scalar Kalman update with measurement z of variance r; S = H P H' + r, H = (1, 1, 0)."""
-    m, d, v = x[i, M], x[i, D], x[i, V]
-    pmm, pmd, pmv, pdd, pdv, pvv = x[i, PMM], x[i, PMD], x[i, PMV], x[i, PDD], x[i, PDV], x[i, PVV]
-    g0, g1, g2 = pmm + pmd, pmd + pdd, pmv + pdv
-    over_s = 1.0 / (g0 + g1 + r)
-    k0, k1, k2 = g0 * over_s, g1 * over_s, g2 * over_s
-    e = z - m - d
-    x[i, M], x[i, D], x[i, V] = m + k0 * e, d + k1 * e, v + k2 * e
-    x[i, PMM], x[i, PMD], x[i, PMV] = pmm - k0 * g0, pmd - k0 * g1, pmv - k0 * g2
-    x[i, PDD], x[i, PDV], x[i, PVV] = pdd - k1 * g1, pdv - k1 * g2, pvv - k2 * g2
+    """Update x[i] with measurement z of variance r (`corrected`)."""
+    put_down(x, i, corrected(taken_up(x, i), z, r))
 
 
 @compiled
@@ -183,8 +262,7 @@ def correct_place(x, i, z, r):  # type: ignore[no-untyped-def]
 @inlined
 def normalised(x, i, z, r):  # type: ignore[no-untyped-def]
     """nis: squared innovation over its variance, if z of variance r were taken in now."""
-    e = z - x[i, M] - x[i, D]
-    return e * e / (x[i, PMM] + 2.0 * x[i, PMD] + x[i, PDD] + r)
+    return innovation(taken_up(x, i), z, r)
 
 
 @inlined
@@ -250,10 +328,12 @@ def spoken_below(x, mean, std, ceiling):  # type: ignore[no-untyped-def]
 @inlined
 def estimate(x, i, p, row, out, o, nis, weight):  # type: ignore[no-untyped-def]
     """Write the estimate of x into out[o] (ESTIMATE,). Trend per minute (docs/models.md)."""
-    out[o, E_MEAN], out[o, E_VAR] = spoken(x, i, 1.0, p, row)
+    per_minute, wander = p[row, PER_MINUTE], p[row, WANDER]
     mean = x[i, M] + x[i, D]
     var = max(x[i, PMM] + 2.0 * x[i, PMD] + x[i, PDD], 0.0)
-    out[o, E_TREND] = (mean - x[i, LAG]) * p[row, PER_MINUTE]
-    out[o, E_TREND_VAR] = (p[row, WANDER] + var) * p[row, PER_MINUTE] * p[row, PER_MINUTE]
+    trend = (mean - x[i, LAG]) * per_minute
+    out[o, E_MEAN], out[o, E_VAR] = spoken(x, i, 1.0, p, row)
+    out[o, E_TREND] = trend
+    out[o, E_TREND_VAR] = (wander + var) * per_minute * per_minute
     out[o, E_NIS] = nis
     out[o, E_WEIGHT] = weight

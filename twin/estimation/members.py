@@ -5,13 +5,14 @@ from __future__ import annotations
 from twin.estimation.compiled import compiled, inlined
 from twin.estimation.consistency import diverged, fall_back
 from twin.estimation.kalman import E_DIVERGED, estimate
+from twin.estimation.machine import natural
 
 
 @inlined
 def place(start, head, size, j):  # type: ignore[no-untyped-def]
     """Where the j-th oldest member is, of the ring at `start` whose oldest is at `head`."""
     j += head
-    return start + (j if j < size else j - size)
+    return natural(start + (j if j < size else j - size))
 
 
 @inlined

@@ -41,7 +41,7 @@ from twin.estimation.signal_model import Places, SignalModel, signal_model
     VELOCITY_NOISE,
     NOISE2,
     QUANTISATION2,
-    ROBUST2,
+    OVER_ROBUST2,
     GATE,
     STEP_SAMPLES,
     STEP_SAMPLES_SEVERAL,
@@ -104,6 +104,7 @@ class ModelFile:
 
         VAR_D, COV_DV, VAR_V: stationary covariance of (d, v). WANDER: variance of mean − lag of a
         person at rest (docs/models.md, trend). PER_MINUTE: of a difference over the trend time.
+        OVER_ROBUST2: 1/c².
         """
         table = np.zeros((len(self.signals), PARAMETERS))
         catalogue = {**SIGNALS, **{signal.code: signal for signal in self.declared}}
@@ -119,7 +120,7 @@ class ModelFile:
                 model.velocity_noise,
                 model.noise**2,
                 catalogue[code].resolution ** 2 / 12,
-                model.robust**2,
+                1.0 / model.robust**2,
                 model.gate,
                 model.step_samples,
                 model.step_samples_several,

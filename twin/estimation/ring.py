@@ -12,19 +12,33 @@ import numpy as np
 
 from ingest.instant import SECOND
 from twin.estimation.compiled import compiled, inlined
-from twin.estimation.consistency import diverged, note_nis, pass_trouble, tally
-from twin.estimation.devices import ENTRIES, alone, begin_memory, pass_time, put_out
+from twin.estimation.consistency import diverged, pass_trouble, tally
+from twin.estimation.devices import ENTRIES, begin_memory, pass_time, put_out
 from twin.estimation.group import noise_variance, take_group
 from twin.estimation.kalman import E_INTERVAL, FA, FM, NEVER, STATE, D, M, begin, predict
+from twin.estimation.machine import fetch, field, natural
 from twin.estimation.members import group_end, newest_group, place, say
 from twin.estimation.models import GATE, HORIZON, MEAN, SPREAD2
-from twin.estimation.robust import FAR2, LINEAR, MEMORY, OUT_COUNT, doubt_return, hold, update
+from twin.estimation.ordinary import take_ordinary
+from twin.estimation.robust import FAR2, LINEAR, MEMORY, OUT_COUNT, doubt_return, hold
+from twin.estimation.slots import MEMBER, SLOT
 from twin.estimation.tracker import BANDS, HORIZONS, TH, WIDTHS, track
 from twin.estimation.usual import ROOT, USUAL, learn
 
 ACCEPTED, BELATED, DUPLICATE, CONFLICT = 1, 2, 3, 4
 #: The base is put out once in so much measured time, ns: from there a key can be filtered again.
 ANCHOR_EVERY = 3_600_000_000_000
+#: So many events ahead memory is asked for: the ring; twice as many, the slot, which says where the
+#: ring is; and where the events are out of order, three and four times as many, what says the slot
+#: and the rest of the event. A hundred nanoseconds, the memory's answer, are one to two events.
+AHEAD = 4
+
+# Fields of the records, by name.
+(
+    _state, _state_t, _base_t, _base, _memory, _base_memory, _due, _share_device, _ring_at,
+    _shares, _ring_n, _ring_size, _model,
+) = (field(SLOT, name) for name in SLOT.names or ())  # fmt: skip
+_ring_z, _ring_r, _ring_device = (field(MEMBER, name) for name in MEMBER.names or ())
 
 # Rows are named by (array, index) everywhere: a view would be a new array (see compiled.py).
 
@@ -38,12 +52,12 @@ def move_to(x, y, w, i, known_t, stamp, p, row, cache, cache_dt):  # type: ignor
     elif stamp > known_t:
         before, level = x[i, D], x[i, M]
         dt = (stamp - known_t) * 1e-9
-        predict(x, i, stamp - known_t, p, row, cache, cache_dt)
+        c = predict(x, i, stamp - known_t, p, row, cache, cache_dt)
         far = abs(level - p[row, MEAN])
         if far * far > FAR2 * p[row, SPREAD2] and p[row, GATE] < LINEAR:
-            doubt_return(x, i, far, cache[row, FM], p, row)
+            doubt_return(x, i, far, cache[c, FM], p, row)
         if y[i, OUT_COUNT] < 0.0:
-            hold(x, i, before, cache[row, FA], dt, p, row)
+            hold(x, i, before, cache[c, FA], dt, p, row)
         pass_time(y, w, i, dt)
         pass_trouble(y, i, dt)
 
@@ -65,9 +79,7 @@ def keep(states, n, state, waiting, usual, root, k):  # type: ignore[no-untyped-
 @compiled
 def process(  # type: ignore[no-untyped-def]
     order, slot, stamp, value, noise_std, quality, device,
-    state, state_t, base, base_t, memory, base_memory, entries, base_entries,
-    due, target, waiting, shares, share_device, model, ring_at, ring_size, ring_n,
-    ring_t, ring_z, ring_r, ring_device, params, cache, cache_dt,
+    slots, ring_members, entries, base_entries, target, waiting, ring_t, params, cache, cache_dt,
     verdict, as_of, out, states, rev_event, rev_t, rev_out,
     anchor_event, anchor_t, anchor_x, anchor_y, anchor_w, usual, usual_root, usual_hour, room,
     scratch, scratch_memory, scratch_entries, taken,
@@ -75,27 +87,60 @@ def process(  # type: ignore[no-untyped-def]
     """Take in events order[0], order[1], …; returns (events taken, revisions, anchors written).
 
     Per event n: slot, stamp (ns), value, noise_std, quality (NaN = not said), device (number).
-    Per slot k: state/base (slots, STATE) now and before the ring, state_t/base_t their stamps,
-    memory/base_memory (slots, MEMORY) and entries/base_entries (slots, ENTRIES) what is
-    remembered beside them; due, target, waiting: forecasts that wait (tracker.py); shares,
-    share_device: how each device's innovations were (consistency.py).
-    model[k] its row of params; ring_at[k] (start in the ring arrays, index of the oldest member),
-    ring_size[k], ring_n[k]: a circular ring in order of stamp. Written: verdict, as_of (n,), out
-    (n, ESTIMATE), states (n or 0, …) the state, the widths th and the usual after; revisions
-    rev_event (which event caused it), rev_t (the stamp revised), rev_out; anchors: the base (state,
-    memory, entries; stamp) as it was before it moved over a full hour, and which event moved it.
+    Per slot k: slots, records SLOT as bytes: state/base (STATE,) now and before the ring,
+    state_t/base_t their stamps, memory/base_memory (MEMORY,), and entries/base_entries (slots,
+    ENTRIES), what is remembered beside them; due, and target, waiting (slots, …): forecasts that
+    wait (tracker.py); shares, share_device: how each device's innovations were (consistency.py);
+    model its row of params; ring_at (start in the ring arrays, index of the oldest member),
+    ring_size, ring_n: a circular ring in order of stamp, ring_t and records MEMBER as bytes.
+    cache, cache_dt: `discretised`. Written: verdict, as_of (n,), out (n, ESTIMATE), states (n or
+    0, …) the state, the widths th and the usual after; revisions rev_event (which event caused it),
+    rev_t (the stamp revised), rev_out; anchors: the base (state, memory, entries; stamp) as it was
+    before it moved over a full hour, and which event moved it.
     usual, usual_root, usual_hour (slots, …): what is usual for the person, learnt from each such
     base; room is its scratch (usual.py).
     Stops early when fewer than 64 revisions or no anchor would fit.
     """
+    state, base, state_t, base_t = _state(slots), _base(slots), _state_t(slots), _base_t(slots)
+    memory, base_memory = _memory(slots), _base_memory(slots)
+    due, model, shares = _due(slots), _model(slots), _shares(slots)
+    share_device = _share_device(slots)
+    ring_at, ring_size, ring_n = _ring_at(slots), _ring_size(slots), _ring_n(slots)
+    ring_z, ring_r, ring_device = (
+        _ring_z(ring_members),
+        _ring_r(ring_members),
+        _ring_device(ring_members),
+    )
     revisions, anchors = 0, 0
     only = np.int64(0)  # the row of the scratch arrays; a literal 0 would compile all below twice
     for position in range(order.shape[0]):
         if revisions + 64 > rev_t.shape[0] or anchors == anchor_t.shape[0]:
             return position, revisions, anchors
-        n = order[position]
-        k = slot[n]
-        row = model[k]
+        n = natural(order[position])
+        if position + 4 * AHEAD < order.shape[0]:
+            look = natural(order[position + 4 * AHEAD])
+            if look != n + 4 * AHEAD:  # the events themselves are out of order
+                fetch(stamp, look)
+                fetch(value, look)
+                fetch(noise_std, look)
+                fetch(quality, look)
+                fetch(device, look)
+                fetch(verdict, look)
+                fetch(as_of, look)
+                fetch(out, look)
+                fetch(slot, natural(order[position + 3 * AHEAD]))
+            look = natural(slot[natural(order[position + 2 * AHEAD])])
+            fetch(state, look)
+            fetch(base, look)
+            fetch(memory, look)
+            fetch(base_memory, look)
+            fetch(shares, look)
+            look = natural(slot[natural(order[position + AHEAD])])
+            oldest_at = np.int64(ring_at[look, 0]) + np.int64(ring_at[look, 1])
+            fetch(ring_t, oldest_at)
+            fetch(ring_z, oldest_at)
+        k = natural(slot[n])
+        row = natural(np.int64(model[k]))
         t = stamp[n]
         # Of one type, so that what they are given to is compiled once.
         start, head = np.int64(ring_at[k, 0]), np.int64(ring_at[k, 1])
@@ -106,6 +151,8 @@ def process(  # type: ignore[no-untyped-def]
         said_noise = np.float64(np.float32(noise_std[n]))
         r = noise_variance(said_noise, np.float64(np.float32(quality[n])), params, row)
         as_of[n] = state_t[k]
+        oldest_at = place(start, head, size, only)
+        oldest = ring_t[oldest_at]
         # Identity: the same stamp of the same device inside the ring.
         where = members
         said = ACCEPTED
@@ -117,18 +164,20 @@ def process(  # type: ignore[no-untyped-def]
                 said = DUPLICATE if ring_z[j] == z else CONFLICT
                 break
             where -= 1
-        if said == ACCEPTED and members > 0:
-            oldest = ring_t[place(start, head, size, only)]
-            if (
+        if (
+            said == ACCEPTED
+            and members > 0
+            and (
                 t <= base_t[k]
                 or (members == size and t <= oldest)
                 or t < state_t[k] - np.int64(params[row, HORIZON])
-            ):
-                said = BELATED
+            )
+        ):
+            said = BELATED
         verdict[n] = said
         out[n, E_INTERVAL] = 0.0
         if members >= 4:
-            span = state_t[k] - ring_t[place(start, head, size, only)]
+            span = state_t[k] - oldest
             out[n, E_INTERVAL] = span * 1e-9 / (members - 1)
         if said != ACCEPTED:
             say(
@@ -139,8 +188,7 @@ def process(  # type: ignore[no-untyped-def]
             continue
         if members == size:  # the oldest stamp goes into the base
             end = group_end(ring_t, start, head, size, only, members)
-            oldest = ring_t[place(start, head, size, only)]
-            if base_t[k] != NEVER and base_t[k] // ANCHOR_EVERY != oldest // ANCHOR_EVERY:
+            if base_t[k] != NEVER and base_t[k] < oldest - oldest % ANCHOR_EVERY:
                 put_out(
                     base, base_t, base_memory, base_entries, k, anchors, n,
                     anchor_event, anchor_t, anchor_x, anchor_y, anchor_w,
@@ -150,14 +198,17 @@ def process(  # type: ignore[no-untyped-def]
                     usual, usual_root, usual_hour, k, base[k, M] + base[k, D], base_t[k], params,
                     row, room,
                 )  # fmt: skip
-            move_to(
-                base, base_memory, base_entries, k, base_t[k], oldest, params, row, cache, cache_dt
-            )
-            j = place(start, head, size, only)
-            if end == 1 and alone(base_memory, k, ring_device[j]):
-                nis, weight = update(base, base_memory, k, ring_z[j], ring_r[j], params, row)
-                note_nis(base_memory, k, nis, params, row)
-            else:
+            done, nis, weight = False, 0.0, 0.0
+            if end == 1:
+                done, nis, weight = take_ordinary(
+                    base, base_memory, base_entries, k, base_t[k], oldest, ring_z[oldest_at],
+                    ring_r[oldest_at], ring_device[oldest_at], params, row, cache, cache_dt,
+                )  # fmt: skip
+            if not done:
+                move_to(
+                    base, base_memory, base_entries, k, base_t[k], oldest, params, row, cache,
+                    cache_dt,
+                )  # fmt: skip
                 take_group(
                     base, base_memory, base_entries, k, ring_z, ring_r, ring_device, start, head,
                     size, only, end, params, row, taken,
@@ -180,11 +231,12 @@ def process(  # type: ignore[no-untyped-def]
         members += 1
         ring_n[k] = members
         if members == 1 or t > state_t[k]:
-            move_to(state, memory, entries, k, state_t[k], t, params, row, cache, cache_dt)
-            if alone(memory, k, device[n]):
-                nis, weight = update(state, memory, k, z, r, params, row)
-                note_nis(memory, k, nis, params, row)
-            else:
+            done, nis, weight = take_ordinary(
+                state, memory, entries, k, state_t[k], t, z, r, device[n], params, row, cache,
+                cache_dt,
+            )  # fmt: skip
+            if not done:
+                move_to(state, memory, entries, k, state_t[k], t, params, row, cache, cache_dt)
                 nis, weight = take_group(
                     state, memory, entries, k, ring_z, ring_r, ring_device, start, head, size,
                     where, where + 1, params, row, taken,
@@ -231,6 +283,7 @@ def process(  # type: ignore[no-untyped-def]
             if t <= known < state_t[k]:
                 rev_event[revisions] = n
                 rev_t[revisions] = known
+                rev_out[revisions, E_INTERVAL] = 0.0
                 say(
                     scratch, scratch_memory, only, params, row, rev_out, revisions, nis, weight,
                     ring_z, ring_r, start, head, size, i, end,

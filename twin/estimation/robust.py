@@ -29,7 +29,7 @@ from twin.estimation.models import (
     GATE,
     JUMP,
     MOTION,
-    ROBUST2,
+    OVER_ROBUST2,
     SPREAD2,
     STEP_DISTANCE,
     STEP_SAMPLES,
@@ -74,16 +74,23 @@ def update(x, y, i, z, r, p, row):  # type: ignore[no-untyped-def]
         correct(x, i, z, r)
         x[i, LAG] = x[i, M] + x[i, D]
         return nis, 1.0
-    weight = 1.0 / (1.0 + nis / p[row, ROBUST2])
+    doubt = doubted(nis, p, row)
+    weight = 1.0 / doubt
     if nis > p[row, GATE]:
         if jumps(x, y, i, z, r, p, row):
             weight = 1.0
         else:
-            correct(x, i, z, r / weight)
+            correct(x, i, z, r * doubt)
     else:
-        correct(x, i, z, r / weight)
+        correct(x, i, z, r * doubt)
         settle(x, y, i, z, p, row)
     return nis, weight
+
+
+@inlined
+def doubted(nis, p, row):  # type: ignore[no-untyped-def]
+    """1/weight: by how much the variance of a measurement of this nis is multiplied."""
+    return 1.0 + nis * p[row, OVER_ROBUST2]
 
 
 @compiled
@@ -204,7 +211,7 @@ def update_of_several(x, y, i, z, r, device, smooth, together, p, row):  # type:
     have jumped at one time to one place: as good as one device that nobody contradicts.
     """
     nis = normalised(x, i, z, r)
-    weight = 1.0 / (1.0 + nis / p[row, ROBUST2])
+    weight = 1.0 / doubted(nis, p, row)
     if nis <= p[row, GATE]:
         correct(x, i, z, r / weight)
         settle(x, y, i, z, p, row)

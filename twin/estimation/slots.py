@@ -47,21 +47,29 @@ _SLOT_ARRAYS: tuple[tuple[str, Any, int, int], ...] = (
     ("usual_root", np.int16, ROOT, 0),
     ("usual_hour", np.int32, 0, 0),  # last learnt of, since the epoch
 )
-_RING_ARRAYS: tuple[tuple[str, Any], ...] = (
-    ("ring_t", np.int64),
-    ("ring_z", np.float32),
-    ("ring_r", np.float32),
-    ("ring_device", np.int32),
+_RING_ARRAYS: tuple[tuple[str, Any, int, int], ...] = (
+    ("ring_t", np.int64, 0, 0),
+    ("ring_z", np.float32, 0, 0),
+    ("ring_r", np.float32, 0, 0),
+    ("ring_device", np.int32, 0, 0),
 )
-#: Records: arrays whose numbers of one slot, or of one ring member, lie together, in this order.
-#: Wider numbers come first, so that nothing is padded between them.
-_TOGETHER: tuple[tuple[str, ...], ...] = (
+
+
+def _record(names: Sequence[str], kinds: Sequence[tuple[str, Any, int, int]]) -> np.dtype[Any]:
+    of = {name: (name, kind, (width,)) if width else (name, kind) for name, kind, width, _ in kinds}
+    return np.dtype([of[name] for name in names], align=True)
+
+
+#: Records: what of one slot, or of one ring member, lies together, in this order. Wider numbers
+#: come first, so that nothing is padded between them.
+SLOT = _record(
     (
         "state", "state_t", "base_t", "base", "memory", "base_memory", "due", "share_device",
         "ring_at", "shares", "ring_n", "ring_size", "model",
     ),
-    ("ring_z", "ring_r", "ring_device"),
+    _SLOT_ARRAYS,
 )  # fmt: skip
+MEMBER = _record(("ring_z", "ring_r", "ring_device"), _RING_ARRAYS)
 _LINE = 64
 
 
@@ -70,21 +78,19 @@ def filled(shape: int | tuple[int, ...], kind: Any, filling: float) -> NDArray[A
     return np.full(shape, filling, kind) if filling else np.zeros(shape, kind)
 
 
-def _arrays(kinds: Sequence[tuple[str, Any, int, int]], capacity: int) -> dict[str, NDArray[Any]]:
-    """Arrays of these names, types and widths, filled; views of records where they lie together."""
-    of = {name: (name, kind, (width,)) if width else (name, kind) for name, kind, width, _ in kinds}
-    made: dict[str, NDArray[Any]] = {}
-    for names in _TOGETHER:
-        fields = [of[name] for name in names if name in of]
-        if fields:
-            records = _records(capacity, np.dtype(fields, align=True))
-            made |= {name: records[name] for name in records.dtype.names or ()}
+def _arrays(
+    kinds: Sequence[tuple[str, Any, int, int]], capacity: int, together: np.dtype[Any]
+) -> tuple[dict[str, NDArray[Any]], NDArray[np.uint8]]:
+    """Arrays of these names, types and widths, filled; views of the records where they lie
+    together, and the records as bytes."""
+    records = _records(capacity, together)
+    made: dict[str, NDArray[Any]] = {name: records[name] for name in together.names or ()}
     for name, kind, width, filling in kinds:
         if name not in made:
             made[name] = filled((capacity, width) if width else capacity, kind, filling)
         elif filling:
             made[name][...] = filling
-    return made
+    return made, records.view(np.uint8)
 
 
 def _records(n: int, kind: np.dtype[Any]) -> NDArray[Any]:
@@ -95,7 +101,10 @@ def _records(n: int, kind: np.dtype[Any]) -> NDArray[Any]:
 
 
 class Slots:
-    """`of[name]` are the arrays, (capacity, width) or (capacity,); `count` slots are handed out."""
+    """`of[name]` are the arrays, (capacity, width) or (capacity,); `count` slots are handed out.
+
+    slot_bytes, member_bytes: the records of which some of them are views, for the kernel.
+    """
 
     def __init__(self) -> None:
         self.of: dict[str, NDArray[Any]] = {}
@@ -138,13 +147,15 @@ class Slots:
             self._grow_rings(max(self.ring_count, 2 * len(self.of["ring_t"]), 4096))
 
     def _grow_slots(self, capacity: int) -> None:
-        self._replace(_arrays(_SLOT_ARRAYS, capacity))
+        grown, self.slot_bytes = _arrays(_SLOT_ARRAYS, capacity, SLOT)
+        self._replace(grown)
         resting = np.zeros(capacity, np.uint32)
         resting[: len(self.rests_until)] = self.rests_until
         self.rests_until = resting
 
     def _grow_rings(self, capacity: int) -> None:
-        self._replace(_arrays([(name, kind, 0, 0) for name, kind in _RING_ARRAYS], capacity))
+        grown, self.member_bytes = _arrays(_RING_ARRAYS, capacity, MEMBER)
+        self._replace(grown)
 
     def _replace(self, grown: Mapping[str, NDArray[Any]]) -> None:
         for name, array in grown.items():
@@ -169,7 +180,7 @@ class Slots:
         """Copies of everything these slots hold; rings packed in slot order."""
         part = {name: self.of[name][slots] for name, *_ in _SLOT_ARRAYS}
         index = self.ring_index(slots)
-        return part | {name: self.of[name][index] for name, _ in _RING_ARRAYS}
+        return part | {name: self.of[name][index] for name, *_ in _RING_ARRAYS}
 
     def put(self, part: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
         """The inverse of `take` into new slots; returns their numbers, in the order taken.
@@ -185,6 +196,6 @@ class Slots:
         self._open_rings(slots)
         self.of["ring_at"][slots, 1] = 0  # `take` packed the oldest first
         index = self.ring_index(slots)
-        for name, _ in _RING_ARRAYS:
+        for name, *_ in _RING_ARRAYS:
             self.of[name][index] = part[name]
         return slots

@@ -54,7 +54,7 @@ class Smoothed:
 def transition(params: Numbers, row: int, seconds: float) -> tuple[Numbers, Numbers]:
     """F and Q (3, 3) of a step of so many seconds, as the kernel takes them; state (m, d, v)."""
     out = np.zeros((len(params), DISCRETE))
-    discretise(params, np.int64(row), float(seconds), out)
+    discretise(params, np.int64(row), float(seconds), out, np.int64(row))
     fm, qm, a, k, b, q00, q01, q11, _ = out[row]
     F = np.array([[fm, 0.0, 0.0], [0.0, a, k], [0.0, 0.0, b]])
     return F, np.array([[qm, 0.0, 0.0], [0.0, q00, q01], [0.0, q01, q11]])

@@ -221,7 +221,7 @@ def project(  # type: ignore[no-untyped-def]
 
     state (slots, STATE), at (slots,) its time (ns), usual (slots, USUAL), root (slots, ROOT), slot
     (n,), params (signals, PARAMETERS), model (slots,), seconds (n,) and core (n,) as `spoken` has
-    it; x (1, STATE), cache (signals, DISCRETE), cache_dt (signals,) and room (ROOM, TERMS) are
+    it; x (1, STATE), cache, cache_dt (`discretised`) and room (ROOM, TERMS) are
     scratch; mean, var (n,) are written. The states stay as they are.
     """
     for n in range(slot.shape[0]):

@@ -30,7 +30,7 @@ MONTH = 30 * 86400.0
 
 def discretised(model: ModelFile, dt: float) -> np.ndarray:
     out = np.zeros((1, DISCRETE))
-    discretise(model.table(), 0, dt, out)
+    discretise(model.table(), 0, dt, out, 0)
     return out[0]
 
 

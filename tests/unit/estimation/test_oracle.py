@@ -66,7 +66,7 @@ class Oracle:
 
     def transition(self, dt: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         out = np.zeros((ROW + 1, DISCRETE))
-        discretise(self.bank.params, ROW, dt, out)
+        discretise(self.bank.params, ROW, dt, out, ROW)
         fm, qm, a, k, b, q00, q01, q11, _ = out[ROW]
         F = np.array([[fm, 0, 0], [0, a, k], [0, 0, b]])
         return F, np.array([[qm, 0, 0], [0, q00, q01], [0, q01, q11]])
