@@ -12,6 +12,8 @@ flood          ingest alone, as fast as it goes           flood_stock   the same
 flood_columns  ingest alone, ten samples a message        line          ingest, twin, embedded store
 steady         the whole line at 2 000 a second: age of an accepted observation, from its departure
                to when a reader of the estimates in another process has it
+one_core       the whole line on one core, from something that feeds frames as a broker would
+               (bench/_broker.py, on another core); one_core_ingest: ingest alone
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +43,7 @@ from twin.estimate import EstimateBatch, Kind, Verdict, decode_output
 SECOND = 1_000_000_000
 SHIPPED = Path(__file__).parents[1] / "deploy/mosquitto/mosquitto.conf"
 PATIENCE_S = 20.0
+_LAST_CORE = max(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Load:
     samples: int = 1
     rate: float | None = None
     share: float = 1.0  # of the messages asked for
+    fed: bool = False  # by frames made beforehand, on one core, instead of devices and a broker
 
     @property
     def whole(self) -> bool:
@@ -65,6 +69,8 @@ LOADS = {
     "flood_columns": Load(samples=10),
     "line": Load(WHOLE),
     "steady": Load(WHOLE, rate=2_000.0),
+    "one_core": Load(WHOLE, fed=True, share=4.0),
+    "one_core_ingest": Load(fed=True, share=4.0),
 }
 
 
@@ -196,12 +202,18 @@ def run(load: Load, messages: int, connections: int, in_flight: int) -> dict[str
         "--in-flight", str(in_flight), *(["--rate", str(load.rate)] if load.rate else []),
     ]  # fmt: skip
     mosquitto = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+    between = [mosquitto, "-c", str(broker_config(folder, port))]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    if load.fed:
+        between = [
+            sys.executable, "-m", "bench._broker", "--port", str(port),
+            "--messages", str(messages), "--devices", str(connections),
+            "--samples", str(load.samples), "--core", str(_LAST_CORE),
+        ]  # fmt: skip
+        ingest = ["taskset", "-c", "0", *ingest]
     try:
         with (
-            program(
-                [mosquitto, "-c", str(broker_config(folder, port))], folder / "b.log"
-            ) as broker,
+            program(between, folder / "b.log", **(pipes if load.fed else {})) as broker,
             program([*ingest, *roles], folder / "twin.log") as twin,
         ):
             place = folder / "twin/journal"
@@ -210,7 +222,10 @@ def run(load: Load, messages: int, connections: int, in_flight: int) -> dict[str
             journal = SqliteJournal(place)
             observed, estimated = Observed(journal), Estimated(journal)
             until(lambda: observed.read() >= 0 and observed.connected, "connected to the broker")
-            with program(generator, folder / "load.log", **pipes) as source:
+            with ExitStack() as started:
+                source = broker
+                if not load.fed:
+                    source = started.enter_context(program(generator, folder / "load.log", **pipes))
                 report = measure(load, connections, (broker, twin, source), observed, estimated)
             journal.close()
             database = place / ("estimates.db" if load.whole else "observations.db")

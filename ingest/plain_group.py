@@ -105,6 +105,8 @@ class GroupPath:
         n = len(messages)
         topics = [*map(_topic, messages)]
         route = self._numbers(topics)
+        if not self._routes.routes:
+            return None
         received = np.fromiter(map(_received, messages), np.int64, n)
         payloads = [*map(_payload, messages)]
         sizes = np.fromiter(map(len, payloads), np.int64, n)
@@ -165,8 +167,6 @@ class GroupPath:
         stamp: NDArray[np.int64],
     ) -> NDArray[np.bool_]:
         """(n,) whether a message is not plain for its route, size or stamp."""
-        if not self._routes.routes:
-            return np.ones(len(route), bool)
         screen, since = self._settings.screen, self._routes.since[route]
         until, lead = self._routes.until[route], received - stamp
         fit = (route >= 0) & (sizes <= self._settings.payload_max_bytes)

@@ -128,6 +128,7 @@ def test_a_registry_that_changes_is_seen(tmp_path: Path) -> None:
     registry = Registry(tmp_path / "registry.db", SETTINGS.devices, lambda: NOW)
     decider = Decider(registry, SETTINGS, 4)
     sent = [message(TOPICS[0])]
+    assert decider._groups.read(sent) is None  # nobody is bound yet
     assert decider.decide(sent).accepted == 0
     registry.add_patient(patient="a")
     registry.bind("watch-0", "a")
