@@ -42,6 +42,28 @@ def test_it_is_asked_for_by_the_keyboard_said_and_taken_away(ward: Ward, page: P
     expect(plain).not_to_have_attribute("aria-label", re.compile("Seen from afterwards"))
 
 
+def test_an_answer_that_comes_after_it_was_taken_away_is_not_shown(ward: Ward, page: Page) -> None:
+    def late(route: Route) -> None:
+        held.append(route)
+
+    held: list[Route] = []
+    page.route("**/smoothed?*", answered)
+    page.route("**/heart_rate/smoothed?*", late)
+    page.goto(f"{ward.url}/p/p1?r=1h")
+    page.wait_for_function(LIVE)
+    page.locator("#smooth").check()
+    comes(page, lambda: held)
+    page.locator("#smooth").uncheck()
+    expect(page.locator("#smooth-said")).to_have_text("")
+    with page.expect_response("**/heart_rate/smoothed?*"):
+        answered(held[0])
+    page.wait_for_timeout(500)  # for the answer to be read, and for what it would draw
+    expect(page.locator("#smooth-said")).to_have_text("")
+    expect(page.locator(FIGURE)).not_to_have_attribute(
+        "aria-label", re.compile("Seen from afterwards")
+    )
+
+
 def test_without_a_record_it_says_so_in_the_pages_order(ward: Ward, page: Page) -> None:
     def late(route: Route) -> None:
         """The first of the page is answered last."""

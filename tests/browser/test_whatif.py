@@ -108,6 +108,30 @@ def test_by_keyboard_it_is_declared_shown_watermarked_and_taken_away(
     expect(page.locator("#whatif .scroll")).to_be_hidden()
 
 
+def test_an_answer_that_comes_after_it_was_asked_anew_is_not_shown(
+    still_ward: Ward, page: Page
+) -> None:
+    def late(route: Route) -> None:
+        held.append(route)
+
+    held: list[Route] = []
+    twin = opened(page, still_ward)
+    page.route("**/scenario", late, times=1)
+    level = page.locator("#whatif [name=level]").first
+    level.fill("0.5")
+    level.press("Enter")
+    comes(page, lambda: held)
+    level.fill("0.25")
+    level.press("Enter")
+    told = page.locator(f"{HEART} .whatif")
+    expect(told).to_contain_text("106 (102–110)")
+    asked = len(twin.asked)
+    twin.answer(held[0], held[0].request)
+    comes(page, lambda: len(twin.asked) == asked + 2)  # the late one goes on to what is plain
+    page.wait_for_load_state("networkidle")
+    expect(told).to_contain_text("106 (102–110)")
+
+
 def test_a_profile_a_drug_and_a_lost_device_are_asked_together(
     still_ward: Ward, page: Page
 ) -> None:

@@ -3,17 +3,26 @@ import { about } from "../app/about.js";
 import { number } from "../app/format.js";
 import { t } from "../app/i18n.js";
 
-/** Ask for it in [from, to) for these vitals (shown: or take it away); says of which there is none. */
+/** Of several questions only the last is answered: an earlier one may take longer. */
+let asked = 0;
+
+/**
+ * Ask for it in [from, to) for these vitals (shown: or take it away); says of which there is none.
+ * null: something else was asked meanwhile.
+ */
 export async function smoothed(vitals, shown, from, to, signal) {
+  const mine = ++asked;
   const answers = await Promise.all([...vitals].map(async ({ code, chart }) => {
     chart.smoothed = null;
     if (!shown) return "";
     const place = `/api/v1/patients/${encodeURIComponent(about.patient)}/signals/${code}/smoothed`;
     const answer = await fetch(`${place}?from=${Math.round(from)}&to=${Math.round(to)}`, { signal }).catch(() => null);
     if (!answer?.ok) return t(`signal.${code}`);
-    chart.smoothed = { ...await answer.json(), draw, words };
+    const history = await answer.json();
+    if (mine === asked) chart.smoothed = { ...history, draw, words };
     return "";
   }));
+  if (mine !== asked) return null;
   if (!shown) return "";
   const without = answers.filter(Boolean); // in the page's order, whichever answer came first
   return without.length ? t("smooth.without", { signals: without.join(", ") }) : t("smooth.shown");

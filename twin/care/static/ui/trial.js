@@ -7,22 +7,27 @@ const SVG = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT, BASE] = [960, 150, 126];
 const HOUR_MS = 3600000;
 
+/** Of several questions only the last is answered: an earlier one may take longer. */
+let latest = 0;
+
 /** Ask the server, and show its answer in the section. limits: proposed; none: those in force. */
 export async function tryLimits(section, path, limits) {
   const [said, plot] = [section.querySelector("#trial-said"), section.querySelector("#trial-plot")];
   const days = Number(section.querySelector("[data-days][aria-pressed=true]").dataset.days);
   said.textContent = t("trial.busy");
   plot.replaceChildren();
+  const mine = ++latest;
   section.scrollIntoView({ block: "nearest" });
   try {
     const answer = await fetch(`${path}/backtest`, {
       method: "POST", body: JSON.stringify({ limits, days }), headers: { "content-type": "application/json" },
     });
     const body = await answer.json();
+    if (mine !== latest) return;
     if (!answer.ok) said.textContent = t("act.failed", { why: body.expected || body.detail || body.title });
     else show(said, plot, body, limits.length > 0);
   } catch {
-    said.textContent = t("act.cut");
+    if (mine === latest) said.textContent = t("act.cut");
   }
 }
 

@@ -30,7 +30,9 @@ export function install(box, charts, show) {
     if (target.dataset.do === "more") another(target);
     if (target.dataset.do === "less") target.closest("fieldset").remove();
   });
+  let latest = 0; // of several questions only the last is answered: an earlier one may take longer
   away.addEventListener("click", () => {
+    latest += 1;
     take(null);
     said.textContent = "";
     form.querySelector("input").focus();
@@ -40,11 +42,14 @@ export function install(box, charts, show) {
     const asked = declared(form);
     if (!asked) return (said.textContent = t("whatif.nothing"));
     said.textContent = t("trial.busy");
+    const mine = ++latest;
     try {
       const found = await ask(asked);
       const plain = await ask({ ...asked, activity: [], drug: [], lost: [] });
+      if (mine !== latest) return;
       take(found, plain, asked.lost.length > 0);
     } catch (error) {
+      if (mine !== latest) return;
       take(null);
       said.textContent = error instanceof Refused ? t("act.failed", { why: error.message }) : t("act.cut");
     }

@@ -94,7 +94,9 @@ export function open(store) {
   /** What is shown, as it looks afterwards; it does not move on with the live page. */
   async function afterwards() {
     const { smoothed } = await import("../ui/smoothed.js");
-    put(element("smooth-said"), await smoothed(charts.values(), element("smooth").checked, ...period(), request.signal));
+    const said = await smoothed(charts.values(), element("smooth").checked, ...period(), request.signal);
+    if (said === null) return;
+    put(element("smooth-said"), said);
     schedule(drawn);
   }
 
