@@ -180,7 +180,7 @@ class _Names:
             self.elsewhere = self.elsewhere or name
             if name == self.elsewhere:
                 return False
-        self.others.setdefault(name, []).append(at.value)
+        self.others.setdefault(name, []).append(at.named or at.value)
         return True
 
     def rejections(self) -> list[Rejection]:

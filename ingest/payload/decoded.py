@@ -64,13 +64,15 @@ class Reason(StrEnum):
 class Paths(msgspec.Struct, frozen=True, gc=False):
     """Where in the payload a value, its unit and its time stand.
 
-    device: the one that the payload names for this value, None if none.
+    device: the one that the payload names for this value, None if none. named: where, "" if that
+    is not known.
     """
 
     value: str
     unit: str
     time: str
     device: str | None = None
+    named: str = ""
 
 
 class Unusable(Exception):

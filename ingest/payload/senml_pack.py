@@ -64,13 +64,14 @@ class Meaning:
     """What a resolved name says.
 
     fault: it is no name. device: the part before the last one, of a `urn:dev:` the URN without
-    subparts. plain: it means a signal.
+    subparts. plain: it means a signal. last: where the last part begins.
     """
 
     signal: str | None
     fault: bool = False
     device: str | None = None
     plain: bool = False
+    last: int = 0
 
 
 @lru_cache(maxsize=1 << 14)
@@ -85,13 +86,15 @@ def meaning(name: str) -> Meaning:
     urn = _URN.match(device or "")
     if urn is not None:
         device = urn[0]
-    return Meaning(signal, False, device, plain)
+    return Meaning(signal, False, device, plain, len(prefix))
 
 
 @lru_cache(maxsize=1 << 14)
-def _paths(i: int, timed: bool, device: str | None) -> Paths:
+def _paths(i: int, timed: bool, device: str | None, based: int) -> Paths:
+    """based: the place of the base name that names the device, −1: the record's own name does."""
     where = f"[{i}]"
-    return Paths(where + ".v", where + ".u", where + ".t" if timed else where, device)
+    named = where + ".n" if based < 0 else f"[{based}].bn"
+    return Paths(where + ".v", where + ".u", where + ".t" if timed else where, device, named)
 
 
 def read_pack(
@@ -142,6 +145,7 @@ class _Reading:
     battery: float | None = None
     contact: bool | None = None
     name: str = ""
+    named_at: int = -1  # the place of the base name
     time: int | float = 0
     unit: str | None = None
     value: int | float | None = None
@@ -157,6 +161,7 @@ class _Reading:
         if self.unit_of_time != "s":
             return first
         base, base_time, base_unit, base_value = self.name, self.time, self.unit, self.value or 0
+        base_ends, base_at = len(base), self.named_at
         add = self.samples.append
         for i in range(first, len(records)):
             record = records[i]
@@ -183,7 +188,8 @@ class _Reading:
                     return i
                 unit = UNITS.get(unit, unit)
             stamp = moment * SECOND if moment.__class__ is int else round(moment * 1e6) * 1000
-            value, at = float(said + base_value), _paths(i, "t" in record, known.device)
+            value, by = float(said + base_value), base_at if known.last <= base_ends else -1
+            at = _paths(i, "t" in record, known.device, by)
             add(Sample(known.signal, value, unit, stamp, nan, -1, at))  # type: ignore[arg-type]  # plain
         return len(records)
 
@@ -258,7 +264,7 @@ class _Reading:
                 if fault is not None:
                     return fault
             elif key == "bn":
-                self.name = said  # type: ignore[assignment]  # a text, as said above
+                self.name, self.named_at = said, i  # type: ignore[assignment]  # a text, see above
             elif key == "bu":
                 self.unit = said  # type: ignore[assignment]
             elif key == "bt":
@@ -311,11 +317,11 @@ class _Reading:
         elif "s" in record:
             # The value beside it is good; the sum is refused, not dropped in silence.
             if said:
-                self._add(i, known.signal, known.device, key, record)
+                self._add(i, known, key, record)
             expected = "a value: a sum over time (an integral) is no measurement"
             raise _unusable(Reason.NOT_SUPPORTED, f"[{i}].s", expected, record["s"], known.signal)
         else:
-            self._add(i, known.signal, known.device, key, record)
+            self._add(i, known, key, record)
 
     def _number(self, i: int, key: str, record: Record, signal: str) -> float:
         said = record.get(key, 0)
@@ -331,7 +337,8 @@ class _Reading:
             return unit
         raise _unusable(Reason.FIELD_TYPE, f"[{i}].u", "a text", unit)
 
-    def _add(self, i: int, signal: str, device: str | None, key: str, record: Record) -> None:
+    def _add(self, i: int, known: Meaning, key: str, record: Record) -> None:
+        signal = known.signal or ""
         value, unit = self._number(i, key, record, signal), self._unit(i, record)
         time = record.get("t", 0)
         if not is_number(time):
@@ -350,7 +357,8 @@ class _Reading:
             raise _unusable(Reason.TIME_UNREADABLE, where, expected, moment, signal) from None
         if unit is not None:
             unit = UNITS.get(unit, unit)
-        at = _paths(i, "t" in record, device)
+        based = self.named_at if known.last <= len(self.name) else -1
+        at = _paths(i, "t" in record, known.device, based)
         self.samples.append(Sample(signal, value, unit, stamp, at=at))
 
     def _read_state(self, i: int, which: str, key: str, record: Record) -> None:

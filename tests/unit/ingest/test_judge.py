@@ -336,11 +336,11 @@ def test_judge_takes_the_topic_into_account_where_it_is_given() -> None:
     ("names", "refused"),
     [
         (["watch-7/spo2", "watch-7/spo2"], []),
-        (["watch-8/spo2", "watch-7/spo2"], ["[0].v"]),
-        (["spo2", "gw/watch-7/spo2"], ["[1].v"]),
+        (["watch-8/spo2", "watch-7/spo2"], ["[0].n"]),
+        (["spo2", "gw/watch-7/spo2"], ["[1].n"]),
         (["urn:dev:ow:1:spo2", "urn:dev:ow:1:x:spo2"], []),
-        (["urn:dev:ow:1:spo2", "urn:dev:ow:2:spo2"], ["[1].v"]),
-        (["2001:db8::2/spo2", "urn:dev:ow:1:spo2", "watch-7/spo2"], ["[1].v"]),
+        (["urn:dev:ow:1:spo2", "urn:dev:ow:2:spo2"], ["[1].n"]),
+        (["2001:db8::2/spo2", "urn:dev:ow:1:spo2", "watch-7/spo2"], ["[1].n"]),
     ],
 )
 def test_a_value_that_names_another_device_is_refused_alone(
@@ -353,6 +353,25 @@ def test_a_value_that_names_another_device_is_refused_alone(
     assert len(lines) == len(names)
     without_topic = judge(json.dumps(pack).encode(), "senml")
     assert not any("reason" in line for line in without_topic)
+
+
+@pytest.mark.parametrize("state", [{}, {"n": "battery", "vb": True}])
+def test_another_device_is_told_of_at_the_name_that_names_it(state: dict[str, object]) -> None:
+    time = {"t": 1_795_000_000}
+    pack = [
+        {"bn": "watch-7/"},
+        {"n": "spo2", "v": 97, **time},
+        state,
+        {"bn": "watch-8/", "n": "spo2", "v": 97, **time},
+        {"n": "heart_rate", "v": 70, **time},
+        {"bn": "watch-", "n": "9/heart_rate", "v": 70, **time},
+    ]
+    lines = judge(json.dumps(pack).encode(), "senml", "twin/v1/watch-7/telemetry")
+    told = [line for line in lines if line.get("reason") == "identity_mismatch"]
+    assert [(line["path"], line["got"]) for line in told] == [
+        ("[3].bn", "watch-8"),
+        ("[5].n", "watch-9"),
+    ]
 
 
 def test_a_value_of_a_date_is_a_line_with_its_precision() -> None:
