@@ -153,8 +153,9 @@ def history(
 ) -> Markup:
     """Measurements (stamps in ns), the filtered mean, and the smoothed one with its 95 % band.
 
-    A line ends at a gap: where for ten usual intervals nothing was measured. Of many points every
-    so manieth is drawn.
+    The dots are pale and lie below: a thousand of them must not hide the lines. A line ends at a
+    gap: where for ten usual intervals nothing was measured. Of many points every so manieth is
+    drawn.
     """
     width, height, left, top = 780, 260, 52, 10
     start, end = int(smoothed.at[0]), int(smoothed.at[-1])
@@ -171,7 +172,12 @@ def history(
     def up(values: NDArray[np.float64]) -> list[float]:
         return [top + height - height * (v - low) / span for v in values.tolist()]
 
-    parts = []
+    every = slice(None, None, max(1, len(at) // _MOST))
+    dots = (
+        f'<circle class="truth" cx="{a:.1f}" cy="{b:.1f}" r="1.6"/>'
+        for a, b in zip(right(at[every]), up(value[every]), strict=True)
+    )
+    parts = ['<g class="pale">', *dots, "</g>"]
     apart = np.diff(times)
     usual = max(float(np.median(apart)), 1.0) if len(apart) else 1.0
     cuts = np.flatnonzero(apart > 10 * usual) + 1
@@ -183,27 +189,32 @@ def history(
         parts.append(f'<polygon class="band" points="{band}"/>')
         parts.append(_line(x, up(before[run]), "ideal"))
         parts.append(_line(x, up(mean[run]), "twin"))
-    every = slice(None, None, max(1, len(at) // _MOST))
-    parts += [
-        f'<circle class="truth" cx="{a:.1f}" cy="{b:.1f}" r="1.6"/>'
-        for a, b in zip(right(at[every]), up(value[every]), strict=True)
-    ]
     parts += _frame(left, top, width, height)
-    parts.append(_text(left - 6, top + 8, _short(high), "end", "axis"))
-    parts.append(_text(left - 6, top + height, _short(low), "end", "axis"))
-    parts.append(_text(left - 6, top + height / 2, unit, "end", "axis"))
-    parts.append(_text(left, top + height + 16, "0", "middle", "axis"))
-    ends = _duration(length / SECOND)
-    parts.append(_text(left + width, top + height + 16, ends, "end", "axis"))
+    for tick in _ticks(low, high):
+        y = top + height - height * (tick - low) / span
+        parts.append(_text(left - 6, y + 4, f"{tick:g}", "end", "axis"))
+    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
+        since = _duration(tick * length / SECOND) if tick else "0"
+        where = "end" if tick == 1 else "middle"
+        parts.append(_text(left + tick * width, top + height + 16, since, where, "axis"))
     words = "dots: measured · dashed: as filtered · line and shade: afterwards, 95 % band"
-    parts.append(_text(left + width / 2, top + height + 16, words, "middle", "axis"))
-    return _svg(left + width + 22, top + height + 26, title, parts)
+    parts.append(_text(left + width / 2, top + height + 34, f"{unit} · {words}", "middle", "axis"))
+    return _svg(left + width + 22, top + height + 44, title, parts)
 
 
 def compared(horizon: HorizonScores) -> list[tuple[str, float]]:
     """Rows of `bars`: the twin, then everything that forecast the same readings."""
     others: Sequence[Comparison] = horizon.comparisons
     return [("twin", horizon.metrics["rmse"]), *((each.name, each.rmse) for each in others)]
+
+
+def _ticks(low: float, high: float) -> Sequence[float]:
+    """About five round numbers from low to high."""
+    rough = max(high - low, 1e-9) / 5
+    size = 10.0 ** math.floor(math.log10(rough))
+    step = next(size * n for n in (1, 2, 5, 10) if size * n >= rough)
+    first, last = math.ceil(low / step), math.floor(high / step)
+    return [n * step for n in range(first, last + 1)]
 
 
 def _duration(seconds: float) -> str:
