@@ -54,8 +54,8 @@ def forecast_due(
 
 def fill_forecasts(bank: Bank, slots: NDArray[np.int64], rows: NDArray[Any]) -> None:
     """Write the forecasts of n slots into rows (n · horizons,), a slot's horizons together."""
-    for i, seconds in enumerate(HORIZONS):
-        ahead = bank.forecast(slots, float(seconds))
+    made = bank.forecasts(slots, [float(seconds) for seconds in HORIZONS])
+    for i, (seconds, ahead) in enumerate(zip(HORIZONS, made, strict=True)):
         part = rows[i :: len(HORIZONS)]
         part["flags"], part["measured_at"] = seconds, ahead.at
         part["mean"], part["std"] = ahead.mean, ahead.std

@@ -145,9 +145,12 @@ class ActivityResponse(Unasked):
             self.of[name][numbers] = filling
 
     def _members(self, partition: int) -> NDArray[np.int64]:
-        known = (self.of["heart_at"] != NEVER) | (self.of["felt_at"] != NEVER).any(axis=1)
-        numbers = np.flatnonzero(known)
-        return np.asarray(numbers[self.bank.partition[numbers] == partition], np.int64)
+        here = np.flatnonzero(self.bank.partition[: len(self.bank.patients)] == partition)
+        here = here[here < len(self.of["heart"])]
+        known = (self.of["heart_at"][here] != NEVER) | (self.of["felt_at"][here] != NEVER).any(
+            axis=1
+        )
+        return np.asarray(here[known], np.int64)
 
     def _grow(self, patients: int) -> None:
         capacity = len(self.of["heart"]) if self.of else 0

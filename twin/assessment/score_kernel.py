@@ -49,10 +49,11 @@ def to_tell(  # type: ignore[no-untyped-def]
         now = elapsed[part]
         since = now - max(told_at[p], 0)
         if not changed:
-            if since < TELL_EVERY // 2 or not known[p] or not due[part]:
-                continue
+            # First what nearly all of a ward have in common: that it is not their turn.
             at = second[part] + turn[p]
             if at != 0 and at != 60 and since < 3 * TELL_EVERY // 2:
+                continue
+            if since < TELL_EVERY // 2 or not known[p] or not due[part]:
                 continue
             have = False
             for v in range(HELD):

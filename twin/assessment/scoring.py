@@ -47,6 +47,9 @@ from twin.judgement import PARAMETERS, Chances, Component, Score
 #: Places in `held` in the order of `PARAMETERS`.
 HELD_OF = (0, 1, H_OXYGEN, 2, 3, H_CONSCIOUSNESS, 4)
 _CEILING = np.array([ceiling_of(SIGNALS[code]) for code in SIGNAL_OF]) * PER_UNIT
+#: A score is told of now and of an hour later, ns and s.
+_AHEAD = (0, HOUR)
+_AHEAD_S = [ahead / SECOND for ahead in _AHEAD]
 _ENTRY_OF = {2: E_SBP, 4: E_TEMPERATURE}
 _OTHERS = {H_OXYGEN: E_OXYGEN, H_CONSCIOUSNESS: E_CONSCIOUSNESS}
 
@@ -80,8 +83,7 @@ def rows_of(
     """A score row of each of these patients (n,) as of the tick `at`."""
     if not len(patients):
         return []
-    now = _chances(memory, patients, _known(memory, bank, patients, at, 0))
-    later = _chances(memory, patients, _known(memory, bank, patients, at, HOUR))
+    now, later = _chances(memory, patients, _known(memory, bank, patients, at))
     version = bank.model_file.version
     held = memory.of["held"][patients].astype(np.int64)
     total, least, most = np.maximum(held, 0).sum(axis=1), held.min(axis=1), held.max(axis=1)
@@ -145,20 +147,23 @@ def _parameter(
     ]
 
 
-def _known(memory: Memory, bank: Bank, patients: NDArray[np.int64], at: int, ahead: int) -> Known:
+def _known(memory: Memory, bank: Bank, patients: NDArray[np.int64], at: int) -> list[Known]:
+    """What is known of the vitals at the tick `at`, and of an hour later."""
     n = len(patients)
     slots = bank.slot_of[patients[:, None], VITAL_ROW[None, :]].astype(np.int64)
     have = slots >= 0
     state_t = bank.slots.of["state_t"]
     have[have] = state_t[slots[have]] != NO_STATE
-    mean, std = np.zeros((n, 5)), np.ones((n, 5))
-    chosen = slots[have]
-    forecast = bank.forecast(chosen, ahead / SECOND, at)
-    mean[have] = forecast.mean
-    # Bands of points are made of one width: that of the 90 % band.
-    std[have] = forecast.std * (forecast.scales[:, 1] if ahead else 1.0)
-    _put_entries(memory, patients, at + ahead, Known(mean, std, have))
-    return Known(mean * PER_UNIT, np.maximum(std * PER_UNIT, 1e-6), have)
+    found = []
+    for ahead, forecast in zip(_AHEAD, bank.forecasts(slots[have], _AHEAD_S, at), strict=True):
+        mean, std = np.zeros((n, 5)), np.ones((n, 5))
+        mean[have] = forecast.mean
+        # Bands of points are made of one width: that of the 90 % band.
+        std[have] = forecast.std * (forecast.scales[:, 1] if ahead else 1.0)
+        known = Known(mean, std, have.copy())
+        _put_entries(memory, patients, at + ahead, known)
+        found.append(Known(mean * PER_UNIT, np.maximum(std * PER_UNIT, 1e-6), known.have))
+    return found
 
 
 def _put_entries(memory: Memory, patients: NDArray[np.int64], at: int, known: Known) -> None:
@@ -167,6 +172,8 @@ def _put_entries(memory: Memory, patients: NDArray[np.int64], at: int, known: Kn
     for place, column in _ENTRY_OF.items():
         since = m["entered_at"][patients, column]
         newer = (since != NEVER) & (since >= m["charted_at"][patients, VITAL_ROW[place]])
+        if not newer.any():
+            continue
         age = np.maximum(at - since[newer], 0) / HOUR
         noise = SIGNALS[SIGNAL_OF[place]].noise_std
         known.mean[newer, place] = m["entered"][patients[newer], column]
@@ -174,8 +181,10 @@ def _put_entries(memory: Memory, patients: NDArray[np.int64], at: int, known: Kn
         known.have[newer, place] = True
 
 
-def _chances(memory: Memory, patients: NDArray[np.int64], known: Known) -> NDArray[np.float64]:
-    """(n, 4) as `kernel.chances` has it."""
+def _chances(
+    memory: Memory, patients: NDArray[np.int64], of: list[Known]
+) -> list[NDArray[np.float64]]:
+    """(n, 4) of each of these, as `kernel.chances` has it."""
     m = memory.of
     n = len(patients)
     oxygen = m["entered"][patients, E_OXYGEN] > 0
@@ -186,10 +195,13 @@ def _chances(memory: Memory, patients: NDArray[np.int64], known: Known) -> NDArr
         charts[:, v] = chart_of(v, 1, False)
     charts[context // 2 == 2, 1] = chart_of(1, 2, False)
     charts[(context // 2 == 2) & (context % 2 == 1), 1] = chart_of(1, 2, True)
-    out, pmf, part = np.empty((n, 4)), np.empty(HIGHEST_SCORE + 1), np.empty(4)
-    chances(
-        known.mean, known.std, known.have, charts, LOWEST, HIGHEST, _CEILING, UPPER,
-        POINTS,
-        2 * oxygen.astype(np.int64) + 3 * awry.astype(np.int64), awry, pmf, part, out,
-    )  # fmt: skip
-    return out
+    entered = 2 * oxygen.astype(np.int64) + 3 * awry.astype(np.int64)
+    pmf, part, made = np.empty(HIGHEST_SCORE + 1), np.empty(4), []
+    for known in of:
+        out = np.empty((n, 4))
+        chances(
+            known.mean, known.std, known.have, charts, LOWEST, HIGHEST, _CEILING, UPPER, POINTS,
+            entered, awry, pmf, part, out,
+        )  # fmt: skip
+        made.append(out)
+    return made

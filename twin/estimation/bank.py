@@ -221,12 +221,13 @@ class Bank:
         return mean, self._claimed(slots, std)
 
     def _claimed(self, slots: NDArray[np.int64], std: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Standard deviations ahead; of diverged keys nothing is claimed, but that people are like
-        people."""
+        """Standard deviations ahead (written to); of diverged keys nothing is claimed, but that
+        people are like people."""
         a = self.slots.of
-        spread2 = self.params[a["model"][slots], SPREAD2]
-        diverged = a["memory"][slots, TROUBLE] < 0.0
-        return np.where(diverged, np.sqrt(std**2 + spread2), std)
+        diverged = np.flatnonzero(a["memory"][slots, TROUBLE] < 0.0)
+        spread2 = self.params[a["model"][slots[diverged]], SPREAD2]
+        std[diverged] = np.sqrt(std[diverged] ** 2 + spread2)
+        return std
 
     def _usual(self) -> UsualOf:
         a = self.slots.of
@@ -272,7 +273,9 @@ class Bank:
             if len(self._scales) < _SCALES_KEPT:
                 self._scales[seconds] = table
         # Each band has a width of its own: none may be inside a smaller one.
-        half = np.maximum.accumulate(_Z * table[signal] * widths(th, seconds), axis=1)
+        half = _Z * table[signal] * widths(th, seconds)
+        for band in range(1, BANDS):
+            np.maximum(half[:, band - 1], half[:, band], out=half[:, band])
         return np.asarray(half / _Z, np.float64)
 
     def forecast(self, slots: NDArray[np.int64], seconds: float, at: int | None = None) -> Forecast:
@@ -280,20 +283,26 @@ class Bank:
 
         Bands are calibrated by the class (model file) and the person. Nothing is moved on.
         """
+        return self.forecasts(slots, (seconds,), at)[0]
+
+    def forecasts(
+        self, slots: NDArray[np.int64], horizons: Sequence[float], at: int | None = None
+    ) -> list[Forecast]:
+        """`forecast` for each of these horizons (s)."""
         a = self.slots.of
-        ahead = np.full(len(slots), seconds)
-        if at is not None:
-            ahead = np.maximum(ahead + (at - a["state_t"][slots]) * 1e-9, 0.0)
-        signal = a["model"][slots]
-        scales = self.scales(TH * a["waiting"][slots, WIDTHS:], signal, seconds)
-        core = scales[:, 0].copy()
-        mean, std = self.project(a["state"], slots, a["model"], ahead, core, self._usual())
-        return Forecast(
-            a["state_t"][slots] + (ahead * 1e9).astype(np.int64),
-            mean,
-            self._claimed(slots, std),
-            scales,
-        )
+        since, signal, usual = a["state_t"][slots], a["model"][slots], self._usual()
+        th = TH * a["waiting"][slots, WIDTHS:]
+        made = []
+        for seconds in horizons:
+            ahead = np.full(len(slots), seconds)
+            if at is not None:
+                ahead = np.maximum(ahead + (at - since) * 1e-9, 0.0)
+            scales = self.scales(th, signal, seconds)
+            core = scales[:, 0].copy()
+            mean, std = self.project(a["state"], slots, a["model"], ahead, core, usual)
+            target = since + (ahead * 1e9).astype(np.int64)
+            made.append(Forecast(target, mean, self._claimed(slots, std), scales))
+        return made
 
     def restore(self, patients: Sequence[str], slots: NDArray[np.int64]) -> None:
         """Own these slots (as `Slots.put` made them); `patients` names each slot's patient."""
