@@ -57,6 +57,16 @@ class Anchored:
         """The first n."""
         return Anchored(self.by[:n], self.at[:n], self.state[:n], self.memory[:n], self.entries[:n])
 
+    @classmethod
+    def in_order(cls, parts: Sequence[Anchored], slot: NDArray[np.int64]) -> Anchored:
+        """All of the parts, in order of the slots (n,) of the events that moved them."""
+        by, at, state, memory, entries = (
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("by", "at", "state", "memory", "entries")
+        )
+        order = np.argsort(slot[by], kind="stable")
+        return cls(by[order], at[order], state[order], memory[order], entries[order])
+
 
 class _Body(msgspec.Struct, frozen=True, array_like=True):
     layout: int

@@ -20,7 +20,7 @@ from twin.estimate import Z50, Z90, Z95
 from twin.estimation.ahead import FOLLOWED, Forecast, UsualOf
 from twin.estimation.anchors import Anchored
 from twin.estimation.devices import ENTRIES
-from twin.estimation.events import Events, Updated, order_of
+from twin.estimation.events import Events, Updated
 from twin.estimation.kalman import DISCRETE, ESTIMATE, NEVER, STATE, STEPS
 from twin.estimation.models import PARAMETERS, SPREAD2, ModelError, ModelFile
 from twin.estimation.names import Names
@@ -64,7 +64,6 @@ class Bank:
     _scales: dict[float, NDArray[np.float64]] = field(default_factory=dict)
     _cache: NDArray[np.float64] = field(init=False)
     _cache_dt: NDArray[np.int64] = field(init=False)
-    _in_order: NDArray[np.int64] = field(default_factory=lambda: np.arange(0))
     _spread: NDArray[np.float64] = field(init=False)  # in force, or the last that was
 
     def __post_init__(self) -> None:
@@ -154,7 +153,9 @@ class Bank:
         return slot
 
     def update(self, events: Events, states: NDArray[np.float64] | None = None) -> Updated:
-        """Take the events in, in order within a slot. One entry to the kernel, in slot order.
+        """Take the events in, one after another. One entry to the kernel.
+
+        Revisions and anchors are in order of slot.
 
         states (n, FOLLOWED), if given, gets after each event what forecasts need: the state, the
         widths of its bands (`scales`), and what is usual.
@@ -162,11 +163,6 @@ class Bank:
         states = np.empty((0, FOLLOWED)) if states is None else states
         self.slots.wake(events.slot)
         n = len(events.slot)
-        order = order_of(events.slot)
-        if order is None:
-            if n > len(self._in_order):
-                self._in_order = np.arange(2 * n)
-            order = self._in_order[:n]
         verdict, as_of = np.empty(n, np.uint8), np.empty(n, np.int64)
         estimates = np.empty((n, ESTIMATE))
         room = n + REVISION_ROOM
@@ -181,8 +177,8 @@ class Bank:
             by, at = np.empty(room, np.int64), np.empty(room, np.int64)
             revised = np.empty((room, ESTIMATE))
             anchor = Anchored.room(64 + n // 4)
-            step, m, anchors = process(
-                order[done:], events.slot, events.stamp, events.value, events.noise_std,
+            done, m, anchors = process(
+                done, events.slot, events.stamp, events.value, events.noise_std,
                 events.quality, events.device, self.slots.slot_bytes, self.slots.member_bytes,
                 a["entries"], a["base_entries"], a["target"], a["waiting"], a["ring_t"],
                 self.params, self._cache, self._cache_dt,
@@ -191,12 +187,14 @@ class Bank:
                 a["usual"], a["usual_root"], a["usual_hour"], room_of_usual,
                 scratch, remembered, devices, taken,
             )  # fmt: skip
-            done += step
             if anchors:
                 anchored.append(anchor.first(anchors))
             parts.append((by[:m], at[:m], revised[:m]))
         by, at, revised = (np.concatenate([p[i] for p in parts]) for i in range(3))
-        return Updated(verdict, as_of, estimates, by, at, revised, anchored)
+        order = np.argsort(events.slot[by], kind="stable")
+        if anchored:
+            anchored = [Anchored.in_order(anchored, events.slot)]
+        return Updated(verdict, as_of, estimates, by[order], at[order], revised[order], anchored)
 
     def expected_interval(
         self, signal: NDArray[np.int64], seen: NDArray[np.float64]

@@ -1,7 +1,7 @@
 """The compiled kernel, first part: the linear filter of one (patient, signal).
 
 predict and correct, here → robust update and true steps, `robust.py` → several devices,
-`devices.py` → ring and late data, `ring.py`, which `bank.py` calls with events sorted by key. The
+`devices.py` → ring and late data, `ring.py`, which `bank.py` calls with a batch of events. The
 uncompiled functions (`.py_func`) are what unit tests step through. + − × / sqrt and exp are the
 only arithmetic, one implementation of each, no fastmath, nothing in parallel: bit for bit.
 Letters as in docs/models.md: state (m, d, v), covariance P, H = (1, 1, 0).

@@ -28,9 +28,8 @@ from twin.estimation.usual import ROOT, USUAL, learn
 ACCEPTED, BELATED, DUPLICATE, CONFLICT = 1, 2, 3, 4
 #: The base is put out once in so much measured time, ns: from there a key can be filtered again.
 ANCHOR_EVERY = 3_600_000_000_000
-#: So many events ahead memory is asked for: the ring; twice as many, the slot, which says where the
-#: ring is; and where the events are out of order, three and four times as many, what says the slot
-#: and the rest of the event. A hundred nanoseconds, the memory's answer, are one to two events.
+#: So many events ahead the ring is asked for, and twice as many the slot, which says where it is.
+#: A hundred nanoseconds, memory's answer, are one to two events.
 AHEAD = 4
 
 # Fields of the records, by name.
@@ -78,13 +77,13 @@ def keep(states, n, state, waiting, usual, root, k):  # type: ignore[no-untyped-
 
 @compiled
 def process(  # type: ignore[no-untyped-def]
-    order, slot, stamp, value, noise_std, quality, device,
+    first, slot, stamp, value, noise_std, quality, device,
     slots, ring_members, entries, base_entries, target, waiting, ring_t, params, cache, cache_dt,
     verdict, as_of, out, states, rev_event, rev_t, rev_out,
     anchor_event, anchor_t, anchor_x, anchor_y, anchor_w, usual, usual_root, usual_hour, room,
     scratch, scratch_memory, scratch_entries, taken,
 ):  # fmt: skip
-    """Take in events order[0], order[1], …; returns (events taken, revisions, anchors written).
+    """Take in events n = first, first + 1, …; returns (the next, revisions, anchors written).
 
     Per event n: slot, stamp (ns), value, noise_std, quality (NaN = not said), device (number).
     Per slot k: slots, records SLOT as bytes: state/base (STATE,) now and before the ring,
@@ -113,29 +112,17 @@ def process(  # type: ignore[no-untyped-def]
     )
     revisions, anchors = 0, 0
     only = np.int64(0)  # the row of the scratch arrays; a literal 0 would compile all below twice
-    for position in range(order.shape[0]):
+    for n in range(first, slot.shape[0]):
         if revisions + 64 > rev_t.shape[0] or anchors == anchor_t.shape[0]:
-            return position, revisions, anchors
-        n = natural(order[position])
-        if position + 4 * AHEAD < order.shape[0]:
-            look = natural(order[position + 4 * AHEAD])
-            if look != n + 4 * AHEAD:  # the events themselves are out of order
-                fetch(stamp, look)
-                fetch(value, look)
-                fetch(noise_std, look)
-                fetch(quality, look)
-                fetch(device, look)
-                fetch(verdict, look)
-                fetch(as_of, look)
-                fetch(out, look)
-                fetch(slot, natural(order[position + 3 * AHEAD]))
-            look = natural(slot[natural(order[position + 2 * AHEAD])])
+            return n, revisions, anchors
+        if n + 2 * AHEAD < slot.shape[0]:
+            look = natural(slot[n + 2 * AHEAD])
             fetch(state, look)
             fetch(base, look)
             fetch(memory, look)
             fetch(base_memory, look)
             fetch(shares, look)
-            look = natural(slot[natural(order[position + AHEAD])])
+            look = natural(slot[n + AHEAD])
             oldest_at = np.int64(ring_at[look, 0]) + np.int64(ring_at[look, 1])
             fetch(ring_t, oldest_at)
             fetch(ring_z, oldest_at)
@@ -302,4 +289,4 @@ def process(  # type: ignore[no-untyped-def]
         )  # fmt: skip
         tally(shares, share_device, k, device[n], own_nis, own_residual)
         keep(states, n, state, waiting, usual, usual_root, k)
-    return order.shape[0], revisions, anchors
+    return slot.shape[0], revisions, anchors
