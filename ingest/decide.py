@@ -183,7 +183,7 @@ class Decider:
         self._teller = StateTeller()
 
     def decide(self, messages: Sequence[Message]) -> Decided:
-        """As `decide`; the records hold a patient's observations in order of receipt."""
+        """As `decide`; the records hold a device's observations in order of receipt."""
         self._registry.refresh()
         group = self._group(messages)
         if group is None:

@@ -3,7 +3,7 @@
 A group that is large enough is read by the compiled `native_kernel`, screened in arrays and cut
 into records of partitions. The same decisions, rows and order as `ingest.plain` and, behind it,
 `ingest.judge` give; a property test compares them. What is not usual is left, and with it all that
-the group has of the same patient, so that a patient's rows stay in order of receipt.
+the group has of the same device and patient, so that a device's rows stay in order of receipt.
 """
 
 from __future__ import annotations
@@ -129,6 +129,8 @@ class GroupPath:
         if len(left):
             self._leave_with(left, route, topics, count)
             left = np.flatnonzero(count < 0)
+            if len(left) == n:
+                return None
             kept = count[of] >= 0
             of, signal, value, ranges = of[kept], signal[kept], value[kept], ranges[kept]
         samples_of = Samples(

@@ -1,4 +1,4 @@
-"""A group of messages as columns: what is decided on each alone, patient by patient in order."""
+"""A group of messages as columns: what is decided on each alone, device by device in order."""
 
 import json
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ from tests.unit.ingest.test_plain import (
 
 __all__ = ["registry"]  # a fixture
 
-Rows = dict[tuple[int, str], list[tuple[object, ...]]]
+Rows = dict[tuple[int, str, str], list[tuple[object, ...]]]
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,7 @@ def _always(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def rows_of(records: list[tuple[int, bytes]]) -> Rows:
-    """(partition, patient) → the rows in order; names instead of numbers."""
+    """(partition, patient, device) → the rows in order; names instead of numbers."""
     found: Rows = {}
     for partition, record in records:
         if unseal(record)[0] != KIND_BATCH:
@@ -63,8 +63,8 @@ def rows_of(records: list[tuple[int, bytes]]) -> Rows:
             for row in table[offsets[n] : offsets[n + 1]]:
                 assert row["patient"] == n
                 said = [repr(row[name]) for name in row.dtype.names[3:]]  # NaN is like NaN
-                named = (batch.devices[row["device"]], batch.signals[row["signal"]], *said)
-                found.setdefault((partition, patient), []).append(named)
+                key = (partition, patient, batch.devices[row["device"]])
+                found.setdefault(key, []).append((batch.signals[row["signal"]], *said))
     return found
 
 
@@ -74,14 +74,16 @@ def rows_of(records: list[tuple[int, bytes]]) -> Rows:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(messages)
-def test_a_group_gives_each_patient_the_rows_that_the_long_way_gives(
+def test_a_group_gives_each_device_the_rows_that_the_long_way_gives(
     registry: Registry, sent: list[tuple[str, bytes]]
 ) -> None:
     group = [Delivery(t, payload, NOW + n, 1, 1) for n, (t, payload) in enumerate(sent)]
     long = MemoryJournal()
     decisions = decide(group, registry, SETTINGS)
     accepted = append(decisions, long)  # type: ignore[arg-type]
-    decided = Decider(registry, SETTINGS, MemoryJournal.partitions).decide(group)
+    decider = Decider(registry, SETTINGS, MemoryJournal.partitions)
+    decider._groups.read(group)  # `decide` would catch what it raises
+    decided = decider.decide(group)
     assert rows_of(decided.records) == rows_of(long.records)
     assert decided.accepted == accepted
     explained = iter(decided.explained)
@@ -109,6 +111,7 @@ def test_usual_messages_are_read_as_columns_and_what_is_not_takes_its_patient_al
     group = decider._groups.read([*usual, message(TOPICS[0], battery=0.5)])
     assert group is not None
     assert group.left == [0, 3, 4]  # watch-0 and watch-3 are of one patient
+    assert decider._groups.read([usual[0], usual[3], message(TOPICS[0], battery=0.5)]) is None
 
 
 def test_many_rows_of_a_partition_are_several_records_and_none_is_lost(
@@ -248,3 +251,53 @@ def test_what_is_warmed_up_is_what_is_used(registry: Registry) -> None:
     sent, _ = reader.cut(NOW, 1)
     assert Decider(registry, SETTINGS, 4).decide(sent).accepted == len(sent) == 30
     assert (len(read_singles.signatures), len(publishes.signatures)) == before
+
+
+def nearly_usual(chance: Random) -> bytes:
+    """A message as devices send it; one in twelve has a field, or one byte, that is not usual."""
+    odd = chance.random() < 1 / 12
+    at = format_instant(NOW - chance.randrange(10**12))[: chance.choice([19, 21, 23, 26])]
+    values = [72, 72.5, round(chance.uniform(50, 99), 2), round(chance.uniform(50, 99), 12)]
+    said: dict[str, object] = {
+        "time": chance.choice([NOW // MILLISECOND - chance.randrange(10**6), at + "Z"]),
+        "values": {
+            chance.choice(["heart_rate", "spo2", "glucose"]): chance.choice(values)
+            for _ in range(chance.randrange(1, 4))
+        },
+    }
+    if chance.random() < 0.5:
+        said["sequence"] = chance.choice([0, 5, 2**40])
+    if odd and chance.random() < 0.5:
+        key = chance.choice(["time", "values", "sequence", "battery", "x"])
+        said[key] = chance.choice([0.5, -1, 10**16, at, {}, {"spo2": 1e3}, {"x": 1}, None])
+    payload = json.dumps(said, separators=chance.choice([(",", ":"), (", ", ": ")])).encode()
+    if odd and chance.random() < 0.5:
+        place = chance.randrange(len(payload))
+        put = bytes([chance.choice(b'0123456789",:{}[] -.eE+Z\xff')])
+        payload = payload[:place] + put + payload[place + chance.randrange(2) :]
+    return payload
+
+
+@pytest.mark.fuzz
+def test_of_many_groups_each_gives_the_rows_of_the_long_way(registry: Registry) -> None:
+    groups, accepted = differ(registry, seed=20_261_126, groups=1_500)
+    assert accepted > groups  # by columns
+
+
+def differ(registry: Registry, seed: int, groups: int) -> tuple[int, int]:
+    """Compare so many groups; (groups, samples of them that were taken as columns)."""
+    chance, taken = Random(seed), 0
+    decider = Decider(registry, SETTINGS, MemoryJournal.partitions)
+    for _ in range(groups):
+        group = [
+            Delivery(chance.choice(TOPICS[:5]), nearly_usual(chance), NOW + n, 1, 1)
+            for n in range(8)
+        ]
+        if chance.random() < 0.2:
+            group.append(Delivery(chance.choice(TOPICS), mutated("native", chance), NOW + 8, 1, 1))
+        read_so = decider._groups.read(group)
+        taken += 0 if read_so is None else read_so.accepted
+        long, decided = MemoryJournal(), decider.decide(group)
+        append(decide(group, registry, SETTINGS), long)  # type: ignore[arg-type]
+        assert rows_of(decided.records) == rows_of(long.records)
+    return groups, taken
