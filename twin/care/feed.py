@@ -225,25 +225,27 @@ class Feed(Answers):
         )
         if state != self._state:
             self._state, self._state_at = state, self.now()
-        frame = at >= self._due["frame"]
-        newcomers = frame and self._newcomers()  # who is new gets a label before the frame leaves
-        if self._is_due("labels", at, LABELS_S) or newcomers:
-            self.read_labels()
-        if frame:
+        # All that looks at the fold does so when a frame is due: what was read is folded once.
+        if at >= self._due["frame"]:
+            # Who is new gets a label before the frame leaves.
+            if self._is_due("labels", at, LABELS_S) or self._newcomers():
+                self.read_labels()
             frames, changed = self.make_frames()
             self._large = changed >= LARGE
             self._due["frame"] = at + (LARGE_FRAME_S if self._large else FRAME_S)
+            if self._is_due("heartbeat", at, HEARTBEAT_S):
+                frames.append(self._heartbeat())  # beside a frame it costs no write of its own
             self._hand_over(frames, at)
             if self._traced:
                 self._traced.reached(self._latest.position)
-        if self._is_due("heartbeat", at, HEARTBEAT_S):
-            now, lines = self.now(), self._silent_lines() if self.hub.clients else NOTHING
-            beat = self._framer.heartbeat(
-                now, self._state, self.alarms_on, lines, unwatched=not self._covered(now)
-            )
-            self._hand_over([beat], at)
-        if self._is_due("save", at, SAVE_S):
-            self._save()
+            if self._is_due("save", at, SAVE_S):
+                self._save()
+
+    def _heartbeat(self) -> Frame:
+        now, lines = self.now(), self._silent_lines() if self.hub.clients else NOTHING
+        return self._framer.heartbeat(
+            now, self._state, self.alarms_on, lines, unwatched=not self._covered(now)
+        )
 
     def _newcomers(self) -> bool:
         with self._lock:

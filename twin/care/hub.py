@@ -73,6 +73,7 @@ class Hub:
         #: Patient → names of who reads its stream, each once; replaced as a whole too.
         self.viewers: Mapping[str, tuple[str, ...]] = {}
         self.closed = False
+        self._together: tuple[list[Frame], bytes] = [], b""
 
     @property
     def clients(self) -> int:
@@ -108,6 +109,12 @@ class Hub:
         frames = [frame for _at, frame in self._ring if frame.number > number]
         complete = frames and frames[0].number == number + 1
         return frames if complete else None
+
+    def together(self, frames: list[Frame]) -> bytes:
+        """Their payloads one after the other: the same bytes for all who get the same frames."""
+        if frames != self._together[0]:
+            self._together = frames, b"".join(frame.payload for frame in frames)
+        return self._together[1]
 
     def close(self) -> None:
         """End every stream; later ones end at once."""

@@ -8,6 +8,7 @@ at any time, and whatever of the journal was never read is in them as soon as th
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -89,11 +90,13 @@ class Told:
         rows = taken(batch.rows, batch.rows["kind"] == Kind.VERDICT)
         if not len(rows):
             return
-        places = self._places_of(batch, rows)
+        places, verdicts = self._places_of(batch, rows), rows["verdict"].copy()
         for verdict, name in _COUNTED.items():
-            np.add.at(self._rows[name], places[rows["verdict"] == verdict], 1)
+            mine = places[verdicts == verdict]
+            if len(mine):
+                np.add.at(self._rows[name], mine, 1)
         np.maximum.at(self._rows["last_received"], places, rows["received_at"])
-        refused = rows["verdict"] == Verdict.REFUSED
+        refused = np.flatnonzero(verdicts == Verdict.REFUSED)
         columns = places[refused].tolist(), rows["reason"][refused].tolist()
         for place, reason in zip(*columns, strict=True):
             reasons = self._refused.setdefault(place, {})
@@ -105,20 +108,29 @@ class Told:
     ) -> NDArray[np.int64]:
         """The place of each row's device and patient, (n,); new ones are made."""
         pair = rows["device"].astype(np.int64) * len(output.patients) + rows["patient"]
-        used, inverse = np.unique(pair, return_inverse=True)
+        # Rows of one device and patient mostly stand together: each such run is looked up once.
+        begins = np.diff(pair, prepend=-1) != 0
+        used, inverse = np.unique(pair[begins], return_inverse=True)
+        device, patient = np.divmod(used, max(1, len(output.patients)))
+        keys = [
+            (output.devices[d], output.patients[p])
+            for d, p in zip(device.tolist(), patient.tolist(), strict=True)
+        ]
+        found = list(map(self._places.get, keys))
+        places = np.array(self._made(keys) if None in found else found, np.int64)
+        return np.asarray(places[inverse[np.cumsum(begins) - 1]], np.int64)
+
+    def _made(self, keys: Sequence[tuple[str, str]]) -> list[int]:
+        """The place of each device and patient; some have none yet."""
         index, known = self._places, len(self._places)
-        places = np.empty(len(used), np.int64)
-        for n, one in enumerate(used.tolist()):
-            device, patient = divmod(one, len(output.patients))
-            key = output.devices[device], output.patients[patient]
-            places[n] = index.setdefault(key, len(index))
+        places = [index.setdefault(key, len(index)) for key in keys]
         if len(index) > len(self._rows):
             grown = np.zeros(2 * len(index), DEVICE_ROW)
             grown[:known] = self._rows[:known]
             self._rows = grown
         for name, unsaid in _UNSAID.items():
             self._rows[name][known : len(index)] = unsaid
-        return places[inverse]
+        return places
 
     def facts(self, device: str | None = None) -> list[DeviceFacts]:
         """Of every device (or of one) on every patient, in order of device id, then of patient."""

@@ -75,8 +75,8 @@ async def _following(parts: Parts, client: Client, seen: int) -> AsyncIterator[b
             seen = snap.number
             yield snap.payload
         frames = await client.take()
-        kept = b"".join(f.payload for f in frames if f.kept)
+        kept = [f for f in frames if f.kept]
         news = [f for f in frames if not f.kept and (f.topic != "" or f.number > seen)]
-        payload = kept if client.behind else kept + b"".join(f.payload for f in news)
+        payload = parts.feed.hub.together(kept if client.behind else kept + news)
         if payload:
             yield payload
