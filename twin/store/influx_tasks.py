@@ -12,7 +12,8 @@ behind a feature flag.) Windows keep the tags of the rows, so that the storage e
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import urllib3
@@ -65,31 +66,13 @@ class Made:
     tasks: tuple[str, ...]
 
 
-def initialise(settings: InfluxSettings, kept: Kept, limits: Limits) -> Made:
-    """Make buckets and tasks that are missing; a task that differs is given its new text.
-
-    Raises StoreUnavailable.
-    """
+@contextmanager
+def asked(settings: InfluxSettings) -> Iterator[InfluxDBClient]:
+    """A client for some requests, closed at the end. Raises StoreUnavailable."""
     client = connected(settings)
     try:
-        buckets = [
-            name
-            for name, days in (
-                (settings.bucket, settings.retention_s),
-                (f"{settings.bucket}_1m", kept.minutes // SECOND),
-                (f"{settings.bucket}_15m", kept.quarters // SECOND),
-            )
-            if _make_bucket(client, settings.org, name, days)
-        ]
-        tasks = [
-            f"{settings.bucket}-{length}"
-            for length in WINDOWS
-            if _make_task(client, settings, length, limits, kept)
-        ]
-        return Made(tuple(buckets), tuple(tasks))
+        yield client
     except ApiException as error:
-        if error.status == _WRONG:
-            raise StoreUnavailable(f"status 400: {error.message}") from error  # about our own text
         raise unavailable(error) from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise StoreUnavailable(f"no answer: {type(error).__name__}") from error
@@ -97,11 +80,38 @@ def initialise(settings: InfluxSettings, kept: Kept, limits: Limits) -> Made:
         client.close()  # type: ignore[no-untyped-call]
 
 
+def initialise(settings: InfluxSettings, kept: Kept, limits: Limits) -> Made:
+    """Make buckets and tasks that are missing; a task that differs is given its new text.
+
+    Raises StoreUnavailable.
+    """
+    with asked(settings) as client:
+        try:
+            buckets = [
+                name
+                for name, days in (
+                    (settings.bucket, settings.retention_s),
+                    (f"{settings.bucket}_1m", kept.minutes // SECOND),
+                    (f"{settings.bucket}_15m", kept.quarters // SECOND),
+                )
+                if _make_bucket(client, settings.org, name, days)
+            ]
+            tasks = [
+                f"{settings.bucket}-{length}"
+                for length in WINDOWS
+                if _make_task(client, settings, length, limits, kept)
+            ]
+            return Made(tuple(buckets), tuple(tasks))
+        except ApiException as error:
+            if error.status != _WRONG:
+                raise
+            raise StoreUnavailable(f"status 400: {error.message}") from error  # about our own text
+
+
 def outdated(settings: InfluxSettings, kept: Kept, limits: Limits) -> tuple[str, ...]:
     """Buckets and tasks that `initialise` would make or give a new text. Changes nothing. Raises
     StoreUnavailable, also where the token may not see tasks."""
-    client = connected(settings)
-    try:
+    with asked(settings) as client:
         buckets, tasks = client.buckets_api(), client.tasks_api()
         missing = [
             name
@@ -115,12 +125,6 @@ def outdated(settings: InfluxSettings, kept: Kept, limits: Limits) -> tuple[str,
             if not found or found[0].flux != text:
                 missing.append(name)
         return tuple(missing)
-    except ApiException as error:
-        raise unavailable(error) from error
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise StoreUnavailable(f"no answer: {type(error).__name__}") from error
-    finally:
-        client.close()  # type: ignore[no-untyped-call]
 
 
 def _make_bucket(client: InfluxDBClient, org: str, name: str, seconds: int) -> bool:
@@ -239,9 +243,8 @@ def _dictionary(numbers: Mapping[str, float]) -> str:
 def forget(settings: InfluxSettings, kept: Kept, now: int) -> Report:
     """Delete what is older than it is kept; windows and the bucket's own retention are the
     database's to keep. Raises StoreUnavailable."""
-    client = connected(settings)
     gone: dict[str, int] = {}
-    try:
+    with asked(settings) as client:
         for name, span in (
             ("observations", kept.raw),
             ("estimates", kept.derived),
@@ -253,12 +256,6 @@ def forget(settings: InfluxSettings, kept: Kept, now: int) -> Report:
                 for measurement in _MEASUREMENTS[name]
                 if span
             )
-    except ApiException as error:
-        raise unavailable(error) from error
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise StoreUnavailable(f"no answer: {type(error).__name__}") from error
-    finally:
-        client.close()  # type: ignore[no-untyped-call]
     return Report(now, **gone)
 
 
@@ -268,10 +265,9 @@ def erase(settings: InfluxSettings, patient: str) -> Mapping[str, int]:
     It reads back, and deletes again what a task made meanwhile of rows that it had read before.
     Raises StoreUnavailable, also where points are there after that: somebody writes them.
     """
-    client = connected(settings)
     buckets = [settings.bucket, *(f"{settings.bucket}_{length}" for length in WINDOWS)]
     gone = dict.fromkeys(buckets, 0)
-    try:
+    with asked(settings) as client:
         there = [name for name in buckets if client.buckets_api().find_bucket_by_name(name)]  # type: ignore[no-untyped-call]
         for _ in range(_ERASURES):
             found = {name: _points_of(client, name, patient) for name in there}
@@ -286,12 +282,6 @@ def erase(settings: InfluxSettings, patient: str) -> Mapping[str, int]:
                     bucket=name,
                     org=settings.org,
                 )
-    except ApiException as error:
-        raise unavailable(error) from error
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise StoreUnavailable(f"no answer: {type(error).__name__}") from error
-    finally:
-        client.close()  # type: ignore[no-untyped-call]
     raise StoreUnavailable("points of the patient come again as they are erased: stop what writes")
 
 
