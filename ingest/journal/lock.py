@@ -10,6 +10,8 @@ from threading import Lock
 from types import TracebackType
 from zlib import crc32
 
+from ingest.closing import Closing
+
 _MARK = struct.Struct("<qI")
 
 
@@ -26,7 +28,7 @@ class WriteLock:
 
     def __init__(self, path: Path) -> None:
         self._threads = Lock()
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = _opened(path)
 
     def __enter__(self) -> WriteLock:
         self._threads.acquire()
@@ -66,11 +68,18 @@ class WriteLock:
         os.close(self._file)
 
 
-class Presence:
-    """Shared by all who have the journal open; held alone while its files are examined."""
+class _LockFile(Closing):
+    """An open file; what is locked of it ends when it is closed."""
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = _opened(path)
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+class Presence(_LockFile):
+    """Shared by all who have the journal open; held alone while its files are examined."""
 
     def alone(self) -> bool:
         """True: nobody else has the journal open, and all who come wait until `share`."""
@@ -80,21 +89,19 @@ class Presence:
         """Let others in. Waits while somebody else examines the files."""
         fcntl.flock(self._file, fcntl.LOCK_SH)
 
-    def close(self) -> None:
-        os.close(self._file)
 
-
-class Ownership:
+class Ownership(_LockFile):
     """Held for its life by the one worker, or by the one ingest process."""
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        super().__init__(path)
         if not _try_exclusive(self._file):
-            os.close(self._file)
+            self.close()
             raise BlockingIOError(f"{path.name} is held")
 
-    def close(self) -> None:
-        os.close(self._file)
+
+def _opened(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _try_exclusive(file: int) -> bool:
