@@ -67,16 +67,16 @@ export async function post(path, body, method = "POST") {
   return false;
 }
 
-export function tell(words) {
+function tell(words) {
   toast.textContent = words;
   toast.hidden = false;
   clearTimeout(hiding);
   hiding = setTimeout(() => { toast.hidden = true; }, TOAST_MS);
 }
 
-const askName = async () => (await import("../ui/name.js")).askName();
+const askName = async () => (await import("../ui/name.js")).askName(tell, showName);
 
-export function showName() {
+function showName() {
   name.textContent = about.name || t("who.none");
   if (about.name) name.setAttribute("aria-label", t("who.change", { name: about.name }));
 }

@@ -1,11 +1,10 @@
 // Who is here: asked for at the first act, kept by the server.
 import { about } from "../app/about.js";
-import { showName, tell } from "../app/act.js";
 import { t } from "../app/i18n.js";
 import { ask } from "./dialog.js";
 
-/** True if a name was given and taken. */
-export async function askName() {
+/** True if a name was given and taken, which is shown then; tell: says why it was not. */
+export async function askName(tell, show) {
   const said = await ask(t("act.name_title"), [["name", null]], t("act.name_save"), t("act.name_hint"));
   if (said === null) return false;
   const answer = await fetch("/name", { method: "POST", body: new URLSearchParams(said) });
@@ -14,6 +13,6 @@ export async function askName() {
     return false;
   }
   about.name = said.name.trim().replace(/\s+/g, " ");
-  showName();
+  show();
   return true;
 }

@@ -1,16 +1,13 @@
 // A signal as it looks afterwards, over the charts' own estimates: loaded when somebody asks for it.
 import { about } from "../app/about.js";
-import { number } from "../app/format.js";
+import { number, put } from "../app/format.js";
 import { t } from "../app/i18n.js";
 
 /** Of several questions only the last is answered: an earlier one may take longer. */
 let asked = 0;
 
-/**
- * Ask for it in [from, to) for these vitals (shown: or take it away); says of which there is none.
- * null: something else was asked meanwhile.
- */
-export async function smoothed(vitals, shown, from, to, signal) {
+/** Ask for it in [from, to) for these vitals (shown: or take it away); said: where it says of which there is none. */
+export async function smoothed(vitals, shown, said, from, to, signal) {
   const mine = ++asked;
   const answers = await Promise.all([...vitals].map(async ({ code, chart }) => {
     chart.smoothed = null;
@@ -22,10 +19,10 @@ export async function smoothed(vitals, shown, from, to, signal) {
     if (mine === asked) chart.smoothed = { ...history, draw, words };
     return "";
   }));
-  if (mine !== asked) return null;
-  if (!shown) return "";
+  if (mine !== asked) return;
   const without = answers.filter(Boolean); // in the page's order, whichever answer came first
-  return without.length ? t("smooth.without", { signals: without.join(", ") }) : t("smooth.shown");
+  const told = without.length ? t("smooth.without", { signals: without.join(", ") }) : t("smooth.shown");
+  put(said, shown ? told : "");
 }
 
 /** Mean and 95 % band as lines, each broken where there is a gap. */

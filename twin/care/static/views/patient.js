@@ -94,9 +94,7 @@ export function open(store) {
   /** What is shown, as it looks afterwards; it does not move on with the live page. */
   async function afterwards() {
     const { smoothed } = await import("../ui/smoothed.js");
-    const said = await smoothed(charts.values(), element("smooth").checked, ...period(), request.signal);
-    if (said === null) return;
-    put(element("smooth-said"), said);
+    await smoothed(charts.values(), element("smooth").checked, element("smooth-said"), ...period(), request.signal);
     schedule(drawn);
   }
 
