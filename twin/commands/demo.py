@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from twin.commands.failure import WrongInput
-from twin.commands.options import Json
+from twin.commands.options import Json, folder_to_make
 from twin.commands.run import starting
 
-_BROKER = re.compile(r"nats|mosquitto|mqtt://[^\s/:]+(:\d+)?/?")
+_BROKER = re.compile(r"nats|mosquitto|mqtt://[^\s/:]+(?::(\d+))?/?")
 
 
 def run_demonstration(
@@ -49,7 +49,7 @@ def run_demonstration(
     """
     if duration is not None and not duration > 0:
         raise WrongInput(f"--duration: got {duration:g}, expected more than 0")
-    if broker is not None and not _BROKER.fullmatch(broker):
+    if broker is not None and not _named(broker):
         raise WrongInput(
             f"--broker: got {broker!r}, expected nats, mosquitto or an address like "
             "mqtt://127.0.0.1:1883"
@@ -58,9 +58,16 @@ def run_demonstration(
     from twin.config_paths import default_data_dir
 
     folder = data_dir or default_data_dir("demo")
+    folder_to_make(folder, "--data-dir")
     with starting(f"page 127.0.0.1:{port}", folder):
         from twin.runtime.demo import DemoOptions, run_demo
 
         options = DemoOptions(patients, speed, seed, port, duration, folder, broker, as_json)
         code = run_demo(options)
     raise typer.Exit(code)
+
+
+def _named(broker: str) -> bool:
+    """Whether it says which broker, with a port that there is."""
+    match = _BROKER.fullmatch(broker)
+    return match is not None and (match[1] is None or 0 < int(match[1][:6]) <= 65_535)
