@@ -1,10 +1,10 @@
 """A worker's restart, and what an observation costs, by the number of patients.
 
-    twin bench restart [--patients 100 100000] [--observations 1000000 | --seconds 200]
+    twin bench restart [--patients 100 100000] [--observations 1000000 | --seconds 200] [--rate N]
 
 For each number of patients: a worker hears every patient once and is stopped (snapshots of all
-partitions); then so many observations come into the journal while nobody works, 5 000 a second of
-journal time whatever the number of patients, one commit for each 50 ms. A new process starts a
+partitions); then so many observations come into the journal while nobody works, `--rate` a second
+of journal time whatever the number of patients, one commit for each 50 ms. A new process starts a
 worker on it: `restart_s` is from its launch until everything is stepped and committed; in it
 `begin_s` (Python, imports), `restored_s` (snapshots) and `stepped_s`. `restore_cpu_s` is that
 process's CPU while it restores, `cpu_us` for each observation while it steps; `flat` is
@@ -31,7 +31,7 @@ from ingest.journal.protocol import ALL_PARTITIONS, partition_of
 from ingest.journal.sqlite import SqliteJournal
 from ingest.observation import OBSERVATION_ROW, ObservationBatch, Tick, encode_record
 
-RATE, GROUPS_A_SECOND = 5_000, 20
+GROUPS_A_SECOND = 20
 T0 = 1_790_000_000 * SECOND
 
 
@@ -76,16 +76,16 @@ class Ward:
         return encode_record(batch)
 
 
-def fill(journal: SqliteJournal, ward: Ward, begin: int, observations: int) -> int:
-    """Journal so many observations; the time after them."""
-    each = RATE // GROUPS_A_SECOND
+def fill(journal: SqliteJournal, ward: Ward, begin: int, observations: int, rate: int) -> int:
+    """Journal so many observations, `rate` a second; the time after them."""
+    each = rate // GROUPS_A_SECOND
     for n in range(-(-observations // each)):
         at = begin + n * SECOND // GROUPS_A_SECOND
         records = list(ward.group(at, min(each, observations - n * each)))
         journal.append("observations", records)
         if n % GROUPS_A_SECOND == GROUPS_A_SECOND - 1:
             journal.append("observations", [(ALL_PARTITIONS, encode_record(Tick(at, True)))])
-    return begin + -(-observations // RATE) * SECOND
+    return begin + -(-observations // rate) * SECOND
 
 
 def work_off(folder: Path, launched: float) -> dict[str, float]:
@@ -137,14 +137,14 @@ def child(folder: Path) -> dict[str, float]:
     return answer
 
 
-def measured(patients: int, observations: int) -> dict[str, float]:
+def measured(patients: int, observations: int, rate: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="twin-bench-") as name:
         folder = Path(name)
         journal = SqliteJournal(folder / "journal", reserve_bytes=1 << 20)
         ward = Ward(patients, journal.partitions)
-        after = fill(journal, ward, T0, patients)
+        after = fill(journal, ward, T0, patients, rate)
         child(folder)
-        fill(journal, ward, after + SECOND, observations)
+        fill(journal, ward, after + SECOND, observations, rate)
         journal.close()
         return {"patients": patients, **child(folder)}
 
@@ -155,15 +155,16 @@ def main() -> None:
     backlog = parser.add_mutually_exclusive_group()
     backlog.add_argument("--observations", type=int, default=1_000_000)
     backlog.add_argument("--seconds", type=int, help="of journal time that nobody stepped")
+    parser.add_argument("--rate", type=int, default=5_000, help="observations a second")
     parser.add_argument("--work-off", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--at", type=float, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.work_off:
         print(json.dumps(work_off(asked.work_off, asked.at)))
         return
-    observations = asked.observations if asked.seconds is None else asked.seconds * RATE
+    observations = asked.observations if asked.seconds is None else asked.seconds * asked.rate
     load = os.getloadavg()[0]
-    sizes = [measured(patients, observations) for patients in asked.patients]
+    sizes = [measured(patients, observations, asked.rate) for patients in asked.patients]
     flat = round(sizes[-1]["cpu_us"] / sizes[0]["cpu_us"], 2)
     print(json.dumps({"sizes": sizes, "flat": flat, "load_before": load}, indent=1))
 
