@@ -11,7 +11,7 @@ other work on the machine changes rates, much less CPU and ratios. JSON out.
 flood          ingest alone, as fast as it goes           flood_stock   the same with stock paho
 flood_columns  ingest alone, ten samples a message        line          ingest, twin, embedded store
 steady         the whole line at 2 000 a second: age of an accepted observation, from its departure
-               to when a reader of the estimates in another process has it
+               to when a reader of the estimates in another process has it; steady_5000: at 5 000
 one_core       the whole line on one core, from something that feeds frames as a broker would
                (bench/_broker.py, on another core); one_core_ingest: ingest alone
 """
@@ -69,6 +69,7 @@ LOADS = {
     "flood_columns": Load(samples=10),
     "line": Load(WHOLE),
     "steady": Load(WHOLE, rate=2_000.0),
+    "steady_5000": Load(WHOLE, rate=5_000.0),
     "one_core": Load(WHOLE, fed=True, share=4.0),
     "one_core_ingest": Load(fed=True, share=4.0),
 }
