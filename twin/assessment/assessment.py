@@ -70,10 +70,13 @@ class Assessment(Unasked):
         """Chart what was accepted; nothing is judged before the next tick."""
         self.known.know(seen.patient)
         m, tables = self.known.memory.of, self.known.tables
+        weight, interval, diverged = (
+            np.ascontiguousarray(seen.updated.estimates[:, column])
+            for column in (E_WEIGHT, E_INTERVAL, E_DIVERGED)
+        )
         kernel.chart(
             seen.patient, seen.signal, seen.measured_at, seen.received_at, seen.value,
-            seen.quality, seen.updated.verdict, seen.updated.estimates[:, E_WEIGHT],
-            seen.updated.estimates[:, E_INTERVAL], seen.updated.estimates[:, E_DIVERGED],
+            seen.quality, seen.updated.verdict, weight, interval, diverged,
             m["set"], tables.low, tables.high, m["charted"], m["charted_at"], m["seen_at"],
             m["seen_interval"], m["worth"], m["beyond"], m["restless"], m["rests_until"],
         )  # fmt: skip

@@ -111,7 +111,8 @@ class ChangeIndex(Unasked):
         m["known"][seen.patient] = True
         gather(
             seen.patient, seen.signal, seen.measured_at, seen.value, seen.quality,
-            seen.updated.verdict, seen.updated.estimates[:, E_WEIGHT], self._counted, self._least,
+            seen.updated.verdict, np.ascontiguousarray(seen.updated.estimates[:, E_WEIGHT]),
+            self._counted, self._least,
             m["unusual"], m["block"], m["block_sum"], m["block_n"], m["hours"], m["usual"],
             m["spread"], m["departure"], m["departed_at"],
         )  # fmt: skip

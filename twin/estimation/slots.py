@@ -112,8 +112,9 @@ class Slots:
         self.rests_until = np.zeros(0, np.uint32)
         self.count = 0
         self.ring_count = 0
-        self._grow_slots(0)
-        self._grow_rings(0)
+        # A column of no or one record counts as contiguous, and a kernel is compiled anew for it.
+        self._grow_slots(2)
+        self._grow_rings(2)
 
     def add(self, slots: int) -> int:
         """Hand out so many slots in a row; returns the first."""

@@ -56,7 +56,9 @@ def arrivals(batches: Sequence[ObservationBatch], bank: Bank, devices: Names) ->
         patients += batch.patients
         device_names += batch.devices
         signals.extend(SIGNAL_ROW.get(code, -1) for code in batch.signals)
-    rows = np.frombuffer(b"".join(batch.rows for batch in batches), OBSERVATION_ROW)
+    # A bytearray can be written to: a lone row's columns are views of it, and kernels are compiled
+    # for arrays that can be, which all others are.
+    rows = np.frombuffer(bytearray().join(batch.rows for batch in batches), OBSERVATION_ROW)
     index = np.stack([rows["patient"], rows["device"], rows["signal"]], axis=1).astype(np.int64)
     if (index >= np.repeat(sizes, counts, axis=0)).any():
         raise RecordDamaged("a row names a patient, device or signal outside its table")
