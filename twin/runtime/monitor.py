@@ -7,7 +7,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
-from twin.care.api.operations import exposition
+from twin.care.exposition import exposition
 from twin.care.settings import Health, Metrics
 
 _JSON, _TEXT = "application/json", "text/plain; version=0.0.4; charset=utf-8"

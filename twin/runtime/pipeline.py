@@ -7,13 +7,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from ingest.instant import DAY
 from ingest.onboarding import Onboarding
-from twin.care.app import create_app
-from twin.care.feed import Feed
-from twin.care.server import PageServer
 from twin.care.settings import CareSettings, Health, Metric
 from twin.config import Config
 from twin.notify.notifier import Notifier
@@ -27,6 +25,12 @@ from twin.runtime.questions import questions_of
 from twin.runtime.watch import health, metrics
 from twin.runtime.watchdogs import Watchdogs
 from twin.store.writer import StoreWriter
+
+if TYPE_CHECKING:
+    from twin.care.feed import Feed
+    from twin.care.server import PageServer
+
+# The page's own libraries are imported by who serves it: they take a third of a second to load.
 
 
 @dataclass(slots=True)
@@ -131,6 +135,10 @@ class Pipeline:
         return 0 if self._outward is None else self._outward.behind
 
     def _serve(self) -> None:
+        from twin.care.app import create_app
+        from twin.care.feed import Feed
+        from twin.care.server import PageServer
+
         care, parts = self.config.care, self.parts
         settings = CareSettings(
             simulated=self.simulated or care.simulated,
