@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, TypeVar
 
 import apsw
 import msgspec
@@ -33,6 +33,7 @@ from ingest.screen import STAMP_FAULTS
 from ingest.settings import IngestSettings
 
 _log = logging.getLogger(__name__)
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,18 @@ class Decided:
     explained: Sequence[tuple[Message, Decision]]
 
 
+def _unless_it_fails(of: str, read: Callable[[], _Found]) -> _Found | None:
+    """What a decoder of many gives; None where it fails, as one message must not stop others."""
+    try:
+        return read()
+    except (apsw.Error, OSError):
+        raise
+    except Exception as error:  # noqa: BLE001 — whatever it holds
+        failure = type(error).__name__
+        _log.error("the decoder of %s failed with %s; each is read alone", of, failure)
+        return None
+
+
 class Decider:
     """`decide`, with a short way for plain messages; the same decisions, rows and order."""
 
@@ -234,26 +247,13 @@ class Decider:
 
     def _group(self, messages: Sequence[Message]) -> Group | None:
         """What the messages give as columns; None where they are too few, or where that fails."""
-        try:
-            return self._groups.read(messages)
-        except (apsw.Error, OSError):
-            raise
-        except Exception as error:  # noqa: BLE001 — one message must not stop its neighbours
-            failure = type(error).__name__
-            _log.error("the decoder of a group failed with %s; each is read alone", failure)
-            return None
+        return _unless_it_fails("a group", lambda: self._groups.read(messages))
 
     def _plain(self, messages: Sequence[Message]) -> Sequence[Plain | None]:
         """What plain messages give. Where their decoder fails at one of them, none is plain: each
         is then decided on alone (`_read`)."""
-        try:
-            return self._path.read(messages)
-        except (apsw.Error, OSError):
-            raise
-        except Exception as error:  # noqa: BLE001 — one message must not stop its neighbours
-            failure = type(error).__name__
-            _log.error("the decoder of many messages failed with %s; each is read alone", failure)
-            return [None] * len(messages)
+        found = _unless_it_fails("many messages", lambda: self._path.read(messages))
+        return [None] * len(messages) if found is None else found
 
     def _tell(self, decision: Decision, received_at: int) -> None:
         reading = decision.reading
