@@ -1,6 +1,7 @@
 """Compile, or load from the cache, every kernel that a step uses, before anything waits for it.
 
-`python -m twin.warm` does it when the program is installed; a worker does it before it reads.
+`python -m twin.warm` does it when the program is installed, with those of ingest and of InfluxDB's
+lines; a worker does it before it reads.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ingest.observation import (
     batch_of,
 )
 from twin.step import Placed, new_state, step
+from twin.text import line_kernel
 
 _BEGIN = 1_700_000_000 * SECOND
 _USUAL = {"heart_rate": 72.0, "respiratory_rate": 15.0, "spo2": 97.0}
@@ -58,4 +60,5 @@ def _placed(position: int, record: Record) -> Placed:
 
 if __name__ == "__main__":
     plain_group.warm_up()
+    line_kernel.warm_up()
     warm_up()

@@ -25,9 +25,11 @@ from ingest.closing import Closing
 from twin.estimate import EstimateBatch, Written
 from twin.judgement import Judgements
 from twin.store.judged_lines import judged_lines
-from twin.store.line_protocol import Lines, lines, refiltered
+from twin.store.line_protocol import lines, refiltered
+from twin.store.line_text import Lines, lines_of
 from twin.store.progress_file import ProgressFile
 from twin.store.protocol import Storable, StoreUnavailable
+from twin.text.line_kernel import warm_up
 
 #: More lines in a body gain nothing, and one bad point would cost more to find.
 LINES_PER_BODY = 5_000
@@ -133,6 +135,7 @@ class InfluxSink(Closing):
         self._lock = threading.Lock()
         self._client = connected(settings)
         self._api = self._client.write_api(write_options=SYNCHRONOUS)
+        warm_up()
 
     @property
     def position(self) -> int:
@@ -195,7 +198,7 @@ class InfluxSink(Closing):
         made = refiltered(patient, signal, first, until)
         with self._lock:
             outcome = _Outcome()
-            self._send(made, range(len(made.lines)), outcome)
+            self._send(made, range(len(made)), outcome)
 
     def _write(
         self, batches: Sequence[EstimateBatch], judged: _Outcome, position: int | None
@@ -209,14 +212,14 @@ class InfluxSink(Closing):
 
     def _send_all(self, made: Lines) -> _Outcome:
         outcome = _Outcome([(row, "", reason) for row, reason in made.rejected])
-        for start in range(0, len(made.lines), LINES_PER_BODY):
-            self._send(made, range(start, min(start + LINES_PER_BODY, len(made.lines))), outcome)
+        for start in range(0, len(made), LINES_PER_BODY):
+            self._send(made, range(start, min(start + LINES_PER_BODY, len(made))), outcome)
         return outcome
 
     def replay_rejected(self) -> tuple[int, int]:
         """Offer the rejected points again: (taken, still rejected). Raises StoreUnavailable."""
         found = self._progress.lines()
-        made = Lines([line for _, line in found], [n for n, _ in found], (), len(found))
+        made = lines_of([line for _, line in found], [n for n, _ in found], (), len(found))
         taken: list[int] = []
         for start in range(0, len(found), LINES_PER_BODY):
             outcome, part = _Outcome(), range(start, min(start + LINES_PER_BODY, len(found)))
@@ -229,7 +232,7 @@ class InfluxSink(Closing):
     def _send(self, made: Lines, part: range, outcome: _Outcome) -> None:
         """Write a part of the lines; one that is refused is halved until the bad points are
         alone. Writing good points again on the way changes nothing."""
-        status, why = self._post(made.lines[part.start : part.stop])
+        status, why = self._post(made.body(part))
         if status not in _SPLIT:
             return
         said = _DROPPED.search(why) if status == 422 else None
@@ -237,16 +240,16 @@ class InfluxSink(Closing):
         if status == 422 and _EXPIRED.search(why):
             outcome.expired += dropped or len(part)
         elif len(part) in (1, dropped):
-            outcome.rejected += [(made.rows[i], made.lines[i], why) for i in part]
+            outcome.rejected += [(int(made.rows[i]), made.line(i), why) for i in part]
         else:
             middle = part.start + len(part) // 2
             self._send(made, range(part.start, middle), outcome)
             self._send(made, range(middle, part.stop), outcome)
 
-    def _post(self, body: Sequence[str]) -> tuple[int, str]:
+    def _post(self, body: bytes) -> tuple[int, str]:
         """(204, "") or a status that says the body is wrong, and why. Raises StoreUnavailable."""
         try:
-            self._api.write(self._settings.bucket, record="\n".join(body).encode())
+            self._api.write(self._settings.bucket, record=body)
         except ApiException as error:
             if error.status in _SPLIT:
                 return error.status, str(error.message)

@@ -23,7 +23,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from twin.judgement import PARAMETERS, Alarm, Judgements, Score
 from twin.personal import Change
-from twin.store.line_protocol import UNKNOWN, Lines, prefix_of
+from twin.store.line_protocol import UNKNOWN, prefix_of
+from twin.store.line_text import Lines, lines_of
 
 _MILLISECOND = 1_000_000
 _NOT_A_TAG = "an id that cannot be a tag"
@@ -39,7 +40,7 @@ def judged_lines(judgements: Sequence[Judgements]) -> Lines:
             rejected.append((total - 1, _NOT_A_TAG))
         else:
             made.append(line)
-    return Lines(made, range(len(made)), rejected, total)
+    return lines_of(made, range(len(made)), rejected, total)
 
 
 def _each(judgements: Sequence[Judgements]) -> Iterator[str | None]:

@@ -21,20 +21,19 @@ status; forecasts known_at. https://docs.influxdata.com/influxdb/v2/reference/sy
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import repeat
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from ingest.instant import MINUTE
 from twin.bytewise import taken
 from twin.estimate import Bands, EstimateBatch, Kind, bands, reach_of
-from twin.store.blocks import constant
+from twin.store.line_text import Lines, Points, lines_of, written
 from twin.store.merged import Indexes, Merged, kept, merged
 from twin.store.rows import by_series
 
@@ -50,8 +49,6 @@ _TAGS = {
     "forecast": ("patient", "signal", "model", "horizon"),
     "status": ("patient", "signal"),
 }
-#: Lines made at once: their texts then stay in the processor's cache (half as much time).
-_AT_ONCE = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +61,11 @@ class Chosen:
     first: Indexes
 
 
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """Lines in the order of the batches' rows, without line ends; rows: the row of each line.
-
-    Of several versions of a point only the last is among them. rejected: rows that no line can
-    express, with the reason. total: rows of the batches.
-    """
-
-    lines: Sequence[str]
-    rows: Sequence[int]
-    rejected: Sequence[tuple[int, str]]
-    total: int
-
-
 def lines(batches: Sequence[EstimateBatch], full: bool = False, now: int | None = None) -> Lines:
     """The lines of all rows that are stored. now: ns UTC, to tell rows that came late; else none
     is marked."""
     whole = merged(batches)
-    made = _Lines()
+    made = _Made()
     parts = kept(whole.rows)
     _observations(made, whole, parts.observations, full)
     _conflicts(made, whole, parts.conflicts, full)
@@ -91,20 +74,19 @@ def lines(batches: Sequence[EstimateBatch], full: bool = False, now: int | None 
     _forecasts(made, whole, parts.forecasts, full)
     if now is not None:
         _touched(made, whole, np.concatenate([parts.observations, parts.estimates]), now)
-    return Lines(made.lines, made.rows, made.rejected, len(whole.rows))
+    return written(made.points, made.rejected, len(whole.rows))
 
 
 def refiltered(patient: str, signal: str, first: int, until: int) -> Lines:
     """The line that says what was filtered again: [first, until], ns."""
     prefix = prefix_of("refiltered", ("patient", patient), ("signal", signal))
     made = [] if prefix is None else [f"{prefix} until={-(-until // _MILLISECOND)}.0 {first}"]
-    return Lines(made, [0] * len(made), (), len(made))
+    return lines_of(made, [0] * len(made), (), len(made))
 
 
-class _Lines:
+class _Made:
     def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.rows: list[int] = []
+        self.points: list[Points] = []
         self.rejected: list[tuple[int, str]] = []
 
     def finite(self, whole: Merged, chosen: Indexes, *names: str) -> Indexes:
@@ -116,7 +98,7 @@ class _Lines:
     def add(
         self,
         chosen: Chosen,
-        prefixes: Sequence[str | None],
+        prefixes: Sequence[bytes | None],
         fields: Mapping[str, NDArray[np.float64]],
         time: NDArray[np.int64],
     ) -> None:
@@ -127,48 +109,19 @@ class _Lines:
             self.rejected += [(row, "an id that cannot be a tag") for row in rows[~good].tolist()]
             rows, series, time = rows[good], series[good], time[good]
             fields = {name: column[good] for name, column in fields.items()}
-        if not len(rows):
-            return
-        self.rows += rows.tolist()
-        starts = np.array(prefixes, object)
-        between, columns = _form(fields)
-        for a in range(0, len(rows), _AT_ONCE):
-            part = slice(a, a + _AT_ONCE)
-            numbers, pieces = _texts(columns[part]), [starts[series[part]].tolist()]
-            for text in between[:-1]:
-                pieces += repeat(text), numbers
-            pieces += repeat(between[-1]), _texts(time[part])
-            # Each row's pieces joined: a form with % takes twice as long.
-            self.lines += map("".join, zip(*pieces, strict=False))
+        if len(rows):
+            starts = [prefix or b"" for prefix in prefixes]
+            self.points.append(Points(rows, starts, series, fields, time))
 
 
-def _form(fields: Mapping[str, NDArray[np.float64]]) -> tuple[list[str], NDArray[np.float64]]:
-    """What stands before each number of a line and before its stamp, and the numbers (n, k).
-
-    A column (n ≥ 1,) of one number (no quality is known) is a part of the text.
-    """
-    between, varying, mark = [""], [], " "
-    for name, column in fields.items():
-        between[-1] += f"{mark}{name}="
-        mark = ","
-        if constant(column):
-            between[-1] += next(_texts(column[:1]))
-        else:
-            varying.append(column)
-            between.append("")
-    between[-1] += " "
-    n = len(next(iter(fields.values())))
-    return between, np.stack(varying, axis=1) if varying else np.empty((n, 0))
-
-
-def _observations(made: _Lines, whole: Merged, chosen: Indexes, full: bool) -> None:
+def _observations(made: _Made, whole: Merged, chosen: Indexes, full: bool) -> None:
     newest = _last_versions(whole, made.finite(whole, chosen, "value"), "measured_at")
     rows = taken(whole.rows, newest.rows)
     fields = {"value": rows["value"], "quality": _quality(rows)} | _more_said(rows, full)
     made.add(newest, _prefixes(whole, "observation", newest), fields, rows["measured_at"])
 
 
-def _conflicts(made: _Lines, whole: Merged, chosen: Indexes, full: bool) -> None:
+def _conflicts(made: _Made, whole: Merged, chosen: Indexes, full: bool) -> None:
     newest = _last_versions(whole, made.finite(whole, chosen, "value"), "received_at")
     rows = taken(whole.rows, newest.rows)
     fields = {"value": rows["value"], "quality": _quality(rows)}
@@ -184,7 +137,7 @@ def _said(whole: Merged, rows: NDArray[Any]) -> tuple[NDArray[np.float64], Bands
     return np.clip(rows["mean"], *reach), band
 
 
-def _estimates(made: _Lines, whole: Merged, chosen: Indexes, full: bool) -> None:
+def _estimates(made: _Made, whole: Merged, chosen: Indexes, full: bool) -> None:
     newest = _last_versions(whole, made.finite(whole, chosen, "mean", "std"), "as_of")
     rows = taken(whole.rows, newest.rows)
     mean, band = _said(whole, rows)
@@ -203,14 +156,14 @@ def _estimates(made: _Lines, whole: Merged, chosen: Indexes, full: bool) -> None
     made.add(newest, _prefixes(whole, "estimate", newest), fields, rows["as_of"])
 
 
-def _statuses(made: _Lines, whole: Merged, chosen: Indexes) -> None:
+def _statuses(made: _Made, whole: Merged, chosen: Indexes) -> None:
     newest = _last_versions(whole, chosen, "received_at")
     rows = taken(whole.rows, newest.rows)
     fields = {"status": rows["status"].astype(np.float64)}
     made.add(newest, _prefixes(whole, "status", newest), fields, rows["received_at"])
 
 
-def _forecasts(made: _Lines, whole: Merged, chosen: Indexes, full: bool) -> None:
+def _forecasts(made: _Made, whole: Merged, chosen: Indexes, full: bool) -> None:
     """All bands, as they are calibrated and do not follow from std alone; horizon in seconds."""
     newest = _last_versions(whole, made.finite(whole, chosen, "mean", "std"), "as_of")
     rows = taken(whole.rows, newest.rows)
@@ -227,20 +180,16 @@ def _forecasts(made: _Lines, whole: Merged, chosen: Indexes, full: bool) -> None
     made.add(newest, _prefixes(whole, "forecast", newest), fields, rows["as_of"])
 
 
-def _touched(made: _Lines, whole: Merged, chosen: Indexes, now: int) -> None:
+def _touched(made: _Made, whole: Merged, chosen: Indexes, now: int) -> None:
     if not len(chosen):
         return
     times = (whole.rows[name][chosen] for name in ("measured_at", "as_of"))
     stamps = np.concatenate([time[time > 0] for time in times])
     since = int(stamps.min()) if len(stamps) else now
     if now - since > LATE:
-        made.rows.append(int(chosen[0]))
-        made.lines.append(f"touched since={since // _MILLISECOND}.0 {now}")
-
-
-def _texts(numbers: NDArray[Any]) -> Iterator[str]:
-    """Shortest texts that read back the same; msgspec makes them five times as fast as repr."""
-    return iter(msgspec.json.encode(numbers.reshape(-1).tolist())[1:-1].decode().split(","))
+        fields = {"since": np.array([since // _MILLISECOND], np.float64)}
+        only = np.zeros(1, np.intp)
+        made.points.append(Points(chosen[:1], [b"touched"], only, fields, np.array([now])))
 
 
 def _quality(rows: NDArray[Any]) -> NDArray[np.float64]:
@@ -295,7 +244,7 @@ def _last_versions(whole: Merged, chosen: Indexes, time: str) -> Chosen:
     return Chosen(chosen, numbers, first)
 
 
-def _prefixes(whole: Merged, measurement: str, chosen: Chosen) -> list[str | None]:
+def _prefixes(whole: Merged, measurement: str, chosen: Chosen) -> list[bytes | None]:
     """Measurement and tags of each series."""
     of = chosen.rows[chosen.first]
     rows = taken(whole.rows, of)
@@ -317,8 +266,9 @@ def _prefixes(whole: Merged, measurement: str, chosen: Chosen) -> list[str | Non
 
 # A second of a ward has one line of each series: made each time, this were half of a line's cost.
 @lru_cache(maxsize=16_384)
-def _prefix(measurement: str, *tags: str) -> str | None:
-    return _tagged(measurement, list(zip(_TAGS[measurement], tags, strict=True)))
+def _prefix(measurement: str, *tags: str) -> bytes | None:
+    made = _tagged(measurement, list(zip(_TAGS[measurement], tags, strict=True)))
+    return None if made is None else made.encode()
 
 
 @lru_cache(maxsize=16_384)

@@ -13,7 +13,7 @@ from twin.store.judged_lines import judged_lines
 
 def test_a_transition_has_all_fields_and_no_name_of_anybody() -> None:
     row = alarm(taken_by="I. Roux", actor="I. Roux", reason="seen", limit_by="Dr. Petit")
-    (line,) = judged_lines([Judgements(alarms=(row,))]).lines
+    (line,) = judged_lines([Judgements(alarms=(row,))])
     assert line == (
         "alarm,patient=p1,signal=spo2,kind=physiological,rule=spo2/high/low,event=raised "
         'id="a1",state="active",priority="high",cause="below_limit",outcome="",model="test",'
@@ -24,8 +24,8 @@ def test_a_transition_has_all_fields_and_no_name_of_anybody() -> None:
 
 
 def test_what_is_unknown_is_a_flag_and_an_empty_tag_is_left_out() -> None:
-    known = judged_lines([Judgements(alarms=(alarm(),))]).lines[0]
-    bare = judged_lines([Judgements(alarms=(technical(patient=""),))]).lines[0]
+    (known,) = judged_lines([Judgements(alarms=(alarm(),))])
+    (bare,) = judged_lines([Judgements(alarms=(technical(patient=""),))])
     assert bare.startswith("alarm,kind=technical,rule=no_data,event=raised ")
     assert ",value=0.0,value_known=0.0,std=-1.0," in bare
     assert fields_of(bare).keys() == fields_of(known).keys()
@@ -40,7 +40,7 @@ def test_scores_and_changes() -> None:
     said = Judgements(
         scores=(whole, replace(whole, validated_by="I. Roux")), changes=(unknown, known)
     )
-    auto, validated, first, second = judged_lines([said]).lines
+    auto, validated, first, second = judged_lines([said])
     assert auto.startswith("score,patient=p1,set=auto score=4.0,complete=0.0,any3=1.0,")
     assert validated.startswith("score,patient=p1,set=validated score=4.0,")
     assert fields_of(auto)["pulse"] == "1.0"
@@ -54,8 +54,8 @@ def test_scores_and_changes() -> None:
 def test_an_id_that_cannot_be_a_tag_is_rejected_alone() -> None:
     made = judged_lines([Judgements(alarms=(alarm(patient="p\n1"), alarm('a"\\2\n')))])
     assert made.rejected == [(0, "an id that cannot be a tag")]
-    assert len(made.lines) == len(made.rows) == 1
-    assert ' id="a\\"\\\\2",' in made.lines[0]
+    assert len(made) == len(made.rows) == 1
+    assert ' id="a\\"\\\\2",' in made.line(0)
 
 
 def fields_of(line: str) -> dict[str, str]:

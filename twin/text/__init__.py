@@ -1,0 +1,1 @@
+"""Text that compiled code writes: shortest numbers, lines of them."""
