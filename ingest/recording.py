@@ -210,7 +210,7 @@ def _wide(
     stamps = wide_instants(sheet, _time_of(sheet, time_column))
     received = stamps
     if "received_at" in sheet.cells:
-        received = wide_instants(sheet, "received_at")
+        received = wide_instants(sheet, "received_at", instead=stamps)
     channels = list(_channels(sheet, columns))
     rows, width = len(sheet.lines), len(channels)
     absent = np.full(rows * width, np.nan)

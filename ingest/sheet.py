@@ -267,20 +267,25 @@ def _reachable(number: int) -> int:
     return number
 
 
-def wide_instants(sheet: Sheet, column: str) -> NDArray[np.int64]:
-    """(rows,) int64 ns of a column of times as people write them. Raises RecordingError.
+def wide_instants(
+    sheet: Sheet, column: str, instead: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
+    """(rows,) int64 ns of a column of times as people write them; `instead` where blank.
 
     ISO-8601 with zone, or numbers whose unit follows from the largest: below 1e11 seconds, below
-    1e14 ms, below 1e17 µs, else ns.
+    1e14 ms, below 1e17 µs, else ns. Raises RecordingError.
     """
     cells = sheet.cells[column]
     found = [_decimal(cell) for cell in cells]
     known = [number for number in found if number is not None]
     if column in sheet.instants or not known:
-        return long_instants(sheet, column)
+        return long_instants(sheet, column, instead)
     scale = _nanoseconds(max(abs(number) for number in known))
     stamps = np.empty(len(cells), np.int64)
     for row, number in enumerate(found):
+        if instead is not None and is_blank(cells[row]):
+            stamps[row] = instead[row]
+            continue
         if number is None:
             raise sheet.error(row, column, "a number, as in the other rows")
         if abs(number * scale) >= _FURTHEST:

@@ -15,7 +15,8 @@ import pytest
 from pyarrow import csv
 
 from twin.estimation.models import parse_model
-from twin.estimation.replay import replay, write_estimates
+from twin.estimation.replay import replay
+from twin.table_file import write_tables
 
 CASE = Path(__file__).parent / "replay_small"
 EXPECTED = CASE / "estimates.csv"
@@ -29,7 +30,7 @@ def estimates() -> pa.Table:
 
 @pytest.mark.golden
 def test_the_estimates_are_those_that_were_kept(tmp_path: Path) -> None:
-    write_estimates(estimates(), tmp_path / "estimates.csv")
+    write_tables([estimates()], tmp_path / "estimates.csv")
     ours, kept = csv.read_csv(tmp_path / "estimates.csv"), csv.read_csv(EXPECTED)
     assert ours.column_names == kept.column_names
     assert ours.num_rows == kept.num_rows > 100
@@ -44,4 +45,4 @@ def test_the_estimates_are_those_that_were_kept(tmp_path: Path) -> None:
 
 
 if __name__ == "__main__":
-    write_estimates(estimates(), EXPECTED)
+    write_tables([estimates()], EXPECTED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -102,21 +102,11 @@ def _why(named: str, why: str, files: Mapping[str, Path | None]) -> str:
 
 def _write(done: Assessed, news2: Path, alarms: Path) -> None:
     from twin.commands.said_files import alarm_table, score_table
+    from twin.table_file import write_tables
 
     with failing(OSError):
-        _replace(score_table(done.scores), news2)
-        _replace(alarm_table(done.alarms), alarms)
-
-
-def _replace(table: Any, out: Path) -> None:
-    from twin.estimation.replay import write_estimates
-
-    draft = out.with_name(f".{out.stem}.part{out.suffix}")
-    try:
-        write_estimates(table, draft, "at")
-        draft.replace(out)
-    finally:
-        draft.unlink(missing_ok=True)
+        write_tables([score_table(done.scores)], news2)
+        write_tables([alarm_table(done.alarms)], alarms)
 
 
 def _report(done: Assessed, news2: Path, alarms: Path, as_json: bool) -> None:

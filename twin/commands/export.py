@@ -43,9 +43,9 @@ def export_record(
 
     from twin.commands.duck import write_duckdb
     from twin.commands.place import config_at, present
-    from twin.commands.tables import write_tables
     from twin.store.embedded import EmbeddedStore
     from twin.store.sqlite_file import StoreDamaged
+    from twin.table_file import write_tables
 
     one_of(out, (".csv", ".parquet", ".duckdb"), "--out")
     first, last = instant(start, "--from"), instant(end, "--to")

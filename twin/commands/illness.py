@@ -40,6 +40,7 @@ def judge_nights(
     from ingest.recording import read_recording
     from ingest.sheet import RecordingError
     from twin.nights import judged_nights
+    from twin.table_file import write_tables
 
     one_of(out, (".csv", ".parquet"), "--out")
     not_an_input(out, [observations], "--out")
@@ -51,21 +52,12 @@ def judge_nights(
         recording = read_recording(observations, columns(wide), time_column, patient)
         rows = judged_nights(recording, site)
     with failing(OSError):
-        _write(_table(rows), out)
+        write_tables([_table(rows)], out)
     onsets = sum(row.state == "onset" for _, _, row in rows)
     people = len({name for name, _, _ in rows})
     if as_json:
         print_json({"out": str(out), "patients": people, "nights": len(rows), "onset": onsets})
     say(f"{len(rows)} nights of {people} patients in {out}; {onsets} with the signs of an onset")
-
-
-def _write(table: Any, out: Path) -> None:
-    from pyarrow import csv, parquet
-
-    if out.suffix == ".parquet":
-        parquet.write_table(table, out)
-    else:
-        csv.write_csv(table, out, csv.WriteOptions(quoting_style="needed"))
 
 
 def _table(rows: list[tuple[str, Nights, Judged]]) -> Any:

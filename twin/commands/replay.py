@@ -61,7 +61,8 @@ def replay_recording(
     """
     from ingest.recording import read_recording
     from ingest.sheet import RecordingError
-    from twin.estimation.replay import replay, write_estimates
+    from twin.estimation.replay import replay
+    from twin.table_file import write_tables
 
     one_of(out, (".csv", ".parquet"), "--out")
     not_an_input(out, [observations], "--out")
@@ -72,13 +73,8 @@ def replay_recording(
         recording = read_recording(observations, named, time_column, patient, device)
     with progress_bar("replay") as progress:
         done = replay(recording, model=chosen, order=order, forecast=horizons, progress=progress)
-    draft = out.with_name(f".{out.stem}.part{out.suffix}")
     with failing(OSError):
-        try:
-            write_estimates(done.table, draft)
-            draft.replace(out)
-        finally:
-            draft.unlink(missing_ok=True)
+        write_tables([done.table], out)
     _report(out, done.table.num_rows, done.counts, as_json)
 
 

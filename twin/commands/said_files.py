@@ -8,6 +8,8 @@ from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ingest.observation import Command
 from ingest.sheet import Sheet, csv_sheet, float_of, is_blank, long_instants, parquet_sheet
 from twin.assessment.entries import read_entry
@@ -45,27 +47,29 @@ def read_entries(path: Path, known: Container[str]) -> list[Command]:
 def read_limits(path: Path, begin: int, known: Container[str] | None = None) -> list[Command]:
     """Commands of a file `patient,signal,priority,low,high[,unit,delay_s,hysteresis,reason,at]`.
 
-    An empty patient: the ward's. Without `at` a line holds from the beginning (ns). known: the
+    An empty patient: the ward's. A line without `at` holds from the beginning (ns). known: the
     patients that there are (None: any). Raises RecordingError, WrongInput naming file, line and
     column.
     """
     sheet = _sheet(path, ("signal", "priority"))
-    at = long_instants(sheet, "at").tolist() if "at" in sheet.cells else None
+    at = np.full(len(sheet.lines), begin, np.int64)
+    if "at" in sheet.cells:
+        at = long_instants(sheet, "at", instead=at)
     commands = []
-    for row in range(len(sheet.lines)):
+    for row, when in enumerate(at.tolist()):
         patient = _text(sheet, "patient", row) if "patient" in sheet.cells else ""
         body: dict[str, Any] = {"reason": "" if not patient else "file"}
         for name in ("signal", "priority", "low", "high", "unit", "delay_s", "hysteresis"):
             _put(body, sheet, name, row)
         if "reason" in sheet.cells and not is_blank(sheet.cells["reason"][row]):
             body["reason"] = _text(sheet, "reason", row)
-        when = begin if at is None else at[row]
         commands.append(_command(sheet, row, "limits", when, body, patient or None))
     return _checked(sheet, commands, read_change, known)
 
 
 def _sheet(path: Path, needed: Sequence[str]) -> Sheet:
-    sheet = parquet_sheet(path) if path.name.lower().endswith(".parquet") else csv_sheet(path)
+    parquet = path.name.lower().endswith((".parquet", ".pq"))
+    sheet = parquet_sheet(path) if parquet else csv_sheet(path)
     for name in needed:
         if name not in sheet.cells:
             have = ", ".join(sheet.cells)

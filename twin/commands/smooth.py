@@ -68,8 +68,8 @@ def smooth_history(
     from ingest.sheet import RecordingError
     from twin.commands.place import config_at
     from twin.estimation.models import base_model
-    from twin.estimation.replay import write_estimates
     from twin.estimation.smoother import smooth
+    from twin.table_file import write_tables
 
     one_of(out, (".csv", ".parquet", ".html"), "--out")
     not_an_input(out, [observations, model], "--out")
@@ -85,7 +85,7 @@ def smooth_history(
     with wrong_input(ValueError):
         found = smooth(only, *interval, chosen)
     aside = _aside(read, only, chosen)
-    if out.suffix == ".html":
+    if out.suffix.lower() == ".html":
         files = {"recording": observations, "model": model}
         with failing(OSError):
             _write_page(out, only, interval, found, chosen, files)
@@ -101,7 +101,7 @@ def smooth_history(
         }
     )
     with failing(OSError):
-        write_estimates(table, out)
+        write_tables([table], out)
     say(f"{len(found.at)} rows in {out}{aside}")
 
 

@@ -1,15 +1,13 @@
-"""Rows of the embedded store as Arrow tables, and tables as CSV or Parquet, piece by piece."""
+"""Rows of the embedded store as Arrow tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyarrow import csv, parquet
 
 from ingest.catalogue import SIGNALS
 from twin.estimate import Status
@@ -68,51 +66,6 @@ def no_rows(table_of: Callable[[RecordedRows], pa.Table]) -> pa.Table:
     """The table without rows: its columns."""
     stored = Stored.OBSERVATION if table_of is observation_table else Stored.ESTIMATE
     return table_of(RecordedRows("", "", "", np.empty(0, LAYOUTS[stored].rows), {}))
-
-
-def write_tables(tables: Iterable[pa.Table], out: Path) -> int:
-    """Write the tables one after the other, whole or not at all; returns how many rows.
-
-    CSV: ISO-8601 ns with Z, shortest numbers, empty = none. Raises OSError.
-    """
-    draft = out.with_name(f".{out.stem}.part{out.suffix}")
-    try:
-        rows = _write(tables, draft, out.suffix.lower() == ".csv")
-        draft.replace(out)
-    finally:
-        draft.unlink(missing_ok=True)
-    return rows
-
-
-def _write(tables: Iterable[pa.Table], draft: Path, as_csv: bool) -> int:
-    rows, writer = 0, None
-    try:
-        for table in tables:
-            ready = _in_words(table) if as_csv else table
-            if writer is None:
-                writer = _writer(draft, ready.schema, as_csv)
-            writer.write_table(ready)
-            rows += ready.num_rows
-    finally:
-        if writer is not None:
-            writer.close()
-    return rows
-
-
-def _writer(draft: Path, schema: pa.Schema, as_csv: bool) -> Any:
-    if as_csv:
-        options = csv.WriteOptions(quoting_style="needed")
-        return csv.CSVWriter(draft, schema, write_options=options)
-    return parquet.ParquetWriter(draft, schema)
-
-
-def _in_words(table: pa.Table) -> pa.Table:
-    for place, column in enumerate(table.schema):
-        if column.type == _INSTANT:
-            stamps = table.column(place).to_numpy().astype("datetime64[ns]")
-            texts = [f"{text}Z" for text in np.datetime_as_string(stamps)]
-            table = table.set_column(place, column.name, pa.array(texts, pa.string()))
-    return table
 
 
 def _text(text: str, rows: int) -> pa.Array:

@@ -6,6 +6,7 @@ was taken in, in processing order; with forecasts, rows of the same state moved 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -77,12 +78,15 @@ def replay(
 ) -> Replayed:
     """Replay a Recording, a pandas or Arrow table, or a CSV or Parquet file.
 
-    forecast: horizons in seconds. Devices are as the model declares
-    them (`device_errors.py`). columns and time_column as for `read_recording`. progress is told
-    (observations done, of how many). Raises RecordingError, ValueError.
+    forecast: horizons in seconds, each once; 0 is the estimate itself. Devices are as the model
+    declares them (`device_errors.py`). columns and time_column as for `read_recording`. progress
+    is told (observations done, of how many). Raises RecordingError, ValueError.
     """
     import pyarrow as pa
 
+    if any(not 0 <= seconds < math.inf for seconds in forecast):
+        raise ValueError(f"forecast: got {list(forecast)}, expected seconds ahead")
+    forecast = [seconds for seconds in dict.fromkeys(forecast) if seconds]
     model = model or base_model()
     declare(model.declared)
     if isinstance(recording, (str, Path)):
@@ -276,21 +280,3 @@ def _or_null(values: NDArray[np.float64], blank: NDArray[np.bool_]) -> Any:
     import pyarrow as pa
 
     return pa.array(values, mask=blank | np.isnan(values))
-
-
-def write_estimates(table: pa.Table, path: Path | str, time: str = "as_of") -> None:
-    """CSV (ISO-8601 ns with Z, shortest float64, empty = none) or Parquet, by the file's name.
-
-    time: the column of the table's instants.
-    """
-    import pyarrow as pa
-    from pyarrow import csv, parquet
-
-    path = Path(path)
-    if path.suffix == ".parquet":
-        parquet.write_table(table, path)
-        return
-    stamps = table.column(time).to_numpy().astype("datetime64[ns]")
-    texts = pa.array([f"{text}Z" for text in np.datetime_as_string(stamps)], pa.string())
-    at = table.schema.get_field_index(time)
-    csv.write_csv(table.set_column(at, time, texts), path, csv.WriteOptions(quoting_style="needed"))

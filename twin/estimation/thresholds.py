@@ -105,6 +105,10 @@ def parse_thresholds(
         else:
             expected = f"registered, statement, or one of {', '.join(SIGNALS)}"
             raise ThresholdError(where, name, expected)
+    if not limits:  # nothing would be judged, and that would look like a pass
+        raise ThresholdError(
+            where, "no limit", "at least one, like skill = 0.1 in [heart_rate.60s]"
+        )
     return Thresholds(registered, statement, limits)
 
 

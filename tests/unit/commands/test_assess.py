@@ -168,6 +168,35 @@ def test_limits_of_a_file_hold_for_the_ward_and_for_a_patient(tmp_path: Path) ->
     assert ended.json["raised"] == 1
 
 
+def test_a_line_of_limits_without_a_time_holds_from_the_beginning(tmp_path: Path) -> None:
+    values = CALM | {"heart_rate": 110.0}
+    limits = told(
+        tmp_path, "limits", "patient,signal,priority,low,high,at",
+        "p1,heart_rate,medium,,100,", f"p1,heart_rate,medium,,125,{stamp(90)}",
+    )  # fmt: skip
+    file = recording(tmp_path, steady("p1", 120, values))
+    ended = assessed(tmp_path, file, "--limits", limits)
+
+    assert (ended.code, ended.err.count("1 alarms")) == (0, 1)
+    raised = [row for row in table(tmp_path / "alarms.csv") if row["state"] == "active"]
+    assert [row["limit"] for row in raised] == ["100"]
+
+
+def test_blanks_around_a_number_are_no_part_of_it_in_any_file(tmp_path: Path) -> None:
+    measured = {name: value for name, value in CALM.items() if name != "body_temperature"}
+    rows = [("p1", at, s, f" {v} ", q) for _, at, s, v, q in steady("p1", 61, measured)]
+    entries = told(tmp_path, "entries", "patient,at,kind,value", f"p1,{stamp(0)},temperature, 39 ")
+    limits = told(tmp_path, "limits", "patient,signal,priority,low,high", "p1,spo2,medium,\t80 , ")
+    said = ("--entries", entries, "--limits", limits)
+    ended = assessed(tmp_path, recording(tmp_path, rows), *said)  # type: ignore[arg-type]
+
+    assert ended.code == 0
+    (score,) = [row for row in table(tmp_path / "news2.csv") if row["at"][:19] == stamp(60)[:19]]
+    assert score["temperature"] == "1"
+    assert twin("replay", tmp_path / "ward.csv", "--out", tmp_path / "e.csv").code == 0
+    assert len(table(tmp_path / "e.csv")) == len(rows)
+
+
 ENTRY, LIMIT = "patient,at,kind,value,unit", "patient,signal,priority,low,high,unit"
 
 

@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from pyarrow import parquet
 
 from tests.support.command import twin
 from twin.estimation.replay import COLUMNS
@@ -60,6 +61,30 @@ def test_forecasts_give_rows_for_their_times(tmp_path: Path, recording: Path) ->
     with (tmp_path / "e.csv").open(newline="") as lines:
         horizons = [float(row["horizon_s"]) for row in csv.DictReader(lines)]
     assert horizons == [0.0, 60.0, 900.0, 3600.0] * 2
+
+
+def test_a_time_ahead_gives_one_row_however_often_it_is_named(
+    tmp_path: Path, recording: Path
+) -> None:
+    twin("replay", recording, "--out", tmp_path / "e.csv", "--forecast", "0s,1min,60s,60")
+
+    with (tmp_path / "e.csv").open(newline="") as lines:
+        horizons = [float(row["horizon_s"]) for row in csv.DictReader(lines)]
+    assert horizons == [0.0, 60.0] * 2
+
+
+def test_a_parquet_file_may_have_a_name_in_capitals(tmp_path: Path, recording: Path) -> None:
+    twin("replay", recording, "--out", tmp_path / "E.PARQUET")
+
+    assert parquet.read_table(tmp_path / "E.PARQUET").num_rows == 2
+
+
+def test_the_first_line_is_what_the_contract_says(tmp_path: Path, recording: Path) -> None:
+    twin("replay", recording, "--out", tmp_path / "e.csv")
+
+    lines = (tmp_path / "e.csv").read_text("utf-8").splitlines()
+    assert lines[0] == ",".join(COLUMNS)
+    assert '"' not in lines[1]
 
 
 def test_wide_file_is_read_under_the_names_given(tmp_path: Path) -> None:

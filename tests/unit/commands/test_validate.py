@@ -167,7 +167,9 @@ def test_horizon_of_a_threshold_is_judged_unasked(tmp_path: Path, ward: list[Pat
 
 def test_options_come_before_what_the_file_states(tmp_path: Path, ward: list[Path]) -> None:
     limits = tmp_path / "limits.toml"
-    limits.write_text('[statement]\nquestion = "file"\ncontext = "file"\n')
+    limits.write_text(
+        '[statement]\nquestion = "file"\ncontext = "file"\n[heart_rate.60s]\nrmse = 99\n'
+    )
     asked = ("--thresholds", limits, "--question", "option")
     twin("validate", *ward, "--out", tmp_path, *WIDE, *asked)
 

@@ -17,7 +17,8 @@ from ingest.sheet import RecordingError
 from tests.support.twins import HEART_RATE, T0, model_of
 from twin.estimate import Z50, Z90, Z95
 from twin.estimation.models import base_model
-from twin.estimation.replay import COLUMNS, Replayed, replay, write_estimates
+from twin.estimation.replay import COLUMNS, Replayed, replay
+from twin.table_file import write_tables
 
 BIDMC = Path(__file__).parents[3] / "../shared/data/bidmc"
 Row = tuple[str, str, str, float, int, int]
@@ -69,7 +70,7 @@ def test_every_observation_gives_one_row_with_the_columns_of_the_contract(tmp_pa
 def test_the_same_file_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     file = written(tmp_path, ward(40))
     for name in ("one.csv", "two.csv"):
-        write_estimates(replay(file, forecast=[60.0]).table, tmp_path / name)
+        write_tables([replay(file, forecast=[60.0]).table], tmp_path / name)
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
 
 
@@ -175,8 +176,8 @@ def test_a_pandas_frame_an_arrow_table_and_parquet_give_what_the_csv_gives(tmp_p
 
 def test_csv_and_parquet_hold_the_same_numbers(tmp_path: Path) -> None:
     said = replay(written(tmp_path, ward(20)), forecast=[60.0]).table
-    write_estimates(said, tmp_path / "e.csv")
-    write_estimates(said, tmp_path / "e.parquet")
+    write_tables([said], tmp_path / "e.csv")
+    write_tables([said], tmp_path / "e.parquet")
     assert parquet.read_table(tmp_path / "e.parquet").equals(said)
     text = pd.read_csv(tmp_path / "e.csv", dtype=str, keep_default_na=False)
     assert text["as_of"].str.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z").all()

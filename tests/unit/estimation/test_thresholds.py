@@ -49,7 +49,8 @@ def test_file_is_read() -> None:
 
 
 def test_a_date_without_quotes_is_read_as_well() -> None:
-    assert parsed("registered = 2026-11-25").registered == "2026-11-25"
+    content = "registered = 2026-11-25\n[heart_rate.60s]\nskill = 0"
+    assert parsed(content).registered == "2026-11-25"
 
 
 @pytest.mark.parametrize(
@@ -67,6 +68,9 @@ def test_a_date_without_quotes_is_read_as_well() -> None:
         ("[heart_rate.60s]\nskill = [2, 1]", "limits.toml: heart_rate.60s.skill"),
         ("[heart_rate.60s]\nskill = [1]\nnis = 1", "limits.toml: heart_rate.60s.nis"),
         ("[heart_rate.60s]\nbias = 1", "limits.toml: heart_rate.60s.bias"),
+        ("", "limits.toml"),
+        ('[statement]\nquestion = "Is it?"', "limits.toml"),
+        ("[heart_rate.60s]", "limits.toml"),
         ("statement = 1", "limits.toml: statement"),
         ('[statement]\nquestions = ""', "limits.toml: statement"),
         ("[statement]\nquestion = 1", "limits.toml: statement.question"),

@@ -158,6 +158,18 @@ def test_wide_file_gives_each_cell_and_skips_blank_ones(tmp_path: Path) -> None:
     assert recording.blank == 2
 
 
+@pytest.mark.parametrize("form", ["2025-11-25T08:00:0{}Z", "176405760{}"])
+def test_a_wide_row_that_says_no_receipt_was_received_when_measured(
+    tmp_path: Path, form: str
+) -> None:
+    rows = [(form.format(0), ""), (form.format(1), form.format(3)), (form.format(2), "NaN")]
+    lines = "".join(f"{time},70,{received}\n" for time, received in rows)
+    path = written(tmp_path, "time,HR,received_at\n" + lines)
+    recording = read_recording(path, {"HR": "heart_rate"})
+    late = recording.received_at - recording.measured_at
+    assert late.tolist() == [0, 2 * SECOND, 0]
+
+
 @pytest.mark.parametrize(
     ("written_as", "expected"),
     [
