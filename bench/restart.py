@@ -92,7 +92,7 @@ def work_off(folder: Path, launched: float) -> dict[str, float]:
     """Child: start a worker, wait until it has stepped everything, stop it."""
     from twin.runtime.run import spare_collector
     from twin.snapshot import SnapshotFolder
-    from twin.warm import warm_up
+    from twin.warm_worker import warm_up
     from twin.worker import TwinWorker
 
     journal = SqliteJournal(folder / "journal", reserve_bytes=1 << 20)

@@ -1,64 +1,23 @@
-"""Compile, or load from the cache, every kernel that a step uses, before anything waits for it.
+"""Compile all kernels: `python -m twin.warm` does it when the program is installed.
 
-`python -m twin.warm` does it when the program is installed, with those of ingest and of InfluxDB's
-lines; a worker does it before it reads.
+Each part of a process loads its own from the cache, or compiles them, before it begins.
 """
 
 from __future__ import annotations
 
 from ingest import plain_group
-from ingest.instant import SECOND
-from ingest.journal.protocol import ALL_PARTITIONS
-from ingest.observation import (
-    Command,
-    DeviceId,
-    DeviceState,
-    DeviceStates,
-    Observation,
-    PatientId,
-    Record,
-    SignalCode,
-    Tick,
-    batch_of,
-)
-from twin.step import Placed, new_state, step
+from twin import warm_worker
+from twin.store import warm as warm_store
 from twin.text import line_kernel
-
-_BEGIN = 1_700_000_000 * SECOND
-_USUAL = {"heart_rate": 72.0, "respiratory_rate": 15.0, "spo2": 97.0}
-#: More than a ring holds, so that its oldest member goes into the base.
-_SECONDS = 40
 
 
 def warm_up() -> None:
-    """Step a ward of one for a while; takes a second, or half a minute where it must compile."""
-    records: list[Record] = [
-        Command("warm", "alarm_settings", "warm", _BEGIN, {"mode": "research", "alarms": True}),
-        DeviceStates((DeviceState("watch", "nobody", _BEGIN, _BEGIN, battery=0.5),)),
-    ]
-    for second in range(_SECONDS):
-        at = _BEGIN + second * SECOND
-        records += [batch_of(_said(at)), Tick(at + SECOND // 2, True)]
-    step(new_state(1), [_placed(n, record) for n, record in enumerate(records, 1)])
-
-
-def _said(at: int) -> list[Observation]:
-    """Each signal by two devices; the second one sometimes late."""
-    return [
-        Observation(
-            PatientId("nobody"), DeviceId(device), SignalCode(code), value, at - late, at, at
-        )
-        for device, late in (("watch", 0), ("patch", at // SECOND % 5 * SECOND))
-        for code, value in _USUAL.items()
-    ]
-
-
-def _placed(position: int, record: Record) -> Placed:
-    everywhere = isinstance(record, Tick | Command)
-    return Placed(ALL_PARTITIONS if everywhere else 0, position, record)
+    """Takes seconds, or a minute where it must compile."""
+    plain_group.warm_up()
+    line_kernel.warm_up()
+    warm_worker.warm_up()
+    warm_store.warm_up()
 
 
 if __name__ == "__main__":
-    plain_group.warm_up()
-    line_kernel.warm_up()
     warm_up()

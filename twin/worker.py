@@ -41,7 +41,7 @@ from twin.estimation.models import ModelFile, base_model
 from twin.rotation import Rotation
 from twin.snapshot import SnapshotFolder, SnapshotUnreadable, position_in, restore
 from twin.step import Placed, TwinState, assessment_of, new_state, step
-from twin.warm import warm_up
+from twin.warm_worker import warm_up
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from ingest.instant import SECOND
 from ingest.journal.protocol import ALL_PARTITIONS, partition_of
 from ingest.observation import Observation, Tick, batch_of
 from twin.step import Placed, new_state, step
-from twin.warm import warm_up
+from twin.warm_worker import warm_up
 
 AT = 1_790_000_000 * SECOND
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
@@ -18,7 +17,8 @@ from numpy.typing import NDArray
 
 from ingest.catalogue import SIGNALS
 from twin.forecast import HORIZONS, NUMBERS
-from twin.store.packing import Part, Steps, pack, single, verbatim
+from twin.store.columns import FLAGS, PLAIN, Column, Layout
+from twin.store.packing import Part
 
 Rows = NDArray[Any]
 Integers = NDArray[np.int64]
@@ -51,32 +51,6 @@ def rounded_to(values: NDArray[np.float64], per_unit: NDArray[Any] | int) -> NDA
         steps /= per_unit
         steps += 0.0
         return steps
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of a block. from_time: kept as difference to the row's time. plain: has no unit.
-
-    smooth: neighbours are alike, so their differences are kept.
-    """
-
-    name: str
-    form: str
-    smooth: bool = False
-    from_time: bool = False
-    plain: bool = False
-
-
-class Layout:
-    """Columns of one kind of row: `first` are what a chart needs, `second` the rest.
-
-    rows: dtype of all columns, with the series' number in front; chart: dtype of `first` alone.
-    """
-
-    def __init__(self, first: tuple[Column, ...], second: tuple[Column, ...] = ()) -> None:
-        self.first, self.second = first, second
-        self.rows = np.dtype([("series", "<u4"), *((c.name, c.form) for c in first + second)])
-        self.chart = np.dtype([(c.name, c.form) for c in first])
 
 
 _TIME = Column("time", "<i8", smooth=True)
@@ -128,7 +102,8 @@ FORECASTS = Layout(
 )
 
 _CRC = struct.Struct("<I")
-_EXACT = 2.0**53
+#: Bytes that a packed column and a row of it take at most.
+_MOST_OF_COLUMN, _MOST_OF_ROW = 64, 10
 
 
 class BlockDamaged(ValueError):
@@ -137,19 +112,19 @@ class BlockDamaged(ValueError):
 
 def encode(rows: Rows, layout: Layout, per_unit: int) -> tuple[bytes, bytes]:
     """Blobs of the layout's first and second columns. rows: (n ≥ 1,) of one series by time."""
-    columns = (*layout.first, *layout.second)
-    constant = {c.name: single(rows[c.name]) for c in columns if _constant(rows, c)}
-    varying = [c for c in columns if c.name not in constant]
-    # Numbers beyond all steps overflow and are then kept as they are; stamps wrap around and back.
-    with np.errstate(all="ignore"):
-        made = constant | _numbers(rows, varying, per_unit) | _stamps(rows, varying)
-        ready = [(name, column) for name, column in made.items() if isinstance(column, Steps)]
-        packed = dict(zip((n for n, _ in ready), pack([c for _, c in ready]), strict=True))
-    blobs = {name: column for name, column in made.items() if isinstance(column, bytes)} | packed
-    return (
-        with_checksum([blobs[c.name] for c in layout.first]),
-        with_checksum([blobs[c.name] for c in layout.second]),
-    )
+    # Compiled, and numba is loaded by who writes alone.
+    from twin.store.blocks_kernel import pack
+
+    n, item, both = len(rows), layout.rows.itemsize, []
+    whole = np.ascontiguousarray(rows).view(np.uint8)
+    bits, four = np.empty((3, n), np.int64), np.empty(n, np.int32)
+    scratch = bits, bits.view(np.float64), four, four.view(np.float32), np.empty((2, n), np.int64)
+    units = np.where(layout.columns[:, FLAGS] & PLAIN, float(PLAIN_PER_UNIT), float(per_unit))
+    out = np.empty(len(units) * (_MOST_OF_COLUMN + _MOST_OF_ROW * n), np.uint8)
+    for part in (slice(0, len(layout.first)), slice(len(layout.first), len(units))):
+        end = pack(whole, item, layout.columns[part], units[part], *scratch, out)
+        both.append(with_checksum([out.data[:end]]))
+    return both[0], both[1]
 
 
 def decode(
@@ -170,13 +145,6 @@ def decode(
     return rows
 
 
-def _constant(rows: Rows, column: Column) -> bool:
-    """Whether all are the same number (or all NaN): kept as one, which numpy spreads again."""
-    if column.from_time:
-        return False
-    return constant(rows[column.name])
-
-
 def constant(values: NDArray[Any]) -> bool:
     """Whether all of n ≥ 1 numbers are the same, or all NaN; mostly the first two tell."""
     first, second = values[0], values[len(values) // 2]
@@ -185,7 +153,7 @@ def constant(values: NDArray[Any]) -> bool:
     return bool(second == first) and bool((values == first).all())
 
 
-def with_checksum(parts: Sequence[bytes]) -> bytes:
+def with_checksum(parts: Sequence[bytes | memoryview]) -> bytes:
     """The parts behind their checksum: what `checked` gives back, or refuses."""
     body = b"".join(parts)
     return _CRC.pack(crc32(body)) + body
@@ -204,58 +172,6 @@ def _decode_into(rows: Rows, blob: bytes, columns: tuple[Column, ...], per_unit:
     place = 0
     for column in columns:
         place = _decode_column(rows, body, place, column, per_unit)
-
-
-def _numbers(rows: Rows, columns: list[Column], per_unit: int) -> dict[str, Steps | bytes]:
-    """Floating columns in units of their step, or as they are where they are no multiples."""
-    made: dict[str, Steps | bytes] = {}
-    for form in ("<f8", "<f4"):
-        own = [c for c in columns if c.form == form]
-        if not own:
-            continue
-        exact = np.array([rows[c.name] for c in own], np.float64)
-        nulls = np.isnan(exact) if np.isnan(exact.min()) else None
-        if nulls is not None:
-            exact[nulls] = 0.0
-        units = np.array([[PLAIN_PER_UNIT if c.plain else per_unit] for c in own], np.float64)
-        steps = np.rint(exact * units)
-        back, said = steps / units, exact
-        if form == "<f4":
-            back, said = back.astype(form), exact.astype(form)
-        fits = (back == said).all(axis=1)
-        fits &= (steps.min(axis=1) > -_EXACT) & (steps.max(axis=1) < _EXACT)
-        whole = steps.astype(np.int64)
-        for i, column in enumerate(own):
-            missing = nulls[i] if nulls is not None and nulls[i].any() else None
-            made[column.name] = (
-                Steps(whole[i], column.smooth, 0, missing)
-                if fits[i]
-                else verbatim(rows[column.name])
-            )
-    return made
-
-
-def _stamps(rows: Rows, columns: list[Column]) -> dict[str, Steps]:
-    """Whole columns; stamps in the largest unit that divides all of them."""
-    made = {}
-    for column in columns:
-        if np.dtype(column.form).kind != "f":
-            whole = rows[column.name].astype(np.int64)
-            if column.from_time:
-                whole -= rows["time"]
-            exponent = _exponent(whole) if column.form == "<i8" else 0
-            whole = whole // 10**exponent if exponent else whole
-            made[column.name] = Steps(whole, column.smooth, exponent, None)
-    return made
-
-
-def _exponent(whole: Integers) -> int:
-    """Stamps are mostly whole milliseconds: 6, 3 or 0 trailing decimal zeros of all of them."""
-    for exponent in (6, 3):
-        unit = 10**exponent
-        if whole[0] % unit == 0 and bool((whole // unit * unit == whole).all()):
-            return exponent
-    return 0
 
 
 def _decode_column(rows: Rows, body: memoryview, place: int, column: Column, per_unit: int) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import apsw
 import numpy as np
@@ -14,7 +13,7 @@ from twin.store.blocks import Rows, steps_per_unit
 from twin.store.counted import Counted
 from twin.store.hot import HotRows
 from twin.store.known import KnownSeries
-from twin.store.merged import Merged
+from twin.store.merged import Indexes, Merged
 from twin.store.sqlite_file import SeriesKey, Stored
 
 _LONG_AGO = np.iinfo(np.int64).min
@@ -92,16 +91,15 @@ class SeriesTable:
         """Number of a device that has observations in the file."""
         return int(self._devices[name])
 
-    def numbers(self, stored: Stored, whole: Merged, rows: NDArray[Any]) -> NDArray[np.uint32]:
-        """The series of each of these rows of `whole`, (n,); new ones are entered in the file."""
-        known = self._known[stored]
-        patient = known.patients.codes(whole.patients)[rows["patient"]]
-        signal = known.signals.codes(whole.signals)[rows["signal"]]
-        if stored in (Stored.OBSERVATION, Stored.CONFLICT):
-            device = known.devices.codes(whole.devices)[rows["device"]]
-        else:
-            device = np.repeat(known.devices.codes([""]), len(rows))
-        return known.numbers(patient, signal, device)
+    def numbers(self, stored: Stored, whole: Merged, chosen: Indexes) -> NDArray[np.uint32]:
+        """The series of each chosen row of `whole`, (n,); new ones are entered in the file."""
+        known, every = self._known[stored], stored in (Stored.OBSERVATION, Stored.CONFLICT)
+        names = (
+            known.patients.codes(whole.patients),
+            known.signals.codes(whole.signals),
+            known.devices.codes(whole.devices if every else [""]),
+        )
+        return known.numbers(whole.rows, chosen, names, every)
 
     def _number(self, stored: Stored, patient: str, signal: str, device: str) -> int:
         number = self._numbers.get((stored, patient, signal, device))
@@ -126,9 +124,21 @@ class SeriesTable:
         """Storage steps in one unit of each signal."""
         return np.array([steps_per_unit(signal) for signal in signals], np.float64)
 
+    def all_newer(self, rows: Rows) -> bool:
+        """Whether each of these observations is newer than all of its series before it, here and in
+        the file; then they are the newest from now on."""
+        # Compiled, and numba is loaded by who writes alone.
+        from twin.store.rows_kernel import all_newer
+
+        return bool(all_newer(rows, self.newest, np.empty(len(rows), np.int64)))
+
     def observed(self, series: NDArray[np.int64], time: NDArray[np.int64]) -> None:
         """Count new observations, by device; series and time: (n,) of each."""
         np.maximum.at(self.newest, series, time)
+        self.count(series)
+
+    def count(self, series: NDArray[np.int64]) -> None:
+        """Count an observation of each of these series, (n,), by its device."""
         self._counted.add(self._device_of(series))
 
     def _device_of(self, series: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import apsw
 import numpy as np
@@ -23,10 +23,10 @@ from twin.bytewise import taken
 from twin.estimate import EstimateBatch, Series, Written
 from twin.judgement import Judgements
 from twin.store import judged, strayed, windows
-from twin.store.blocks import PLAIN_PER_UNIT, Rows, rounded_to
+from twin.store.blocks import PLAIN_PER_UNIT, Rows
 from twin.store.catalogue import SeriesTable
 from twin.store.forecasts import forecast_rows
-from twin.store.merged import Kept, Merged, kept, merged
+from twin.store.merged import Indexes, Kept, Merged, kept, merged
 from twin.store.protocol import Storable
 from twin.store.reading import Reading, RecordedRows
 from twin.store.rows import by_series, rows_between
@@ -44,19 +44,9 @@ Turned = TypeVar("Turned")
 #: A transaction moves about so many rows on towards blocks, or twice what it writes: no long stops
 #: of the writer.
 _MOVED_AT_ONCE = 16_384
-_MILLISECOND = 1_000_000
-#: Which column of an estimate batch is the time of a row, by what it is stored as.
-_TIME = {
-    Stored.ESTIMATE: "as_of",
-    Stored.OBSERVATION: "measured_at",
-    Stored.CONFLICT: "received_at",
-    Stored.STATUS: "received_at",
-}
-_SAID = ("value", "device_stamp", "noise_std", "quality")
+#: What is kept of a row as it is; its time is when it was received.
 _UNCHANGED = {
-    Stored.ESTIMATE: ("scale50", "scale90", "scale95", "status"),
-    Stored.OBSERVATION: (*_SAID, "received_at", "verdict"),
-    Stored.CONFLICT: (*_SAID, "measured_at"),
+    Stored.CONFLICT: ("value", "device_stamp", "noise_std", "quality", "measured_at"),
     Stored.STATUS: ("status",),
 }
 
@@ -157,6 +147,9 @@ class _Writer:
     """The one writing connection, and what it remembers of the file between transactions."""
 
     def __init__(self, path: Path, keeps: Collection[Stored]) -> None:
+        from twin.store.warm import warm_up  # numba is loaded by who writes alone
+
+        warm_up()
         self._path, self._keeps = path, keeps
         self._lock = threading.Lock()
         try:
@@ -266,6 +259,9 @@ class _Writer:
 
     def _count_new(self, rows: Rows) -> None:
         """Count the keys (series, time) that were not in the record before, by device."""
+        if self._series.all_newer(rows):
+            self._series.count(rows["series"].astype(np.int64))
+            return
         order = by_series(rows["series"], rows["time"])
         series, time = rows["series"][order].astype(np.int64), rows["time"][order]
         apart = (series[1:] != series[:-1]) | (time[1:] != time[:-1])
@@ -289,29 +285,22 @@ class _Writer:
             self._owner.close()
 
 
-def _rows(stored: Stored, whole: Merged, chosen: NDArray[Any], series: SeriesTable) -> Rows:
+def _rows(stored: Stored, whole: Merged, chosen: Indexes, series: SeriesTable) -> Rows:
     """The chosen rows in the form in which they are stored, numbers rounded."""
-    source = whole.rows if len(chosen) == len(whole.rows) else taken(whole.rows, chosen)
-    rows = np.empty(len(source), LAYOUTS[stored].rows)
-    rows["series"] = series.numbers(stored, whole, source)
-    for name in _UNCHANGED[stored]:
-        rows[name] = source[name]
-    rows["time"] = source[_TIME[stored]]
+    # Compiled, and numba is loaded by who writes alone.
+    from twin.store.rows_kernel import estimates, observations
+
+    rows = np.empty(len(chosen), LAYOUTS[stored].rows)
+    numbers = series.numbers(stored, whole, chosen)
     if stored == Stored.ESTIMATE:
-        per_unit = series.steps_per_unit(whole.signals)[source["signal"]]
-        _round(rows, source, ("mean", "std", "trend", "trend_std"), per_unit)
-        _round(rows, source, ("nis", "weight"), PLAIN_PER_UNIT)
-        rows["known_at"] = source["received_at"] // _MILLISECOND * _MILLISECOND
-        rows["model"] = series.models(whole.models)[whole.model[chosen]]
+        per_unit, models = series.steps_per_unit(whole.signals), series.models(whole.models)
+        plain = float(PLAIN_PER_UNIT)
+        estimates(whole.rows, chosen, numbers, per_unit, plain, models, whole.model, rows)
+    elif stored == Stored.OBSERVATION:
+        observations(whole.rows, chosen, numbers, rows)
+    else:
+        source = taken(whole.rows, chosen)
+        rows["series"], rows["time"] = numbers, source["received_at"]
+        for name in _UNCHANGED[stored]:
+            rows[name] = source[name]
     return rows
-
-
-def _round(
-    rows: Rows, source: NDArray[Any], names: Sequence[str], per_unit: NDArray[Any] | int
-) -> None:
-    """Columns of both, rounded all at once."""
-    values = np.empty((len(names), len(source)))
-    for column, name in zip(values, names, strict=True):
-        column[:] = source[name]
-    for column, name in zip(rounded_to(values, per_unit), names, strict=True):
-        rows[name] = column

@@ -25,7 +25,7 @@ def forecast_rows(whole: Merged, chosen: NDArray[Any], series: SeriesTable) -> R
     source = taken(whole.rows, chosen)
     made, first = wide(source)
     rows = np.zeros(len(made), LAYOUTS[Stored.FORECAST].rows)
-    rows["series"] = series.numbers(Stored.FORECAST, whole, taken(source, first))
+    rows["series"] = series.numbers(Stored.FORECAST, whole, chosen[first])
     rows["model"] = series.models(whole.models)[whole.model[chosen[first]]]
     rows["time"] = made["as_of"]
     rows["known_at"] = made["known_at"] // _MILLISECOND * _MILLISECOND

@@ -8,11 +8,13 @@ codes, and a table says which series a patient's signal had last, and of which d
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Codes = NDArray[np.int64]
+Indexes = NDArray[np.intp]
 
 
 class Names:
@@ -47,14 +49,29 @@ class KnownSeries:
         self._series = np.zeros((1, 1), np.uint32)
         self._device = np.full((1, 1), -1, np.int64)
 
-    def numbers(self, patient: Codes, signal: Codes, device: Codes) -> NDArray[np.uint32]:
-        """The series of each row, (n,), by the codes of its names."""
+    def numbers(
+        self, source: NDArray[Any], chosen: Indexes, names: tuple[Codes, Codes, Codes], every: bool
+    ) -> NDArray[np.uint32]:
+        """The series of the chosen rows of source (ESTIMATE_ROW), (n,). names: codes of its
+        patients, signals and devices; every: each device has its own series, else the first code
+        is all of them.
+
+        Raises IndexError for a row that names none of them.
+        """
+        # Compiled, and numba is loaded by who writes alone.
+        from twin.store.rows_kernel import numbers
+
         self._grow()
-        place = patient * self._series.shape[1] + signal
-        found: NDArray[np.uint32] = self._series.reshape(-1)[place]
-        other = np.flatnonzero(self._device.reshape(-1)[place] != device)
-        if len(other):
-            keys = np.stack([patient[other], signal[other], device[other]], axis=1)
+        found, other = np.empty(len(chosen), np.uint32), np.empty(len(chosen), np.int64)
+        others = numbers(source, chosen, *names, every, self._series, self._device, found, other)
+        if others < 0:
+            raise IndexError("a row names nobody of its batch")
+        if others:
+            other = other[:others]
+            rows, (patients, signals, devices) = source[chosen[other]], names
+            keys = np.empty((others, 3), np.int64)
+            keys[:, 0], keys[:, 1] = patients[rows["patient"]], signals[rows["signal"]]
+            keys[:, 2] = devices[rows["device"] if every else 0]
             each, where = np.unique(keys, axis=0, return_inverse=True)
             asked = [self._ask(*key) for key in each.tolist()]
             found[other] = np.array(asked, np.uint32)[where.reshape(-1)]

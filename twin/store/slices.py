@@ -18,17 +18,13 @@ from numpy.typing import NDArray
 from twin.bytewise import joined, taken
 from twin.store.blocks import (
     BlockDamaged,
-    Column,
-    Layout,
     Rows,
     checked,
-    constant,
     with_checksum,
 )
+from twin.store.columns import Column, Layout
 
 Integers = NDArray[np.int64]
-#: Head of a column, its numbers, bytes of each (0: one for all rows).
-Made = tuple[bytes, bytes, int]
 
 #: In front of packed columns; whole rows begin with the number of a series, and none has this one.
 _MARK = 0xFFFFFFFF
@@ -36,10 +32,10 @@ _HEAD = struct.Struct("<II")  # mark, rows
 _COLUMN = struct.Struct("<BBq")  # kind or bytes of a number, exponent of ten, base
 #: Fewer rows stay whole: packing and unpacking cost as much for one row as for a thousand.
 _FEW = 200
-_SINGLE, _VERBATIM = 16, 17
+#: In place of the bytes of a number: one for all rows; as it is.
+SINGLE, VERBATIM = 16, 17
 #: Numbers are mostly hundredths of a signal's resolution; others are kept as they are.
-_STEPS = 1e6
-_EXACT = 2.0**53
+STEPS = 1e6
 _SERIES = Column("series", "<u4")
 _FORMS = {size: np.dtype(f"<u{size}") for size in (1, 2, 4, 8)}
 
@@ -54,25 +50,21 @@ def slices_of(rows: Rows, starts: Sequence[int], layout: Layout) -> list[bytes]:
     bounds = list(zip(starts, [*starts[1:], len(rows)], strict=True))
     if len(rows) < _FEW * len(starts):
         return [with_checksum([rows[a:b].tobytes()]) for a, b in bounds]
-    time = np.ascontiguousarray(rows["time"])
-    columns = []
-    with np.errstate(all="ignore"):  # numbers that overflow are kept as they are
-        for column in (_SERIES, *layout.first, *layout.second):
-            values = np.ascontiguousarray(rows[column.name])
-            if column.form.endswith(("f4", "f8")):
-                columns.append(_numbers(values))
-                continue
-            if column.from_time:
-                values = values - time
-            columns.append(_whole(values, int(values.min()), int(values.max())))
-    return [_blob(columns, a, b) for a, b in bounds]
+    # Compiled, and numba is loaded by who writes alone.
+    from twin.store.slices_kernel import EACH, measure, write
 
-
-def _blob(columns: Sequence[Made], a: int, b: int) -> bytes:
-    parts: list[bytes] = [_HEAD.pack(_MARK, b - a)]
-    for head, values, each in columns:
-        parts += (head, values[a * each : b * each] if each else values)
-    return with_checksum(parts)
+    whole, columns = np.ascontiguousarray(rows), layout.with_series
+    bits = np.empty((len(columns), len(rows)), np.int64)
+    said = np.empty((len(columns), 4), np.int64)
+    item = whole.dtype.itemsize
+    measure(whole.view(np.uint8), item, len(rows), columns, bits, bits.view(np.float64), said)
+    head = len(columns) * (_COLUMN.size + 8)  # a single number is in it
+    each = int(said[:, EACH].sum())
+    out = np.empty(head + each * max(b - a for a, b in bounds), np.uint8)
+    return [
+        with_checksum([_HEAD.pack(_MARK, b - a), out.data[: write(bits, said, columns, a, b, out)]])
+        for a, b in bounds
+    ]
 
 
 def rows_of(blobs: Sequence[bytes], layout: Layout) -> Rows:
@@ -107,43 +99,6 @@ def charted(rows: Rows, layout: Layout) -> Rows:
     return chart
 
 
-def _numbers(values: NDArray[Any]) -> Made:
-    if constant(values):
-        return _COLUMN.pack(_SINGLE, 0, 0), values[:1].tobytes(), 0
-    if values.dtype.itemsize == 8:
-        steps = values * _STEPS
-        np.rint(steps, steps)
-        least, most = float(steps.min()), float(steps.max())
-        if least > -_EXACT and most < _EXACT and bool((steps / _STEPS == values).all()):
-            return _whole(steps.astype(np.int64), int(least), int(most))
-    return _COLUMN.pack(_VERBATIM, 0, 0), values.tobytes(), values.dtype.itemsize
-
-
-def _whole(values: NDArray[Any], least: int, most: int) -> Made:
-    """Offsets above the smallest, in as few bytes as the largest needs."""
-    if least == most:
-        return _COLUMN.pack(0, 0, least), b"", 0
-    exponent = 0
-    if values.dtype.itemsize == 8:
-        values, exponent = _shortened(values, least, most)
-        least, most = least // 10**exponent, most // 10**exponent
-    size = next(size for size in (1, 2, 4, 8) if most - least < 1 << 8 * size)
-    offsets = (values - least).astype(_FORMS[size])
-    return _COLUMN.pack(size, exponent, least), offsets.tobytes(), size
-
-
-def _shortened(values: Integers, least: int, most: int) -> tuple[Integers, int]:
-    """Without their common decimal zeros, and how many: stamps are mostly whole milliseconds,
-    receipts sometimes microseconds, numbers hundredths."""
-    for exponent in (6, 4, 3):
-        unit = 10**exponent
-        if not least % unit and not most % unit:
-            shorter = values // unit
-            if (shorter * unit == values).all():
-                return shorter, exponent
-    return values, 0
-
-
 class _Packed:
     """A packed slice, read column by column."""
 
@@ -173,16 +128,16 @@ class _Packed:
         self._place += _COLUMN.size
         if size == 0:
             return int(base)
-        form = column.form if size in (_SINGLE, _VERBATIM) else _FORMS[size]
-        found = np.frombuffer(self._body, form, 1 if size == _SINGLE else self._n, self._place)
+        form = column.form if size in (SINGLE, VERBATIM) else _FORMS[size]
+        found = np.frombuffer(self._body, form, 1 if size == SINGLE else self._n, self._place)
         self._place += found.nbytes
-        if size == _SINGLE:
+        if size == SINGLE:
             return found
         picked: NDArray[Any] = found if chosen is None else found[chosen]
-        if size == _VERBATIM:
+        if size == VERBATIM:
             return picked
         whole: NDArray[Any] = picked.astype(np.int64)
         whole += base
         if exponent:
             whole *= 10**exponent
-        return whole / _STEPS if column.form == "<f8" else whole
+        return whole / STEPS if column.form == "<f8" else whole

@@ -25,7 +25,7 @@ import apsw
 from numpy.typing import NDArray
 
 from twin.store import blocks
-from twin.store.blocks import Layout
+from twin.store.columns import Layout
 
 FORMAT = 3
 READABLE = (2, FORMAT)

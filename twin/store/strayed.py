@@ -23,7 +23,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.anchor import Anchor, Anchors
-from twin.bytewise import taken
 from twin.estimate import REFILTERED, Verdict
 from twin.store.catalogue import SeriesTable
 from twin.store.merged import Indexes, Kept, Merged
@@ -109,7 +108,7 @@ class Strayed:
             self._note_live(whole, parts.estimates[flags & REFILTERED == 0])
 
     def _note_belated(self, whole: Merged, belated: Indexes) -> None:
-        numbers = self._series.numbers(Stored.OBSERVATION, whole, taken(whole.rows, belated))
+        numbers = self._series.numbers(Stored.OBSERVATION, whole, belated)
         for number in np.unique(numbers).tolist():
             own = belated[numbers == number]
             time, value = whole.rows["measured_at"][own], whole.rows["value"][own]
@@ -131,13 +130,12 @@ class Strayed:
     def _note_live(self, whole: Merged, estimates: Indexes) -> None:
         if not len(estimates):
             return
-        rows = taken(whole.rows, estimates)
-        numbers = self._series.numbers(Stored.ESTIMATE, whole, rows)
+        numbers = self._series.numbers(Stored.ESTIMATE, whole, estimates)
         strayed = np.flatnonzero(np.isin(numbers, np.array(list(self._keys), np.uint32)))
         if not len(strayed):
             return
         order = strayed[np.argsort(numbers[strayed], kind="stable")]
-        numbers, stamps = numbers[order], rows["as_of"][order]
+        numbers, stamps = numbers[order], whole.rows["as_of"][estimates[order]]
         starts = np.flatnonzero(np.diff(numbers.astype(np.int64), prepend=-1))
         earliest = np.minimum.reduceat(stamps, starts)
         for number, since in zip(numbers[starts].tolist(), earliest.tolist(), strict=True):
