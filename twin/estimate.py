@@ -42,7 +42,7 @@ from twin.device_report import (
     encode_event,
     encode_reports,
 )
-from twin.judgement import Judgements
+from twin.judgement import Judgements, PackedScores
 
 #: Standard normal quantiles of two-sided 50, 90 and 95 % bands.
 Z50, Z90, Z95 = 0.6744897501960817, 1.6448536269514722, 1.959963984540054
@@ -164,7 +164,15 @@ class _OutcomeWire(msgspec.Struct, frozen=True, array_like=True):
 #: What a record of the estimates journal holds.
 Output = EstimateBatch | Outcome | Judgements | DeviceReports | SystemEvent | Anchors
 
-_encoder = msgspec.msgpack.Encoder()
+
+def _written(packed: Any) -> msgspec.Raw:
+    """What the encoder has no way of its own for. Raises NotImplementedError: nor have we."""
+    if isinstance(packed, PackedScores):
+        return msgspec.Raw(packed.packed())
+    raise NotImplementedError(f"{type(packed)} is not to be written")
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_written)
 _anchors = msgspec.msgpack.Decoder(Anchors)
 _judgements = msgspec.msgpack.Decoder(Judgements)
 _wire = msgspec.msgpack.Decoder(_Wire)

@@ -10,6 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,7 +119,7 @@ class Assessment(Unasked):
             here.elapsed = now
         return passed
 
-    def scores(self, patients: NDArray[np.int64], at: int) -> list[Score]:
+    def scores(self, patients: NDArray[np.int64], at: int) -> tuple[Score, ...]:
         """NEWS2 of these patients (numbers of the bank) as of the tick `at`, ns UTC."""
         return scores_of(self.known, patients, at)
 
@@ -167,7 +168,8 @@ class Assessment(Unasked):
                 p,
                 Judgements(
                     tuple(rows[i] for *_, i in sorted(alarms[p])),
-                    tuple(sorted(saying.scores[p], key=lambda row: row.patient)),
+                    # Not read, but written as they are, and read as what this says.
+                    cast(tuple[Score, ...], saying.scores.get(p, ())),
                     pauses=tuple(
                         sorted(saying.pauses[p], key=lambda one: (one.patient, one.signal))
                     ),

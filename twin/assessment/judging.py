@@ -35,7 +35,7 @@ from twin.estimation.bank import TURNS
 from twin.estimation.kalman import NEVER as NO_STATE
 from twin.estimation.models import ceiling_of
 from twin.forecast import LOOK_AHEAD_S
-from twin.judgement import LimitSet, Pause, Score, Switched
+from twin.judgement import LimitSet, PackedScores, Pause, Score, Switched
 from twin.part import Moment, Said
 
 #: Bad quality for so long (s) is a technical alarm.
@@ -48,7 +48,7 @@ LOOK_EVERY, SURE = MINUTE, 0.7
 class Saying:
     """What is to be said at one moment, by partition."""
 
-    scores: dict[int, list[Score]] = field(default_factory=lambda: defaultdict(list))
+    scores: dict[int, PackedScores] = field(default_factory=dict)
     limits: dict[int, list[LimitSet]] = field(default_factory=lambda: defaultdict(list))
     pauses: dict[int, list[Pause]] = field(default_factory=lambda: defaultdict(list))
     switched: dict[int, list[Switched]] = field(default_factory=lambda: defaultdict(list))
@@ -160,9 +160,20 @@ def judge_scores(
         count, numbers, moment.partitions, bank.partition, m["known"], moment.elapsed,
         moment.elapsed // SECOND % TURNS, bank.turn, m["held"], m["shown"], m["told_at"], chosen,
     )  # fmt: skip
-    chosen = chosen[:told]
-    for number, row in zip(chosen.tolist(), scores_of(known, chosen, at), strict=True):
-        saying.scores[int(known.bank.partition[number])].append(row)
+    _tell_scores(known, chosen[:told], at, saying)
+
+
+def _tell_scores(known: Knowledge, chosen: NDArray[np.int64], at: int, saying: Saying) -> None:
+    """Rows of the scores of these patients (n,), by partition and name."""
+    if not len(chosen):
+        return
+    text, of = known.bank.patients.text.__getitem__, known.bank.partition[chosen]
+    groups = {p: chosen[of == p].tolist() for p in np.unique(of).tolist()}
+    numbers = np.array([n for group in groups.values() for n in sorted(group, key=text)], np.int64)
+    rows, begin = scoring.rows_of(known.memory, known.bank, numbers, at, known.actors), 0
+    for partition, group in groups.items():
+        saying.scores[partition] = rows.part(begin, begin + len(group))
+        begin += len(group)
 
 
 def _judge_score_alarms(
@@ -340,6 +351,7 @@ def _end_pauses(known: Knowledge, at: int, moment: Moment, saying: Saying) -> No
             saying.pauses[partition].append(Pause(patient, pause.signal, 0, "", "", at))
 
 
-def scores_of(known: Knowledge, patients: NDArray[np.int64], at: int) -> list[Score]:
+def scores_of(known: Knowledge, patients: NDArray[np.int64], at: int) -> tuple[Score, ...]:
     """NEWS2 of these patients (numbers of the bank) as of the tick `at`, ns UTC."""
-    return scoring.rows_of(known.memory, known.bank, patients, at, known.actors)
+    rows = scoring.rows_of(known.memory, known.bank, patients, at, known.actors)
+    return rows.part(0, len(patients)).read()

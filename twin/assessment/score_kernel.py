@@ -6,8 +6,22 @@ a ward, whether anything of it changed or not, so each costs nanoseconds.
 
 from __future__ import annotations
 
-from ingest.instant import MINUTE
-from twin.assessment.kernel import HELD, HIGH, MEDIUM, NEVER, NOT_LIVE, PENDING, PENDING_FROM, QUIET
+import math
+
+from ingest.instant import HOUR, MINUTE
+from twin.assessment.kernel import (
+    E_CONSCIOUSNESS,
+    E_OXYGEN,
+    HELD,
+    HIGH,
+    MEDIUM,
+    NEVER,
+    NOT_LIVE,
+    PENDING,
+    PENDING_FROM,
+    QUIET,
+    chart_row,
+)
 from twin.estimation.compiled import compiled
 
 #: A score is told again about so often (journal time, ns) although nothing changed, each patient's
@@ -135,3 +149,38 @@ def score_condition(  # type: ignore[no-untyped-def]
             changes[changed, 0], changes[changed, 1], changes[changed, 2] = n, was, now
             changed += 1
     return changed
+
+
+@compiled
+def lay_out(  # type: ignore[no-untyped-def]
+    patients, at, have, mean, std, vital_row, per_unit, entry_of, noise, entered, entered_at,
+    charted_at, context, middle, wide, known, charts, fixed, fixed3,
+):  # fmt: skip
+    """Write what `kernel.chances` asks of n patients, of what is known of them at `at` (ns).
+
+    have (n, 5): which vitals there is an estimate of; mean, std (k,): these, in the vital's unit. A
+    person's reading newer than the device's is what is known, with a spread that grows: noise (5,),
+    entry_of (5…): the column of the entries of each vital, −1: none. Written, in reporting units:
+    middle, wide, known (n, 5), and charts (n, 5), fixed, fixed3 (n,).
+    """
+    i = 0
+    for n in range(patients.shape[0]):
+        p = patients[n]
+        for v in range(5):
+            m, s, here = 0.0, 1.0, have[n, v]
+            if here:
+                m, s = mean[i], std[i]
+                i += 1
+            kind = entry_of[v]
+            if kind >= 0:
+                since = entered_at[p, kind]
+                if since != NEVER and since >= charted_at[p, vital_row[v]]:
+                    m, here = entered[p, kind], True
+                    s = noise[v] * math.sqrt(1.0 + max(at - since, 0) / HOUR)
+            middle[n, v] = m * per_unit[v]
+            wide[n, v] = max(s * per_unit[v], 1e-6)
+            known[n, v] = here
+            charts[n, v] = chart_row(v, context[p] // 2, context[p] % 2 == 1)
+        fixed3[n] = entered[p, E_CONSCIOUSNESS] > 0.0
+        fixed[n] = 3 if fixed3[n] else 0
+        fixed[n] += 2 if entered[p, E_OXYGEN] > 0.0 else 0

@@ -7,15 +7,17 @@ instead of vanishing. A person's cuff or thermometer counts as its own value wit
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from functools import lru_cache
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from ingest.catalogue import SIGNALS
 from ingest.instant import HOUR, SECOND
+from twin.assessment import score_bytes
 from twin.assessment.kernel import (
     E_CONSCIOUSNESS,
     E_OXYGEN,
@@ -37,33 +39,23 @@ from twin.assessment.news2 import (
     SIGNAL_OF,
     UPPER,
     VITAL_ROW,
-    chart_of,
 )
+from twin.assessment.score_kernel import lay_out
 from twin.estimation.bank import Bank
 from twin.estimation.kalman import NEVER as NO_STATE
 from twin.estimation.models import ceiling_of
-from twin.judgement import PARAMETERS, Chances, Component, Score
+from twin.judgement import PARAMETERS, PackedScores
 
 #: Places in `held` in the order of `PARAMETERS`.
-HELD_OF = (0, 1, H_OXYGEN, 2, 3, H_CONSCIOUSNESS, 4)
+HELD_OF = np.array([0, 1, H_OXYGEN, 2, 3, H_CONSCIOUSNESS, 4])
 _CEILING = np.array([ceiling_of(SIGNALS[code]) for code in SIGNAL_OF]) * PER_UNIT
 #: A score is told of now and of an hour later, ns and s.
 _AHEAD = (0, HOUR)
 _AHEAD_S = [ahead / SECOND for ahead in _AHEAD]
-_ENTRY_OF = {2: E_SBP, 4: E_TEMPERATURE}
-_OTHERS = {H_OXYGEN: E_OXYGEN, H_CONSCIOUSNESS: E_CONSCIOUSNESS}
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """Means and standard deviations (n, 5) of n patients' vitals, in reporting units.
-
-    have (n, 5): whether anything is known; where not, the numbers mean nothing.
-    """
-
-    mean: NDArray[np.float64]
-    std: NDArray[np.float64]
-    have: NDArray[np.bool_]
+#: Column of the entries of each of `held`; −1: nobody enters it.
+_ENTRY_OF = np.array([-1, -1, E_SBP, -1, E_TEMPERATURE, E_CONSCIOUSNESS, E_OXYGEN])
+#: How far (std) a person's reading of each vital may be from the truth.
+_NOISE = np.array([SIGNALS[code].noise_std for code in SIGNAL_OF])
 
 
 def move_on(memory: Memory, patients: NDArray[np.int64], at: int) -> None:
@@ -77,131 +69,94 @@ def move_on(memory: Memory, patients: NDArray[np.int64], at: int) -> None:
     )  # fmt: skip
 
 
-def rows_of(
-    memory: Memory, bank: Bank, patients: NDArray[np.int64], at: int, actors: Actors
-) -> list[Score]:
-    """A score row of each of these patients (n,) as of the tick `at`."""
-    if not len(patients):
-        return []
-    now, later = _chances(memory, patients, _known(memory, bank, patients, at))
-    version = bank.model_file.version
-    held = memory.of["held"][patients].astype(np.int64)
-    total, least, most = np.maximum(held, 0).sum(axis=1), held.min(axis=1), held.max(axis=1)
-    scale = np.maximum(memory.of["context"][patients] // 2, 1)
-    names = map(bank.patients.text.__getitem__, patients.tolist())
-    columns = (x.tolist() for x in (total, least >= 0, most == 3, scale))
-    chances_of = (map(Chances, *each.T.tolist()) for each in (now, later))
-    parts = _components(memory, patients, held, actors)
-    # By column: of a large ward each tick tells thousands.
-    return list(map(Score, names, repeat(at), *columns, *chances_of, parts, repeat(version)))
-
-
 #: (number of the patient, column of the entry) → who made the newest one.
 Actors = dict[tuple[int, int], str]
 
 
-def _components(
-    memory: Memory, patients: NDArray[np.int64], held: NDArray[np.int64], actors: Actors
-) -> Iterator[tuple[Component, ...]]:
-    """The seven parameters of each of these patients (n,); held: (n, 7) points."""
-    columns = [
-        _parameter(memory, patients, name, place, held[:, place], actors)
-        for name, place in zip(PARAMETERS, HELD_OF, strict=True)
-    ]
-    return zip(*columns, strict=True)
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """n score rows as bytes, one after another; ends (n,): where each ends."""
+
+    content: NDArray[np.uint8]
+    ends: NDArray[np.int64]
+
+    def part(self, begin: int, end: int) -> PackedScores:
+        """Rows begin to end."""
+        first = int(self.ends[begin - 1]) if begin else 0
+        last = int(self.ends[end - 1]) if end else 0
+        return PackedScores(end - begin, self.content[first:last].tobytes())
 
 
-def _parameter(
-    memory: Memory,
-    patients: NDArray[np.int64],
-    name: str,
-    place: int,
-    points: NDArray[np.int64],
-    actors: Actors,
-) -> list[Component]:
-    """One parameter of each patient (n,), by column: a ward of thousands is told each minute."""
-    m = memory.of
-    column = _OTHERS.get(place, _ENTRY_OF.get(place, 0))
-    entered_at, entry = m["entered_at"][patients, column], m["entered"][patients, column]
-    if place in _OTHERS:
-        by_hand, at, value = np.ones(len(patients), np.bool_), entered_at, entry
-    else:
-        row, unit = VITAL_ROW[place], PER_UNIT[place]
-        at = m["charted_at"][patients, row]
-        value = np.floor(m["charted"][patients, row] * unit + 0.5) / unit
-        by_hand = np.zeros(len(patients), np.bool_)
-        if place in _ENTRY_OF:
-            by_hand = np.where(points >= 0, m["source"][patients, place] == 1, entered_at > at)
-            at, value = np.where(by_hand, entered_at, at), np.where(by_hand, entry, value)
-    missing = Component(name, -1, float("nan"), 0)
-    if (at == NEVER).all():
-        return [missing] * len(patients)
-    columns = (x.tolist() for x in (patients, points, value.astype(np.float64), at, by_hand))
-    return [
-        missing
-        if stamp == NEVER
-        else Component(name, p, v, stamp, "entry", actors.get((number, column), ""))
-        if hand
-        else Component(name, p, v, stamp, "device")
-        for number, p, v, stamp, hand in zip(*columns, strict=True)
-    ]
+def rows_of(
+    memory: Memory, bank: Bank, patients: NDArray[np.int64], at: int, actors: Actors
+) -> Rows:
+    """A score row of each of these patients (n,) as of the tick `at`."""
+    now, later = _chances(memory, bank, patients, at)
+    m, n = memory.of, len(patients)
+    names, name_ends = _texts(list(map(bank.patients.text.__getitem__, patients.tolist())))
+    who, who_ends = _texts(_who(memory, patients, actors))
+    words, word_ends = _words(bank.model_file.version)
+    longest = len(words) + 2 * len(PARAMETERS) * score_bytes.ROOM + score_bytes.ROOM
+    out = np.empty(n * longest + len(names) + len(who), np.uint8)
+    ends = np.empty(n, np.int64)
+    score_bytes.pack(
+        patients, at, names, name_ends, who, who_ends, words, word_ends, HELD_OF, _ENTRY_OF,
+        VITAL_ROW, PER_UNIT, m["held"], m["context"], m["charted"], m["charted_at"], m["entered"],
+        m["entered_at"], m["source"], now, later, out, ends,
+    )  # fmt: skip
+    return Rows(out, ends)
 
 
-def _known(memory: Memory, bank: Bank, patients: NDArray[np.int64], at: int) -> list[Known]:
-    """What is known of the vitals at the tick `at`, and of an hour later."""
-    n = len(patients)
-    slots = bank.slot_of[patients[:, None], VITAL_ROW[None, :]].astype(np.int64)
-    have = slots >= 0
-    state_t = bank.slots.of["state_t"]
-    have[have] = state_t[slots[have]] != NO_STATE
-    found = []
-    for ahead, forecast in zip(_AHEAD, bank.forecasts(slots[have], _AHEAD_S, at), strict=True):
-        mean, std = np.zeros((n, 5)), np.ones((n, 5))
-        mean[have] = forecast.mean
-        # Bands of points are made of one width: that of the 90 % band.
-        std[have] = forecast.std * (forecast.scales[:, 1] if ahead else 1.0)
-        known = Known(mean, std, have.copy())
-        _put_entries(memory, patients, at + ahead, known)
-        found.append(Known(mean * PER_UNIT, np.maximum(std * PER_UNIT, 1e-6), known.have))
-    return found
+def _texts(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """UTF-8 of all of them, one after another, and where each ends (writable, as kernels want)."""
+    whole = "".join(texts).encode()
+    sizes = list(map(len, texts))
+    if sum(sizes) != len(whole):
+        sizes = [len(text.encode()) for text in texts]
+    return np.frombuffer(bytearray(whole), np.uint8), np.cumsum(np.array(sizes, np.int64))
 
 
-def _put_entries(memory: Memory, patients: NDArray[np.int64], at: int, known: Known) -> None:
-    """A person's reading newer than the device's is what is known, with a spread that grows."""
-    m = memory.of
-    for place, column in _ENTRY_OF.items():
-        since = m["entered_at"][patients, column]
-        newer = (since != NEVER) & (since >= m["charted_at"][patients, VITAL_ROW[place]])
-        if not newer.any():
-            continue
-        age = np.maximum(at - since[newer], 0) / HOUR
-        noise = SIGNALS[SIGNAL_OF[place]].noise_std
-        known.mean[newer, place] = m["entered"][patients[newer], column]
-        known.std[newer, place] = noise * np.sqrt(1.0 + age)
-        known.have[newer, place] = True
+def _who(memory: Memory, patients: NDArray[np.int64], actors: Actors) -> list[str]:
+    """Who entered each parameter of each of these patients (n · parameters), "" = nobody."""
+    who = [""] * (len(patients) * len(PARAMETERS))
+    for place in np.flatnonzero((memory.of["entered_at"][patients] != NEVER).any(axis=1)).tolist():
+        for parameter, column in enumerate(_ENTRY_OF[HELD_OF].tolist()):
+            mine = (int(patients[place]), column)
+            who[place * len(PARAMETERS) + parameter] = actors.get(mine, "")
+    return who
+
+
+@lru_cache(8)
+def _words(version: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """What is the same in every row, as it is written, and where each of it ends."""
+    words = [msgspec.msgpack.encode(word) for word in (*PARAMETERS, "device", "entry", version)]
+    ends = np.cumsum(np.array(list(map(len, words)), np.int64))
+    return np.frombuffer(bytearray(b"".join(words)), np.uint8), ends
 
 
 def _chances(
-    memory: Memory, patients: NDArray[np.int64], of: list[Known]
+    memory: Memory, bank: Bank, patients: NDArray[np.int64], at: int
 ) -> list[NDArray[np.float64]]:
-    """(n, 4) of each of these, as `kernel.chances` has it."""
-    m = memory.of
-    n = len(patients)
-    oxygen = m["entered"][patients, E_OXYGEN] > 0
-    awry = m["entered"][patients, E_CONSCIOUSNESS] > 0
-    charts = np.zeros((n, 5), np.int64)
-    context = m["context"][patients].astype(np.int64)
-    for v in range(5):
-        charts[:, v] = chart_of(v, 1, False)
-    charts[context // 2 == 2, 1] = chart_of(1, 2, False)
-    charts[(context // 2 == 2) & (context % 2 == 1), 1] = chart_of(1, 2, True)
-    entered = 2 * oxygen.astype(np.int64) + 3 * awry.astype(np.int64)
+    """(n, 4) as `kernel.chances` has it, at the tick `at`, and of an hour later."""
+    m, n = memory.of, len(patients)
+    slots = bank.slot_of[patients[:, None], VITAL_ROW[None, :]].astype(np.int64)
+    have = slots >= 0
+    have[have] = bank.slots.of["state_t"][slots[have]] != NO_STATE
+    mean, std, known = np.empty((n, 5)), np.empty((n, 5)), np.empty((n, 5), np.bool_)
+    charts, fixed, awry = np.empty((n, 5), np.int64), np.empty(n, np.int64), np.empty(n, np.bool_)
     pmf, part, made = np.empty(HIGHEST_SCORE + 1), np.empty(4), []
-    for known in of:
+    for ahead, forecast in zip(_AHEAD, bank.forecasts(slots[have], _AHEAD_S, at), strict=True):
+        # Bands of points are made of one width: that of the 90 % band.
+        wide = forecast.std * forecast.scales[:, 1] if ahead else forecast.std
         out = np.empty((n, 4))
+        lay_out(
+            patients, at + ahead, have, forecast.mean, wide, VITAL_ROW, PER_UNIT, _ENTRY_OF, _NOISE,
+            m["entered"], m["entered_at"], m["charted_at"], m["context"],
+            mean, std, known, charts, fixed, awry,
+        )  # fmt: skip
         chances(
-            known.mean, known.std, known.have, charts, LOWEST, HIGHEST, _CEILING, UPPER, POINTS,
-            entered, awry, pmf, part, out,
+            mean, std, known, charts, LOWEST, HIGHEST, _CEILING, UPPER, POINTS, fixed, awry,
+            pmf, part, out,
         )  # fmt: skip
         made.append(out)
     return made

@@ -25,6 +25,7 @@ _SOURCES = (
     "estimation/status.py",
     "assessment/kernel.py",
     "assessment/score_kernel.py",
+    "assessment/score_bytes.py",
     "assessment/response_kernel.py",
     "estimation/scenario.py",  # its lags
 )

@@ -7,6 +7,7 @@ Uncompiled, each of these functions does what its Python body says.
 from __future__ import annotations
 
 from collections.abc import Callable
+from struct import pack, unpack
 from typing import Any
 
 import numpy as np
@@ -112,3 +113,18 @@ def _code_fetch(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     )
     builder.call(asked, [at, _INT32(1), _INT32(3), _INT32(1)])  # to write; all caches; data
     return context.get_dummy_value()
+
+
+def bits(x: float) -> int:
+    """The bits of a float64 as an int64."""
+    return int(unpack("<q", pack("<d", x))[0])
+
+
+@_typed(bits)
+def _type_bits(context: Any) -> Any:
+    return lambda x: types.int64
+
+
+@_coded(bits, types.Float)
+def _code_bits(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    return builder.bitcast(args[0], ir.IntType(64))
