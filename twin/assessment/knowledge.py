@@ -64,10 +64,12 @@ class Knowledge:
         known, sets = self.memory.of["known"], self.memory.of["set"]
         if known[patients].all() and (sets[patients] >= 0).all():
             return
+        plain: dict[tuple[int, int, bool], int] = {}
         for number in np.unique(patients).tolist():
             if not known[number] or sets[number] < 0:
                 known[number] = True
-                self.resolve(number)
+                sets[number] = self._set_of(number, plain)
+                self.stir(number)
                 self.memory.of["turn"][number] = crc32(self.bank.patients.text[number].encode())
 
     def resolve(self, number: int) -> None:

@@ -13,33 +13,22 @@ from typing import Any
 
 import apsw
 import msgspec
-import numpy as np
 
 from ingest.instant import MINUTE
-from twin.bytewise import joined, taken
+from twin.bytewise import taken
 from twin.store import judged
-from twin.store.aggregates import (
-    LENGTHS,
-    NO_LIMIT,
-    QUARTER,
-    Estimates,
-    Limits,
-    aggregated,
-    combined,
-)
-from twin.store.blocks import Rows
+from twin.store.aggregates import LENGTHS, QUARTER, Limits
 from twin.store.catalogue import SeriesTable
 from twin.store.embedded import EmbeddedStore
-from twin.store.rows import home_rows, newest_versions, sealed_between
-from twin.store.series_rows import bands_of, mean_of
-from twin.store.slices import charted
-from twin.store.sqlite_file import HOMES, LAYOUTS, SeriesKey, Stored, homes
-from twin.store.thinning import Observed
-from twin.store.windows import Marks, rows_from, store, touched
+from twin.store.rows import home_rows
+from twin.store.sqlite_file import HOMES, Stored
+from twin.store.window_making import make_windows
+from twin.store.windows import Marks, touched
 
 #: A quarter is made this long after its end, when its rows have mostly come.
 SETTLED = 2 * MINUTE
-_QUARTERS_AT_ONCE = 200
+#: Touched quarters are looked for so many at once, and made in turns of some 100 ms.
+_QUARTERS_READ, _QUARTERS_AT_ONCE = 50_000, 500
 _BLOCKS_AT_ONCE = 500
 _HOMES_AT_ONCE = 64
 _REPORTS = 100
@@ -111,13 +100,18 @@ class Retention:
     def _make_windows(self, now: int) -> int:
         made = 0
         while True:
-            n = self.store.upkeep(
-                lambda db, series, marks: make_windows(
-                    db, series, marks, now - SETTLED, self.limits, _QUARTERS_AT_ONCE
-                )
+            found = self.store.upkeep(
+                lambda db, _series, _marks: touched(db, now - SETTLED, _QUARTERS_READ)
             )
-            made += n
-            if n < _QUARTERS_AT_ONCE:
+            for first in range(0, len(found), _QUARTERS_AT_ONCE):
+                part = found[first : first + _QUARTERS_AT_ONCE]
+                self.store.upkeep(
+                    lambda db, series, marks, p=part: make_windows(  # type: ignore[misc]
+                        db, series, marks, p, self.limits
+                    )
+                )
+            made += len(found)
+            if len(found) < _QUARTERS_READ:
                 return made
 
     def _forget(self, kinds: Sequence[Stored], now: int, kept: int) -> int:
@@ -167,81 +161,6 @@ class Retention:
                 )
                 gone += n
         return gone
-
-
-def make_windows(
-    db: apsw.Connection,
-    series: SeriesTable,
-    marks: Marks,
-    before: int,
-    limits: Limits,
-    at_most: int,
-) -> int:
-    """Make up to `at_most` touched quarters anew that ended by `before` (ns); returns how many.
-
-    Where rows of a quarter were forgotten, its windows stay as they are.
-    """
-    found = touched(db, before, at_most)
-    forgotten = rows_from(db)
-    hot = _HotRows(db)
-    for number, quarter in found:  # by series: a bucket's hot rows are read once
-        start = quarter * QUARTER
-        if start < forgotten:
-            continue
-        key = series.key(number)
-        estimates = _chart(db, hot, key, start)
-        seen = Observed.of(
-            [
-                (str(series.device_number(each.device)), rows["time"], rows["value"])
-                for each in series.observations_of(number)
-                if len(rows := _chart(db, hot, each, start))
-            ]
-        )
-        numbered = Observed(
-            seen.time, seen.value, np.array([int(name) for name in seen.names()], np.uint32), ()
-        )
-        mean, band = mean_of(estimates, key.signal), bands_of(estimates, key.signal)
-        of = Estimates(estimates["time"], mean, band)
-        minutes = aggregated(of, numbered, LENGTHS[0], limits.get(key.signal, NO_LIMIT))
-        store(db, LENGTHS[0], number, quarter, minutes)
-        store(db, LENGTHS[1], number, quarter, combined(minutes, QUARTER))
-    marks.made(found)
-    return len(found)
-
-
-class _HotRows:
-    """Hot rows of homes, each read once in a turn."""
-
-    def __init__(self, db: apsw.Connection) -> None:
-        self._db = db
-        self._read: dict[tuple[Stored, int], Rows] = {}
-
-    def of(self, key: SeriesKey, start: int, end: int) -> Rows:
-        """Of one series and span, in the order in which they were written."""
-        parts = [self._home(key.stored, home) for home in homes(key.id)]
-        return joined(
-            [
-                taken(
-                    rows,
-                    (rows["series"] == key.id) & (rows["time"] >= start) & (rows["time"] < end),
-                )
-                for rows in parts
-            ]
-        )
-
-    def _home(self, stored: Stored, home: int) -> Rows:
-        if (stored, home) not in self._read:
-            self._read[stored, home] = home_rows(self._db, stored, home)
-        return self._read[stored, home]
-
-
-def _chart(db: apsw.Connection, hot: _HotRows, key: SeriesKey, start: int) -> Rows:
-    """A quarter's rows, each time once, the columns of a chart."""
-    end = start + QUARTER
-    sealed, _ = sealed_between(db, key, start, end, chart=True)
-    sealed = sealed[(sealed["time"] >= start) & (sealed["time"] < end)]
-    layout = LAYOUTS[key.stored]
-    return newest_versions(joined([sealed, charted(hot.of(key, start, end), layout)]))
 
 
 def _forget_blocks(db: apsw.Connection, stored: Stored, cut: int) -> tuple[int, int]:

@@ -11,7 +11,7 @@ quarter in the same transaction; making a quarter anew takes the mark away in th
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import apsw
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from twin.store.aggregates import AGGREGATE, QUARTER, Windows
 from twin.store.blocks import checked, with_checksum
 from twin.store.slices import rows_of
-from twin.store.sqlite_file import LAYOUTS, Stored, slice_at
+from twin.store.sqlite_file import BUCKETS, LAYOUTS, Stored, slice_at
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS touched(
@@ -109,26 +109,34 @@ class Marks:
 
 
 def touched(connection: apsw.Connection, before: int, at_most: int) -> list[tuple[int, int]]:
-    """(series, quarter) out of date whose quarter ended by `before` (ns), by series' bucket."""
-    found = connection.execute(
+    """(series, quarter) out of date whose quarter ended by `before` (ns), by series' bucket, so
+    that those next to each other have their hot rows in the same homes."""
+    found: list[tuple[Any, ...]] = connection.execute(
         "SELECT series, quarter FROM touched WHERE quarter < ? ORDER BY series, quarter LIMIT ?",
         (before // QUARTER, at_most),
-    )
-    return [(int(number), int(quarter)) for number, quarter in found]
+    ).fetchall()
+    return sorted(found, key=lambda pair: (pair[0] % BUCKETS, pair))
 
 
 def store(
-    connection: apsw.Connection, length: int, number: int, quarter: int, windows: Windows
+    connection: apsw.Connection,
+    length: int,
+    pairs: Sequence[tuple[int, int]],
+    windows: Sequence[Windows],
 ) -> None:
-    """Replace the windows of one length in a quarter."""
-    key = (length, number, quarter)
-    if len(windows):
-        blob = with_checksum([zlib.compress(windows.tobytes(), 1)])
-        connection.execute("INSERT OR REPLACE INTO aggregate VALUES(?, ?, ?, ?)", (*key, blob))
-    else:
-        connection.execute(
-            "DELETE FROM aggregate WHERE length = ? AND series = ? AND quarter = ?", key
-        )
+    """Replace the windows of one length in some (series, quarter)."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO aggregate VALUES(?, ?, ?, ?)",
+        [
+            (length, *pair, with_checksum([zlib.compress(each.tobytes(), 1)]))
+            for pair, each in zip(pairs, windows, strict=True)
+            if len(each)
+        ],
+    )
+    connection.executemany(
+        "DELETE FROM aggregate WHERE length = ? AND series = ? AND quarter = ?",
+        [(length, *pair) for pair, each in zip(pairs, windows, strict=True) if not len(each)],
+    )
 
 
 def load(

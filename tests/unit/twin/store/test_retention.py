@@ -82,6 +82,51 @@ def test_a_quarter_that_still_fills_waits(store: EmbeddedStore) -> None:
     assert report.windows == 1
 
 
+@pytest.mark.parametrize("at_once", [2, 7])
+def test_quarters_made_together_are_as_made_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """Of a ward whose series differ in signal, devices, gaps and revisions, sealed or still hot."""
+    told = []
+    for number in (1, at_once):
+        monkeypatch.setattr("twin.store.retention._QUARTERS_AT_ONCE", number)
+        with EmbeddedStore(tmp_path / f"{number}.db") as store:
+            for part in _mixed_ward():
+                store.write(batch(*part))
+            Retention(store, Kept(), LIMITS).run(START + DAY)
+            asked = "SELECT * FROM aggregate ORDER BY length, series, quarter"
+            told.append(store.upkeep(lambda db, _s, _m, q=asked: db.execute(q).fetchall()))  # type: ignore[misc]
+
+    assert told[0] == told[1]
+    assert len(told[0]) > 40
+
+
+def _mixed_ward() -> list[list[Row]]:
+    rng = np.random.default_rng(5)
+    rows = []
+    for patient in ("p1", "p2", "p3"):
+        for signal, level, every in (
+            ("heart_rate", 98, 7),
+            ("spo2", 97, 30),
+            ("glucose", 110, 300),
+        ):
+            for device in ("watch", "band")[: 1 + (signal == "heart_rate")]:
+                skipped = rng.random() * 0.5
+                rows += [
+                    observed(
+                        START + i * every * SECOND, level + round(float(rng.normal()), 1),
+                        patient, signal, device,
+                    )
+                    for i in range(6_000 // every)
+                    if rng.random() > skipped
+                ]  # fmt: skip
+    order = sorted(rows, key=lambda row: row.columns["as_of"])
+    parts = [order[i : i + 200] for i in range(0, len(order), 200)]
+    again = [row for row in order if row.signal == "heart_rate"][100:300:3]
+    late = [revised(row.columns["as_of"], 103.0, row.patient) for row in again]
+    return [*parts, late, run_of(0.2, "p4")]
+
+
 def test_rows_go_and_their_windows_stay(store: EmbeddedStore, tmp_path: Path) -> None:
     store.write(batch(*run_of(3), *run_of(3, "p2")))
     before = chart(store, 3, 72)
