@@ -261,11 +261,21 @@ def bands(
 
     reach: where the signal can be; no end of a band lies beyond it.
     """
-    half50, half90, half95 = Z50 * std * scale50, Z90 * std * scale90, Z95 * std * scale95
-    ends = (
-        mean - half50, mean + half50, mean - half90, mean + half90, mean - half95, mean + half95
-    )  # fmt: skip
-    return Bands(*(np.clip(end, *reach) for end in ends))
+    lo50, hi50 = band(mean, std, Z50, scale50, reach)
+    lo90, hi90 = band(mean, std, Z90, scale90, reach)
+    return Bands(lo50, hi50, lo90, hi90, *band(mean, std, Z95, scale95, reach))
+
+
+def band(
+    mean: NDArray[np.float64],
+    std: NDArray[np.float64],
+    z: float,
+    scale: NDArray[Any] | float,
+    reach: Reach,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lower and upper end of one of them; z: its quantile."""
+    half = z * std * scale
+    return np.clip(mean - half, *reach), np.clip(mean + half, *reach)
 
 
 def reach_of(codes: Sequence[str], chosen: NDArray[Any] | int) -> Reach:
@@ -273,8 +283,8 @@ def reach_of(codes: Sequence[str], chosen: NDArray[Any] | int) -> Reach:
     catalogue any."""
     anywhere = (-math.inf, math.inf)
     ends = np.array([(s.lower, s.upper) if (s := SIGNALS.get(c)) else anywhere for c in codes])
-    lower, upper = ends.reshape(-1, 2)[chosen].T
-    return lower, upper
+    lower, upper = ends.reshape(-1, 2).T
+    return lower[chosen], upper[chosen]
 
 
 # --- asked by pages and API -----------------------------------------------------------------------

@@ -29,7 +29,7 @@ from twin.store.line_protocol import lines, refiltered
 from twin.store.line_text import Lines, lines_of
 from twin.store.progress_file import ProgressFile
 from twin.store.protocol import Storable, StoreUnavailable
-from twin.text.line_kernel import warm_up
+from twin.text import line_kernel, series_kernel
 
 #: More lines in a body gain nothing, and one bad point would cost more to find.
 LINES_PER_BODY = 5_000
@@ -135,7 +135,8 @@ class InfluxSink(Closing):
         self._lock = threading.Lock()
         self._client = connected(settings)
         self._api = self._client.write_api(write_options=SYNCHRONOUS)
-        warm_up()
+        line_kernel.warm_up()
+        series_kernel.warm_up()
 
     @property
     def position(self) -> int:

@@ -21,7 +21,7 @@ status; forecasts known_at. https://docs.influxdata.com/influxdb/v2/reference/sy
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import repeat
@@ -32,10 +32,11 @@ from numpy.typing import NDArray
 
 from ingest.instant import MINUTE
 from twin.bytewise import taken
-from twin.estimate import Bands, EstimateBatch, Kind, bands, reach_of
+from twin.estimate import Z50, Z90, Z95, EstimateBatch, Kind, band, reach_of
 from twin.store.line_text import Lines, Points, lines_of, written
 from twin.store.merged import Indexes, Merged, kept, merged
 from twin.store.rows import by_series
+from twin.text.series_kernel import series_of
 
 UNKNOWN = -1.0
 _MILLISECOND = 1_000_000
@@ -49,6 +50,9 @@ _TAGS = {
     "forecast": ("patient", "signal", "model", "horizon"),
     "status": ("patient", "signal"),
 }
+
+
+_QUANTILES = {50: Z50, 90: Z90, 95: Z95}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,8 @@ class _Made:
     def finite(self, whole: Merged, chosen: Indexes, *names: str) -> Indexes:
         """The chosen rows whose columns `names` are numbers; the others are rejected."""
         good = np.logical_and.reduce([np.isfinite(whole.rows[name][chosen]) for name in names])
+        if good.all():
+            return chosen
         self.rejected += [(row, "not a finite number") for row in chosen[~good].tolist()]
         return chosen[good]
 
@@ -129,27 +135,25 @@ def _conflicts(made: _Made, whole: Merged, chosen: Indexes, full: bool) -> None:
     made.add(newest, _prefixes(whole, "conflict", newest), fields, rows["received_at"])
 
 
-def _said(whole: Merged, rows: NDArray[Any]) -> tuple[NDArray[np.float64], Bands]:
-    """Means and bands of n rows, cut to where each signal can be."""
-    scales = [rows[name].astype(np.float64) for name in ("scale50", "scale90", "scale95")]
+def _said(
+    whole: Merged, rows: NDArray[Any], *bands: int
+) -> Iterator[dict[str, NDArray[np.float64]]]:
+    """Mean and std of n rows, then these bands in %, cut to where each signal can be."""
     reach = reach_of(whole.signals, rows["signal"])
-    band = bands(rows["mean"], rows["std"], *scales, reach=reach)
-    return np.clip(rows["mean"], *reach), band
+    yield {"mean": np.clip(rows["mean"], *reach), "std": rows["std"]}
+    for share in bands:
+        ends = band(rows["mean"], rows["std"], _QUANTILES[share], rows[f"scale{share}"], reach)
+        yield dict(zip((f"lo{share}", f"hi{share}"), ends, strict=True))
 
 
 def _estimates(made: _Made, whole: Merged, chosen: Indexes, full: bool) -> None:
     newest = _last_versions(whole, made.finite(whole, chosen, "mean", "std"), "as_of")
     rows = taken(whole.rows, newest.rows)
-    mean, band = _said(whole, rows)
-    fields = {
-        "mean": mean,
-        "std": rows["std"],
-        "lo95": band.lo95,
-        "hi95": band.hi95,
-    }
-    fields |= {"trend": _known(rows["trend"], 0.0)}
+    mean, widest, *others = _said(whole, rows, 95, *((50, 90) if full else ()))
+    fields = mean | widest | {"trend": _known(rows["trend"], 0.0)}
     if full:
-        fields |= {"lo50": band.lo50, "hi50": band.hi50, "lo90": band.lo90, "hi90": band.hi90}
+        for ends in others:
+            fields |= ends
         fields |= {name: _known(rows[name]) for name in ("trend_std", "nis", "weight")}
         fields |= {"known_at": _milliseconds(rows["received_at"])}
         fields |= {"status": rows["status"].astype(np.float64)}
@@ -167,14 +171,9 @@ def _forecasts(made: _Made, whole: Merged, chosen: Indexes, full: bool) -> None:
     """All bands, as they are calibrated and do not follow from std alone; horizon in seconds."""
     newest = _last_versions(whole, made.finite(whole, chosen, "mean", "std"), "as_of")
     rows = taken(whole.rows, newest.rows)
-    mean, band = _said(whole, rows)
-    fields = {
-        "mean": mean,
-        "std": rows["std"],
-        "lo50": band.lo50,
-        "hi50": band.hi50,
-    }
-    fields |= {"lo90": band.lo90, "hi90": band.hi90, "lo95": band.lo95, "hi95": band.hi95}
+    fields: dict[str, NDArray[np.float64]] = {}
+    for part in _said(whole, rows, 50, 90, 95):
+        fields |= part
     if full:
         fields |= {"known_at": _milliseconds(rows["received_at"])}
     made.add(newest, _prefixes(whole, "forecast", newest), fields, rows["as_of"])
@@ -183,7 +182,9 @@ def _forecasts(made: _Made, whole: Merged, chosen: Indexes, full: bool) -> None:
 def _touched(made: _Made, whole: Merged, chosen: Indexes, now: int) -> None:
     if not len(chosen):
         return
-    times = (whole.rows[name][chosen] for name in ("measured_at", "as_of"))
+    times = [whole.rows[name][chosen] for name in ("measured_at", "as_of")]
+    if min(time.min() for time in times) > now - LATE:
+        return
     stamps = np.concatenate([time[time > 0] for time in times])
     since = int(stamps.min()) if len(stamps) else now
     if now - since > LATE:
@@ -231,6 +232,20 @@ def _last_versions(whole: Merged, chosen: Indexes, time: str) -> Chosen:
         device = np.minimum(rows["device"][chosen], len(whole.devices)).astype(np.int64)
         series = series * (len(whole.devices) + 1) + device
     stamps = rows[time][chosen]
+    return _rising(chosen, series, stamps) or _newest(chosen, series, stamps)
+
+
+def _rising(chosen: Indexes, series: NDArray[np.int64], stamps: NDArray[np.int64]) -> Chosen | None:
+    """All of them, if the stamps of each series rise, so that none is written twice."""
+    n = len(chosen)
+    numbers, first, newest = np.empty((3, n), np.int64)
+    slots = np.zeros(1 << n.bit_length() + 1, np.int64)
+    count = series_of(series, stamps, slots, numbers, first, newest)
+    return None if count < 0 else Chosen(chosen, numbers, first[:count])
+
+
+def _newest(chosen: Indexes, series: NDArray[np.int64], stamps: NDArray[np.int64]) -> Chosen:
+    """Of rows that are one point the last."""
     order = by_series(series, stamps)
     other = np.diff(series[order], prepend=-1) != 0
     numbers = np.empty(len(chosen), np.intp)

@@ -46,29 +46,34 @@ class Kept:
 
 def merged(batches: Sequence[EstimateBatch]) -> Merged:
     """The batches as one; batches of one or a few rows cost as little as large ones afterwards."""
-    patients: dict[str, int] = {}
-    devices: dict[str, int] = {}
-    signals: dict[str, int] = {}
-    models: dict[str, int] = {}
     rows = joined([np.empty(0, ESTIMATE_ROW), *(batch.rows for batch in batches)])
-    model = np.empty(len(rows), np.uint16)
-    start = 0
-    for batch in batches:
-        part = rows[start : start + len(batch.rows)]
-        model[start : start + len(part)] = models.setdefault(batch.model, len(models))
-        _number(part["patient"], patients, batch.patients)
-        _number(part["signal"], signals, batch.signals)
-        _number(part["device"], devices, batch.devices)
-        start += len(part)
-    return Merged(rows, model, list(models), list(patients), list(devices), list(signals))
+    sizes = [len(batch.rows) for batch in batches]
+    models: dict[str, int] = {}
+    number = [models.setdefault(batch.model, len(models)) for batch in batches]
+    model = np.repeat(np.array(number, np.uint16), sizes)
+    patients = _numbered(rows["patient"], [batch.patients for batch in batches], sizes)
+    signals = _numbered(rows["signal"], [batch.signals for batch in batches], sizes)
+    devices = _numbered(rows["device"], [batch.devices for batch in batches], sizes)
+    return Merged(rows, model, list(models), patients, devices, signals)
 
 
-def _number(of: NDArray[Any], table: dict[str, int], names: Sequence[str]) -> None:
-    """Numbers of names in a batch become numbers in the common table; NO_DEVICE stays."""
-    places = [table.setdefault(name, len(table)) for name in names]
-    if places != list(range(len(places))):
-        there = np.array([*places, NO_DEVICE], np.uint32)
-        of[:] = there[np.where(of == NO_DEVICE, len(places), of)]
+def _numbered(
+    of: NDArray[Any], named: Sequence[Sequence[str]], sizes: Sequence[int]
+) -> Sequence[str]:
+    """Numbers of names in a batch become numbers in a common table, which is returned; NO_DEVICE
+    stays. named: each batch's names; sizes: how many rows each has."""
+    table: dict[str, int] = {}
+    places: list[int] = []
+    begin, same = [], True
+    for names in named:
+        begin.append(len(places))
+        own = [table.setdefault(name, len(table)) for name in names]
+        same = same and own == list(range(len(own)))
+        places += own
+    if not same:
+        there, known = np.array(places, np.uint32), of != NO_DEVICE
+        of[known] = there[(np.repeat(begin, sizes) + of)[known]]
+    return list(table)
 
 
 def kept(rows: NDArray[Any]) -> Kept:

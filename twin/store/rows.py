@@ -96,7 +96,7 @@ def _slices(connection: apsw.Connection, stored: Stored, home: int) -> list[byte
     return [blob for (blob,) in found]
 
 
-def by_series(series: NDArray[np.uint32], time: NDArray[np.int64]) -> NDArray[np.intp]:
+def by_series(series: NDArray[np.integer[Any]], time: NDArray[np.int64]) -> NDArray[np.intp]:
     """The order of rows (n,) by series and time, equal ones as they come.
 
     Rows mostly come by time already: then sorting by series, whose numbers are short, is all.

@@ -88,18 +88,18 @@ def _decimal(fraction, biased):  # type: ignore[no-untyped-def]
     low = _odd(upper, lower, (c - (_1 if closer else _2)) << h) + uneven
     exact = _odd(upper, lower, c << h)
     high = _odd(upper, lower, (c + _2) << h) - uneven
+    # Without branches: which way it goes is not to be foreseen.
     s = exact >> _2
-    if s >= _10:
-        tens = s // _10
-        at = tens * _40
-        down, up = low <= at, at + _40 <= high
-        if down != up:
-            return tens + np.uint64(up), k + 1
+    tens = s // _10
+    at = tens * _40
+    down, up = low <= at, at + _40 <= high
+    shorter = (s >= _10) & (down != up)
+    shorter_d = tens + np.uint64(up)
     at = s << _2
     down, up = low <= at, at + _4 <= high
-    if down == up:
-        up = exact > at + _2 or (exact == at + _2 and s & _1 != _0)
-    return s + np.uint64(up), k
+    nearer = (exact > at + _2) | ((exact == at + _2) & (s & _1 != _0))
+    longer_d = s + (np.uint64(up) if down != up else np.uint64(nearer))
+    return (shorter_d if shorter else longer_d), k + np.int64(shorter)
 
 
 @inlined

@@ -95,6 +95,22 @@ def test_only_the_last_version_of_a_point_is_sent() -> None:
     assert means == ["72.0", "73.0", "74.0"]
 
 
+def test_series_told_apart_by_any_of_their_names_keep_all_their_points() -> None:
+    signals = ("spo2", "heart_rate", "glucose", "activity")
+    said = [
+        observed(T0 + i // 12, float(i), f"p{i % 2}", signals[i % 4], f"d{i % 3}")
+        for i in range(480)
+    ]
+    batches = [batch(*said[i : i + 30], model=f"m{i // 30 % 2}") for i in range(0, 480, 30)]
+    observations = [line for line in lines(batches) if line.startswith("observation")]
+    assert len(set(observations)) == 480
+    for line in observations:
+        i = int(float(line.split("value=")[1].split(",")[0]))
+        start = f"observation,patient=p{i % 2},signal={signals[i % 4]},device=d{i % 3} "
+        assert line.startswith(start)
+        assert line.endswith(f" {T0 + i // 12}")
+
+
 def test_the_full_set_has_every_field_in_every_point() -> None:
     given_rows = [observed(T0, 70), observed(T0 + 1, 71, nis=0.5, trend_std=float("nan"))]
     made = lines([batch(*given_rows, revised(T0 + 2, 4, trend=float("nan")))], full=True)
