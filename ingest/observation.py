@@ -248,6 +248,16 @@ def unseal(record: bytes) -> tuple[int, bytes]:
     return kind, body
 
 
+def is_sealed(record: bytes, kind: int) -> bool:
+    """Whether `unseal` gives a body of this kind."""
+    if len(record) < _ENVELOPE.size:
+        return False
+    magic, version, of, _key, crc = _ENVELOPE.unpack_from(record)
+    if (magic, version, of) != (_MAGIC, FORMAT_VERSION, kind):
+        return False
+    return bool(crc32(memoryview(record)[_ENVELOPE.size :]) == crc)
+
+
 def encode_record(record: Record) -> bytes:
     """A batch, tick, command or states of devices as journal bytes."""
     return seal(_kinds[type(record)], _encoder.encode(record))

@@ -31,6 +31,7 @@ from twin.estimation.names import Names
 from twin.foresight import forecast_due
 from twin.intake.arrivals import Arrivals, arrivals
 from twin.intake.intake import Intake
+from twin.intake.page import PagedBatch
 from twin.part import Moment, Part, Said, Seen
 from twin.rows import REASONS, RowBuilder
 
@@ -86,7 +87,7 @@ class Placed:
 
     partition: int
     position: int
-    record: Record
+    record: Record | PagedBatch
 
 
 def new_state(
@@ -118,10 +119,10 @@ def step(
     not act on that partition again.
     """
     outputs: dict[int, list[Output]] = {}
-    waiting: list[ObservationBatch] = []
+    waiting: list[ObservationBatch | PagedBatch] = []
     for placed in records:
         record = placed.record
-        if isinstance(record, ObservationBatch):  # most by far: of one partition, without a mask
+        if isinstance(record, ObservationBatch | PagedBatch):  # most: of one partition, no mask
             if state.position[placed.partition] < placed.position:
                 waiting.append(record)
                 state.position[placed.partition] = placed.position
@@ -154,7 +155,9 @@ def _due(state: TwinState, placed: Placed) -> NDArray[np.bool_]:
 
 
 def _observe(
-    state: TwinState, batches: Sequence[ObservationBatch], outputs: dict[int, list[Output]]
+    state: TwinState,
+    batches: Sequence[ObservationBatch | PagedBatch],
+    outputs: dict[int, list[Output]],
 ) -> None:
     if not batches:
         return

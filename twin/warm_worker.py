@@ -16,7 +16,9 @@ from ingest.observation import (
     SignalCode,
     Tick,
     batch_of,
+    encode_record,
 )
+from twin.intake.page import PageReader
 from twin.step import Placed, new_state, step
 
 _BEGIN = 1_700_000_000 * SECOND
@@ -34,7 +36,9 @@ def warm_up() -> None:
     for second in range(_SECONDS):
         at = _BEGIN + second * SECOND
         records += [batch_of(_said(at)), Tick(at + SECOND // 2, True)]
-    step(new_state(1), [_placed(n, record) for n, record in enumerate(records, 1)])
+    state = new_state(1)
+    step(state, [_placed(n, record) for n, record in enumerate(records, 1)])
+    PageReader(state.bank.patients, state.devices).read([encode_record(batch_of(_said(_BEGIN)))])
 
 
 def _said(at: int) -> list[Observation]:

@@ -38,6 +38,7 @@ from twin.assessment.knowledge import WELLNESS
 from twin.beside import Beside
 from twin.estimate import Output, encode_output
 from twin.estimation.models import ModelFile, base_model
+from twin.intake.page import PageReader
 from twin.rotation import Rotation
 from twin.snapshot import SnapshotFolder, SnapshotUnreadable, position_in, restore
 from twin.step import Placed, TwinState, assessment_of, new_state, step
@@ -118,6 +119,7 @@ class TwinWorker:
     fault: BaseException | None = None
     told: Event = field(default_factory=Event)
     state: TwinState = field(init=False)
+    _pages: PageReader = field(init=False)
     _rotation: Rotation = field(init=False)
     _committed: dict[int, int] = field(default_factory=dict)
     _untold: list[Command] = field(default_factory=list)
@@ -130,6 +132,7 @@ class TwinWorker:
     def start(self) -> None:
         """Join the group and go. Raises AlreadyOwned if another worker holds the journal."""
         self.state = new_state(self.journal.partitions)  # `model` comes through the journal
+        self._pages = PageReader(self.state.bank.patients, self.state.devices)
         self._rotation = Rotation(self.snapshots, self.journal.partitions, self.now)
         self._membership = self.journal.join(self)
         self._thread = Thread(target=self._run, name="twin-worker", daemon=True)
@@ -260,7 +263,7 @@ class TwinWorker:
     def _take(self, entries: Sequence[Entry]) -> None:
         tracer = self.tracer
         began = tracer.now() if tracer else 0
-        placed = self._whole([one for entry in entries if (one := self._decode(entry))])
+        placed = self._whole(self._decoded(entries))
         outputs = self._fresh_outputs(placed)
         end = entries[-1].position
         np.maximum(self.state.position, end, out=self.state.position)  # also where nothing came
@@ -281,7 +284,7 @@ class TwinWorker:
             sampled = tracer.sampled(max(entries[0].position - 1, *self._committed.values()), end)
             tracer.span("step", sampled, began, stepped, records=len(entries), up_to=end)
         made = _Made(end, progress, names, stepped, sampled)
-        if 2 * len(entries) < READ_RECORDS:
+        if not self._far_behind(entries):
             self._commit(made)
             self._note(made)
         else:  # far behind: the next step need not wait for the disk
@@ -314,6 +317,24 @@ class TwinWorker:
         if self.tracer:
             records = sum(len(each.outputs) for each in made.progress.values())
             self.tracer.span("commit", made.sampled, made.at, records=records)
+
+    def _decoded(self, entries: Sequence[Entry]) -> list[Placed]:
+        """Without those that are damaged. Far behind, the batches of a page are read at once."""
+        if not self._far_behind(entries):
+            return [one for entry in entries if (one := self._decode(entry))]
+        placed = []
+        batches = self._pages.read([entry.record for entry in entries])
+        for entry, batch in zip(entries, batches, strict=True):
+            if batch is not None:
+                self.counts.observations += len(batch)
+                placed.append(Placed(entry.partition, entry.position, batch))
+            elif one := self._decode(entry):
+                placed.append(one)
+        return placed
+
+    @staticmethod
+    def _far_behind(entries: Sequence[Entry]) -> bool:
+        return 2 * len(entries) >= READ_RECORDS
 
     def _decode(self, entry: Entry) -> Placed | None:
         try:

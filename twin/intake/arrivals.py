@@ -13,6 +13,7 @@ from ingest.observation import OBSERVATION_ROW, ObservationBatch, RecordDamaged
 from twin.bytewise import taken
 from twin.estimation.bank import SIGNAL_ROW, Bank
 from twin.estimation.names import Names
+from twin.intake.page import PagedBatch, rows_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,13 @@ class Arrivals:
         return replace(self, rows=rows)
 
 
-def arrivals(batches: Sequence[ObservationBatch], bank: Bank, devices: Names) -> Arrivals:
+def arrivals(
+    given: Sequence[ObservationBatch | PagedBatch], bank: Bank, devices: Names
+) -> Arrivals:
     """The batches' rows one after another. Raises RecordDamaged if a row's index is outside."""
+    if (found := rows_in(given)) is not None:
+        return Arrivals(found.patient, found.device, found.signal, found.rows)
+    batches = [one.whole() if isinstance(one, PagedBatch) else one for one in given]
     patients: list[str] = []
     device_names: list[str] = []
     signals: list[int] = []
