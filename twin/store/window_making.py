@@ -9,6 +9,7 @@ bands are cut to where a signal can be.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,10 +24,11 @@ from twin.store.aggregates import (
     QUARTER,
     Estimates,
     Limits,
+    Windows,
     aggregated,
     combined,
 )
-from twin.store.blocks import Rows
+from twin.store.blocks import Rows, steps_per_unit
 from twin.store.catalogue import SeriesTable
 from twin.store.rows import by_series, home_rows, sealed_between
 from twin.store.series_rows import bands_of, mean_of
@@ -90,10 +92,23 @@ def make_windows(
         for length, windows in zip(LENGTHS, (made, combined(made, QUARTER)), strict=True):
             place = windows["start"] // QUARTER
             windows["start"] -= shift[place]
+            _round(windows, steps_per_unit(signal))
             ends = np.searchsorted(place, np.arange(first + 1, end))
             store(db, length, pairs[first:end], np.split(windows, ends))
         first = end
     marks.made(wanted)
+
+
+def _round(windows: Windows, per_unit: int) -> None:
+    """Round what was averaged, or reckoned from means and widths, to the stored step of the signal
+    or less: to a power of two, so that most bytes of a number are zero.
+
+    A quarter's minutes are then a third shorter. Above 1 002 bytes (SQLite's limit for a table
+    without row numbers) they would take a page of their own, four times as much.
+    """
+    step = 2.0 ** math.floor(-math.log2(per_unit))
+    for name in ("mean", "lo50", "hi50", "lo95", "hi95", "value"):
+        windows[name] = np.rint(windows[name] / step) * step
 
 
 def _read(
