@@ -41,6 +41,11 @@ OBSERVATION_ROW = np.dtype(
 #: The same, to pack one.
 ROW = struct.Struct("<IIHdddqqqqq")
 
+#: Only the indexes of a row.
+_INDEXES = struct.Struct("<IIH64x")
+#: Rows of a batch (on average) below which Python looks through them faster than numpy.
+_FEW = 8
+
 FORMAT_VERSION = 1
 _ENVELOPE = struct.Struct("<2sBBII")  # magic, version, kind, key id, crc32 of the body
 _MAGIC = b"TW"
@@ -115,6 +120,8 @@ def all_whole(batches: Sequence[ObservationBatch]) -> bool:
     size = OBSERVATION_ROW.itemsize
     if any(len(batch.rows) % size for batch in batches):
         return False
+    if sum(map(len, batches)) < _FEW * len(batches):
+        return all(map(_indexes_inside, batches))
     if not batches:
         return True
     rows = np.frombuffer(b"".join(batch.rows for batch in batches), OBSERVATION_ROW)
@@ -125,6 +132,15 @@ def all_whole(batches: Sequence[ObservationBatch]) -> bool:
         ("signal", [len(batch.signals) for batch in batches]),
     ):
         if (rows[column] >= np.array(sizes, np.int64)[of]).any():
+            return False
+    return True
+
+
+def _indexes_inside(batch: ObservationBatch) -> bool:
+    """Whether every row's indexes are in the batch's tables, row by row."""
+    patients, devices, signals = len(batch.patients), len(batch.devices), len(batch.signals)
+    for patient, device, signal in _INDEXES.iter_unpack(batch.rows):
+        if patient >= patients or device >= devices or signal >= signals:
             return False
     return True
 

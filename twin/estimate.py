@@ -10,6 +10,8 @@ scores, see `twin.judgement`), `DeviceReports` and `SystemEvent` (see `twin.devi
 from __future__ import annotations
 
 import math
+import struct
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -164,6 +166,9 @@ class _OutcomeWire(msgspec.Struct, frozen=True, array_like=True):
 #: What a record of the estimates journal holds.
 Output = EstimateBatch | Outcome | Judgements | DeviceReports | SystemEvent | Anchors
 
+#: Rows up to which a list is faster than numpy.
+_FEW = 16
+
 
 def _written(packed: Any) -> msgspec.Raw:
     """What the encoder has no way of its own for. Raises NotImplementedError: nor have we."""
@@ -192,18 +197,26 @@ def encode_output(output: Output) -> bytes:
     if isinstance(output, Outcome):
         body = _OutcomeWire(output.id, output.done, output.reason, output.at)
         return seal(KIND_OUTCOME, _encoder.encode(body))
-    patient = output.rows["patient"]
-    offsets = np.searchsorted(patient, np.arange(len(output.patients) + 1)).astype("<i4")
     wire = _Wire(
         output.model,
         output.patients,
         output.devices,
         output.signals,
         output.reasons,
-        offsets.tobytes(),
+        _offsets(output),
         output.rows.tobytes(),
     )
     return seal(KIND_ESTIMATES, _encoder.encode(wire))
+
+
+def _offsets(batch: EstimateBatch) -> bytes:
+    """Where each patient's rows begin, and where the last one's end, int32."""
+    patient, patients = batch.rows["patient"], len(batch.patients)
+    if len(patient) > _FEW:
+        return np.searchsorted(patient, np.arange(patients + 1)).astype("<i4").tobytes()
+    given = patient.tolist()  # a live step has a row or two in each of many batches
+    begins = [bisect_left(given, n) for n in range(patients + 1)]
+    return struct.pack(f"<{patients + 1}i", *begins)
 
 
 def decode_output(record: bytes) -> Output:

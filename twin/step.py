@@ -166,38 +166,39 @@ def _observe(
     if admitted.measured_at is not None:
         arrived = arrived.measured(admitted.measured_at)
     rows = RowBuilder(state.bank, state.devices)
-    slot = np.full(len(arrived), -1, np.int64)
-    known = arrived.signal >= 0
-    slot[known] = state.bank.find(arrived.patient[known], arrived.signal[known])
+    slot = _slots(state.bank, arrived)
     reason = _reasons(arrived, slot, admitted.over)
-    used = np.flatnonzero(reason == 0)
-    for number in np.unique(reason[reason > 0]).tolist():
-        refused = np.flatnonzero(reason == number)
-        rows.refuse(arrived, refused, REASONS[number])
-        state.intake.refuse(admitted.row[refused], REASONS[number])
-    events = _events(arrived, used, slot[used])
+    used = np.arange(len(arrived)) if reason is None else np.flatnonzero(reason == 0)
+    if reason is not None:
+        for number in np.unique(reason[reason > 0]).tolist():
+            refused = np.flatnonzero(reason == number)
+            rows.refuse(arrived, refused, REASONS[number])
+            state.intake.refuse(admitted.row[refused], REASONS[number])
+        slot = slot[used]
+    taken = arrived.of(used)
+    events = _events(taken, slot)
     updated = state.bank.update(events)
-    verdict = np.full(len(arrived), Verdict.REFUSED, np.uint8)
-    verdict[used] = updated.verdict
+    verdict = updated.verdict
+    if reason is not None:
+        verdict = np.full(len(arrived), Verdict.REFUSED, np.uint8)
+        verdict[used] = updated.verdict
     state.intake.count(admitted.row, verdict)
-    rows.add(arrived, used, events.slot, updated)
+    rows.add(taken, used, slot, updated)
     _add(outputs, rows.batches())
     if updated.anchored:
-        _add(outputs, _anchors(state, arrived, used, updated))
+        _add(outputs, _anchors(state, taken, updated))
     if len(used):
-        seen = _seen(arrived, used, events, updated)
+        seen = _seen(taken, events, updated)
         for part in state.parts:
             _add(outputs, part.observe(seen))
 
 
-def _anchors(
-    state: TwinState, arrived: Arrivals, used: NDArray[np.int64], updated: Updated
-) -> Iterable[tuple[int, Output]]:
-    bank, patient = state.bank, arrived.patient[used]
+def _anchors(state: TwinState, taken: Arrivals, updated: Updated) -> Iterable[tuple[int, Output]]:
+    bank = state.bank
     keys: dict[str, NDArray[Any]] = {
-        "partition": bank.partition[patient],
-        "patient": patient,
-        "signal": arrived.signal[used],
+        "partition": bank.partition[taken.patient],
+        "patient": taken.patient,
+        "signal": taken.signal,
     }
     return anchors_by_partition(
         updated.anchored,
@@ -209,13 +210,26 @@ def _anchors(
     )
 
 
+def _slots(bank: Bank, arrived: Arrivals) -> NDArray[np.int64]:
+    """(n,) the bank's slots, −1 where there is no model."""
+    known = arrived.signal >= 0
+    if known.all():
+        return bank.find(arrived.patient, arrived.signal)
+    slot = np.full(len(arrived), -1, np.int64)
+    slot[known] = bank.find(arrived.patient[known], arrived.signal[known])
+    return slot
+
+
 def _reasons(
     arrived: Arrivals, slot: NDArray[np.int64], over: NDArray[np.bool_] | None
-) -> NDArray[np.int64]:
-    """(n,) indexes of REASONS: why the twin cannot use each, 0 where it can."""
-    reason = np.where(slot < 0, REASONS.index("no_model"), 0)
+) -> NDArray[np.int64] | None:
+    """(n,) indexes of REASONS: why the twin cannot use each, 0 where it can; None: it can all."""
+    without, wild = slot < 0, ~np.isfinite(arrived.value)
+    if over is None and not (without | wild).any():
+        return None
+    reason = np.where(without, REASONS.index("no_model"), 0)
     # Ingest refuses these already; one that came in all the same would be in the state for ever.
-    reason[~np.isfinite(arrived.rows["value"])] = REASONS.index("value_not_a_number")
+    reason[wild] = REASONS.index("value_not_a_number")
     if over is not None:
         reason[over] = REASONS.index("over_rate")
     return reason
@@ -226,30 +240,23 @@ def _add(outputs: dict[int, list[Output]], said: Iterable[tuple[int, Output]]) -
         outputs.setdefault(partition, []).append(output)
 
 
-def _seen(arrived: Arrivals, chosen: NDArray[np.int64], events: Events, updated: Updated) -> Seen:
+def _seen(taken: Arrivals, events: Events, updated: Updated) -> Seen:
     return Seen(
-        arrived.patient[chosen],
-        arrived.signal[chosen],
+        taken.patient,
+        taken.signal,
         events.slot,
-        arrived.device[chosen],
+        taken.device,
         events.value,
         events.quality,
         events.stamp,
-        np.ascontiguousarray(arrived.rows["received_at"][chosen]),
+        taken.received_at,
         updated,
     )
 
 
-def _events(arrived: Arrivals, chosen: NDArray[np.int64], slot: NDArray[np.int64]) -> Events:
-    rows = arrived.of(chosen)
-    return Events(
-        slot,
-        np.ascontiguousarray(rows["measured_at"]),
-        np.ascontiguousarray(rows["value"]),
-        np.ascontiguousarray(rows["noise_std"]),
-        np.ascontiguousarray(rows["quality"]),
-        arrived.device[chosen].astype(np.int32),
-    )
+def _events(taken: Arrivals, slot: NDArray[np.int64]) -> Events:
+    device = taken.device.astype(np.int32)
+    return Events(slot, taken.measured_at, taken.value, taken.noise_std, taken.quality, device)
 
 
 def _tick(

@@ -27,6 +27,7 @@ from twin.assessment.response_kernel import (
 )
 from twin.estimation.bank import SIGNAL_ROW, Bank
 from twin.estimation.kalman import E_MEAN
+from twin.estimation.models import ModelFile
 from twin.estimation.scenario import Response
 from twin.part import Said, Seen, Unasked
 
@@ -57,10 +58,13 @@ _decoder = msgspec.msgpack.Decoder(_Kept)
 
 @dataclass(slots=True)
 class ActivityResponse(Unasked):
-    """`of[name]` are its arrays, (capacity, …)."""
+    """`of[name]` are its arrays, (capacity, …). _prior, _source: what `_model` assumes."""
 
     bank: Bank
     of: dict[str, NDArray[Any]] = field(default_factory=dict)
+    _model: ModelFile | None = None
+    _prior: NDArray[np.float64] = field(init=False)
+    _source: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
         self._grow(1)
@@ -72,7 +76,7 @@ class ActivityResponse(Unasked):
     def observe(self, seen: Seen) -> Said:
         """Learn from heart rates and activity."""
         prior, source = self._assumed()
-        if (source[seen.signal] >= 0).any() or (seen.signal == SIGNAL_ROW[HEART]).any():
+        if (seen.signal == SIGNAL_ROW[HEART]).any() or (source[seen.signal] >= 0).any():
             self._grow(self.bank.room)
             m = self.of
             answer(
@@ -105,6 +109,8 @@ class ActivityResponse(Unasked):
 
     def _assumed(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """prior (sources, PRIOR) and source (signals,), −1 where a signal is none."""
+        if self._model is self.bank.model_file:
+            return self._prior, self._source
         signals = self.bank.model_file.signals
         prior, source = np.zeros((_N, PRIOR)), np.full(len(CODES), -1, np.int64)
         heart = signals.get(HEART)
@@ -113,6 +119,7 @@ class ActivityResponse(Unasked):
             if heart is not None and model is not None and model.heart_gain_std > 0:
                 source[SIGNAL_ROW[code]] = s
                 prior[s] = heart.mean, heart.spread**2, model.heart_gain, model.heart_gain_std**2
+        self._model, self._prior, self._source = self.bank.model_file, prior, source
         return prior, source
 
     def capture(self, partition: int) -> bytes:

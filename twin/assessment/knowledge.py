@@ -62,7 +62,7 @@ class Knowledge:
         """Room for these patients, and the limits that hold for each of them."""
         self.memory.grow(self.bank.room)
         known, sets = self.memory.of["known"], self.memory.of["set"]
-        if known[patients].all() and (sets[patients] >= 0).all():
+        if (known[patients] & (sets[patients] >= 0)).all():
             return
         plain: dict[tuple[int, int, bool], int] = {}
         for number in np.unique(patients).tolist():

@@ -133,8 +133,10 @@ class Bank:
     def find(self, patient: NDArray[np.int64], signal: NDArray[np.int64]) -> NDArray[np.int64]:
         """(n,) slots of patient numbers and signal rows; −1 where the model file has no model."""
         slot = self.slot_of[patient, signal].astype(np.int64)
-        for n in np.flatnonzero(slot < 0):
-            slot[n] = self._allot(int(patient[n]), int(signal[n]))
+        new = slot < 0
+        if new.any():
+            for n in np.flatnonzero(new):
+                slot[n] = self._allot(int(patient[n]), int(signal[n]))
         return np.where(self.modelled[signal], slot, -1)
 
     def _allot(self, patient: int, signal: int) -> int:
@@ -190,10 +192,13 @@ class Bank:
             if anchors:
                 anchored.append(anchor.first(anchors))
             parts.append((by[:m], at[:m], revised[:m]))
-        by, at, revised = (np.concatenate([p[i] for p in parts]) for i in range(3))
-        order = np.argsort(events.slot[by], kind="stable")
         if anchored:
             anchored = [Anchored.in_order(anchored, events.slot)]
+        by, at, revised = parts[0]
+        if len(parts) == 1 and not len(by):  # nothing came late, as nearly always
+            return Updated(verdict, as_of, estimates, by, at, revised, anchored)
+        by, at, revised = (np.concatenate([p[i] for p in parts]) for i in range(3))
+        order = np.argsort(events.slot[by], kind="stable")
         return Updated(verdict, as_of, estimates, by[order], at[order], revised[order], anchored)
 
     def expected_interval(

@@ -104,14 +104,14 @@ class Intake(Unasked):
             self.table.marks[row[place], INTERVAL] = int(expected * SECOND)
         # Not device_stamp: of a clock that is declared nine hours ahead ingest has taken these off,
         # and to see the lead again would be to correct it twice.
-        stamp = np.ascontiguousarray(arrived.rows["measured_at"])
+        stamp = arrived.measured_at
         notes = np.empty((len(row), 5), np.int64)
         written = kernel.hear(
             row,
             stamp,
-            np.ascontiguousarray(arrived.rows["received_at"]),
-            np.ascontiguousarray(arrived.rows["device_sequence"]),
-            np.ascontiguousarray(arrived.rows["boot"]),
+            arrived.received_at,
+            arrived.sequence,
+            arrived.boot,
             elapsed,
             self.table.marks,
             self.table.clock,
