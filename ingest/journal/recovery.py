@@ -135,7 +135,7 @@ def _insert(rows: Iterable[Row], db: apsw.Connection) -> int:
                 tables.note_damage(db, (first, end), why)
             case (None, int(position), int(crc)):
                 if crc == tables.crc_of(row_id, position):
-                    tables.set_progress(db, row_id, position)
+                    tables.set_progress(db, {row_id: position})
             case (None, int(partition), int(position), int(crc), str(name)):
                 if crc == tables.named_crc(name, partition, position):
                     tables.add_snapshot(db, partition, position, name)
@@ -153,7 +153,7 @@ def _mend_progress(db: apsw.Connection, why: str) -> None:
     lost = [p for p in range(tables.setting(db, "partitions") or 0) if p not in known]
     for partition in lost:
         for newest in tables.snapshots(db, partition)[:1]:
-            tables.set_progress(db, partition, newest.position)
+            tables.set_progress(db, {partition: newest.position})
     if lost and tables.last_position(db):
         tables.note_damage(db, (0, 0), f"{why}: worker's position unknown in partitions {lost}")
 

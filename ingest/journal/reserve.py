@@ -18,7 +18,7 @@ class Reserve:
     def hold(self) -> bool:
         """True if the space is held. Takes it where it is not and the disk has room for it twice
         (so that what was just freed is not taken by the next append)."""
-        if self._size == 0 or self._path.exists():
+        if self._size == 0 or os.path.exists(self._path):
             return True
         if disk_usage(self._path.parent).free < 2 * self._size:
             return False

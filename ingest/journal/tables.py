@@ -44,6 +44,7 @@ CREATE TABLE IF NOT EXISTS snapshot (
     crc INTEGER NOT NULL, name TEXT NOT NULL);
 """
 _SNAPSHOTS_KEPT = 2
+_TWO, _THREE = struct.Struct("<2q"), struct.Struct("<3q")
 #: First and last position.
 Range = tuple[int, int]
 
@@ -57,8 +58,8 @@ def check_sqlite() -> None:
 
 
 def crc_of(*numbers: int) -> int:
-    """CRC-32 of the numbers as int64."""
-    return crc32(struct.pack(f"<{len(numbers)}q", *numbers))
+    """CRC-32 of two or three numbers as int64."""
+    return crc32((_THREE if len(numbers) == 3 else _TWO).pack(*numbers))
 
 
 def named_crc(name: str, *numbers: int) -> int:
@@ -194,16 +195,16 @@ def advance(db: apsw.Connection, progress: Mapping[int, Progress]) -> None:
                 f"partition {partition} is committed up to {before[partition]}, "
                 f"not to be moved back to {step.position}"
             )
-        set_progress(db, partition, step.position)
         if step.snapshot is not None:
             inside = step.snapshot_position
             add_snapshot(db, partition, step.position if inside is None else inside, step.snapshot)
+    set_progress(db, {partition: step.position for partition, step in progress.items()})
 
 
-def set_progress(db: apsw.Connection, partition: int, position: int) -> None:
-    """The partition's input is committed up to the position."""
-    row = (partition, position, crc_of(partition, position))
-    db.execute("INSERT OR REPLACE INTO progress VALUES (?, ?, ?)", row)
+def set_progress(db: apsw.Connection, positions: Mapping[int, int]) -> None:
+    """Each partition's input is committed up to its position."""
+    rows = [(partition, at, crc_of(partition, at)) for partition, at in positions.items()]
+    db.executemany("INSERT OR REPLACE INTO progress VALUES (?, ?, ?)", rows)
 
 
 def add_snapshot(db: apsw.Connection, partition: int, position: int, name: str) -> None:

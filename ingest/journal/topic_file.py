@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -47,7 +48,7 @@ class TopicFile:
         self._max_bytes = max_bytes
         self._now = now
         self._reserve = reserve
-        self._log = path.with_name(path.name + "-wal")
+        self._log = f"{path}-wal"
         self._log_bound = LOG_BOUND
         self._asking = Lock()
         self._lock = WriteLock(path.with_suffix(".lock"))
@@ -175,7 +176,7 @@ class TopicFile:
     def _bound_log(self) -> None:
         """SQLite's own checkpoint (at 1 000 pages) starts the log anew only in a moment without
         readers; with busy ones the log would grow for ever."""
-        size = self._log.stat().st_size
+        size = os.stat(self._log).st_size
         if size < self._log_bound:
             return
         try:
