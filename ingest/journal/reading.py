@@ -42,13 +42,18 @@ class Bell:
 
 
 class Pager:
-    """Entries of one topic after a position. For one thread; has a connection of its own."""
+    """Entries of one topic after a position. For one thread; has a connection of its own.
+
+    drained: the last page ended where the topic did. Whoever asked for the version before that page
+    need not look again until it differs.
+    """
 
     def __init__(self, path: Path, topic: Topic, partitions: int, bell: Bell) -> None:
         self._db = tables.connect(path)
         self._topic = topic
         self._partitions = partitions
         self._bell = bell
+        self.drained = False
 
     def version(self) -> tuple[int, int]:
         """Differs from an earlier answer when there may be new entries since."""
@@ -70,6 +75,7 @@ class Pager:
         empty record: damaged for whoever unseals it, at its position, and nothing after it is
         skipped. Raises JournalDamaged where not even the next position can be found.
         """
+        self.drained = False
         try:
             return self._page(after, max_records)
         except _UNREADABLE:
@@ -92,6 +98,8 @@ class Pager:
             size += len(record)
             if size >= PAGE_BYTES or monotonic() > until:
                 break
+        else:
+            self.drained = len(entries) < max_records
         cursor.close()
         return entries
 
@@ -129,7 +137,7 @@ class TopicReader:
     def __init__(self, pager: Pager, position: int) -> None:
         self._pager = pager
         self._position = position
-        self._nothing: tuple[int, int] | None = None  # at this version there was nothing more
+        self._drained: tuple[int, int] | None = None  # at this version there is nothing more
 
     @property
     def position(self) -> int:
@@ -141,12 +149,13 @@ class TopicReader:
         deadline = monotonic() + timeout
         while True:
             seen = self._pager.version()
-            if seen != self._nothing:
+            if seen != self._drained:
                 entries = self._pager.fetch(self._position, max_records)
+                if self._pager.drained:
+                    self._drained = seen
                 if entries:
                     self._position = entries[-1].position
                     return entries
-                self._nothing = seen
             if not self._pager.wait(seen, deadline):
                 return []
 

@@ -81,7 +81,7 @@ class TopicFile:
             return tables.insert(db, records, self._now())
 
     def commit(self, progress: Mapping[int, Progress]) -> None:
-        """Outputs, positions and snapshots in one transaction. Raises JournalFull, ValueError."""
+        """Outputs, positions and snapshots in one transaction. Raises JournalFull."""
         outputs = [(p, record) for p, step in progress.items() for record in step.outputs]
 
         def act() -> None:

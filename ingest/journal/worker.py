@@ -37,8 +37,12 @@ class SqliteWorker:
         self._bell = bell
         self._listener = listener
         committed = estimates.committed()
+        #: Nobody else commits while this one owns the journal.
+        self._committed = {p: committed.get(p, 0) for p in range(partitions)}
         #: What each partition was told or given last.
-        self._read_up_to = {p: committed.get(p, 0) for p in range(partitions)}
+        self._read_up_to = dict(self._committed)
+        #: At this version of the topic there is nothing more.
+        self._drained: tuple[int, int] | None = None
         self._assigned = False
         self._closed = False
 
@@ -46,6 +50,7 @@ class SqliteWorker:
         """Read this partition from the entry after `position` (its snapshot's) on."""
         self._check_owned([partition])
         self._read_up_to[partition] = position
+        self._drained = None
 
     def read(self, max_records: int, timeout: float) -> Sequence[Entry]:
         """The next entries of all partitions in the journal's order; the first call assigns them.
@@ -59,7 +64,10 @@ class SqliteWorker:
         deadline = monotonic() + timeout
         while True:
             seen = self._pager.version()
-            page = self._pager.fetch(min(self._read_up_to.values()), max_records)
+            page: Sequence[Entry] = ()
+            if seen != self._drained:
+                page = self._pager.fetch(min(self._read_up_to.values()), max_records)
+                self._drained = seen if self._pager.drained else None
             wanted = [entry for entry in page if self._wants(entry)]
             if page:
                 end = page[-1].position
@@ -72,7 +80,15 @@ class SqliteWorker:
     def commit(self, progress: Mapping[int, Progress]) -> None:
         """One atomic, durable act. Raises PartitionLost, JournalFull, ValueError."""
         self._check_owned(progress)
+        before = self._committed
+        for partition, step in progress.items():
+            if step.position < before[partition]:
+                raise ValueError(
+                    f"partition {partition} is committed up to {before[partition]}, "
+                    f"not to be moved back to {step.position}"
+                )
         self._estimates.commit(progress)
+        before.update((partition, step.position) for partition, step in progress.items())
         self._bell.ring()
 
     def snapshots(self, partition: int) -> Sequence[KeptSnapshot]:
