@@ -127,15 +127,18 @@ class Subscriber:
 
     # --- the writer's side --------------------------------------------------------------------
 
-    def take(self, at_most: int, timeout: float, linger: float) -> list[Delivery]:
-        """Deliveries in order of receipt: waits up to timeout s for the first, then linger s for
-        others. Empty if nothing came; fewer than are there if they are large."""
+    def take(
+        self, at_most: int, timeout: float, linger: float, not_before: float = 0.0
+    ) -> list[Delivery]:
+        """Deliveries in order of receipt: waits up to timeout s for the first, then linger s, and
+        until not_before (monotonic), for others. Empty if nothing came; fewer than are there if
+        they are large."""
         taken, size = self._rest, 0
         try:
             if not taken:
                 taken, size = self._queue.get(timeout=timeout)
             if self.waiting + len(taken) < at_most:
-                time.sleep(linger)
+                time.sleep(max(linger, not_before - time.monotonic()))
             while len(taken) < at_most and size < _TAKEN_BYTES:
                 more, length = self._queue.get_nowait()
                 taken += more

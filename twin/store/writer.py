@@ -26,6 +26,8 @@ RECORDS_AT_ONCE = 1_000
 ROWS_AT_ONCE = 200_000
 LINGER_S = 0.5
 BACKOFF_S = 30.0
+#: Looks into the journal in the time that is waited for more: each costs as much as some records.
+_LOOKS = 10
 _NAMED = 20
 
 _log = logging.getLogger(__name__)
@@ -148,12 +150,16 @@ class StoreWriter:
             left = until - time.monotonic()
             if left < 0:
                 break
-            for entry in self._reader.read(RECORDS_AT_ONCE - records, left):
+            entries = self._reader.read(RECORDS_AT_ONCE - records, left)
+            for entry in entries:
                 records, position = records + 1, entry.position
                 batch = self._decoded(entry)
                 if batch is not None:
                     batches.append(batch)
                     rows += _rows_of(batch)
+            if len(entries) < RECORDS_AT_ONCE // 4:  # not a look for each commit of the worker
+                left = until - time.monotonic()
+                self._stopping.wait(max(0.0, min(self._linger / _LOOKS, left)))
         return None if position is None else (batches, position)
 
     def _decoded(self, entry: Entry) -> Storable | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest.journal.protocol import Entry
 from ingest.journal.sqlite import SqliteJournal
 from tests.support.estimates import SECOND, T0, batch, observed
 from twin.estimate import EstimateBatch, Outcome, Written, encode_output
@@ -139,3 +140,28 @@ def test_waiting_grows_to_half_a_minute_and_never_undercuts_what_was_asked() -> 
     assert [backoff(n, 1.0) for n in (0, 1, 2, 9, 500)] == [0.1, 0.2, 0.4, 30.0, 30.0]
     assert backoff(0, 0.0) == 0.05
     assert backoff(0, 0.5, 12.0) == 12.0
+
+
+class Dripping:
+    """Estimates of which there is always one more, as while a worker commits."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+
+    def reader(self, topic: str, position: int) -> Dripping:
+        return self
+
+    def read(self, max_records: int, timeout: float) -> list[Entry]:
+        self.reads += 1
+        return [Entry(0, self.reads, encode_output(batch(observed(T0 + self.reads, 60.0))))]
+
+    def close(self) -> None:
+        pass
+
+
+def test_commits_that_follow_each_other_are_looked_for_a_few_times_in_a_turn() -> None:
+    dripping, store = Dripping(), Failing([])
+    writer = StoreWriter(dripping, store, "embedded", linger=0.1)  # type: ignore[arg-type]
+    assert writer.turn()
+    assert store.taken == [(dripping.reads, dripping.reads)]
+    assert 1 <= dripping.reads <= 12
