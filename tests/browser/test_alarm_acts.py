@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import LIVE, comes
 from tests.browser.test_alarms import picture
 from tests.browser.true_ward import ask, events, low, named, true_ward
+from tests.support.held_file import HeldFile
 from tests.support.twin_ward import TwinWard
 
 pytestmark = [pytest.mark.browser]
@@ -98,13 +99,12 @@ def test_a_note_written_before_its_module_is_here_is_taken_all_the_same(
     page.request.post(f"{ward.page.address}/name", form={"name": "I. Roux"})
     page.goto(f"{ward.page.address}/p/p1")
     page.wait_for_function(LIVE)
-    held: list[Route] = []
-    page.route("**/note.js*", lambda route: held.append(route))
+    held = HeldFile(ward.app, "/note.js")
     page.keyboard.press("n")
     page.keyboard.type("Turned to the left side")
     page.keyboard.press("Control+Enter")
-    comes(page, lambda: held)
-    held[0].continue_()
+    comes(page, held.asked.is_set)
+    held.go.set()
     note = page.locator("#journal [data-kind=note]")
     expect(note).to_contain_text("I. Roux Turned to the left side")
     expect(page.locator("#note-words")).to_have_value("")

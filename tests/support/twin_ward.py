@@ -69,9 +69,8 @@ class TwinWard:
         # Whoever acts waits for the worker, however busy this machine is.
         self.feed.commands = replace(self.feed.commands, wait_s=60.0)
         settings = CareSettings(simulated=True, token=None, purpose=purpose)
-        self.page = PageServer(
-            create_app(settings, self.feed, MemoryHistory(), self.people, self.quarantine)
-        )
+        self.app = create_app(settings, self.feed, MemoryHistory(), self.people, self.quarantine)
+        self.page = PageServer(self.app)
         self.worker.start()
         self.page.start()
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from ingest.catalogue import SIGNALS, Signal, to_canonical
-from ingest.instant import HOUR, MINUTE
+from ingest.instant import FURTHEST, HOUR, MINUTE, format_instant
 from ingest.observation import Command
 from twin.assessment.kernel import (
     E_CONSCIOUSNESS,
@@ -80,7 +81,8 @@ def read_entry(command: Command) -> Entry | str:
         return f"expected value: {value}"
     at = body.get("at", command.issued_at)
     if not isinstance(at, int) or isinstance(at, bool) or not 0 < at <= command.issued_at + AHEAD:
-        return f"expected at: a time since 1970 that is not in the future, in ns, got {at!r}"
+        got = format_instant(at) if _within(at) else repr(at)
+        return f"expected at: a time since 1970 that is not in the future, got {got}"
     valid_s = body.get("valid_s")
     if valid_s is None:
         return Entry(KINDS[kind], value, at, at + VALIDITY[kind])
@@ -134,6 +136,11 @@ def _value(kind: str, value: object, unit: object) -> float | str:
     if not signal.lower <= canonical <= signal.upper:
         return f"{signal.lower:g} to {signal.upper:g} {signal.unit}, got {value!r}"
     return canonical
+
+
+def _within(at: object) -> TypeGuard[int]:
+    """Whether it is ns that a calendar has."""
+    return isinstance(at, int) and not isinstance(at, bool) and abs(at) <= FURTHEST
 
 
 def _number(value: object) -> bool:
