@@ -116,8 +116,8 @@ def _change(
 ) -> None:
     priority = HIGH if reached == HIGH else MEDIUM
     condition = condition_of(known.bank.patients.text[number], CODES[row], side)
-    if reached == PENDING and math.isnan(known.limit(number, row, side, MEDIUM).value):
-        priority = HIGH
+    if reached == PENDING:
+        priority = known.first(number, row, side)
     limit = known.limit(number, row, side, priority)
     if reached == QUIET and math.isnan(limit.value):
         limit = known.limit(number, row, side, HIGH)
@@ -256,9 +256,8 @@ def look_ahead(known: Knowledge, at: int, moment: Moment) -> None:
     ahead = known.bank.forecast(slots, float(LOOK_AHEAD_S), at)
     sets = m["set"][patient]
     for side, limits in enumerate((known.tables.low, known.tables.high)):
-        outer = limits[sets, signal, 0]
-        outer = np.where(np.isnan(outer), limits[sets, signal, 1], outer)
-        below = ahead.below(outer)
+        nearest = (np.fmax, np.fmin)[side].reduce(limits[sets, signal], axis=-1)
+        below = ahead.below(nearest)
         chance = 1.0 - below if side else below
         calm = (m["level"][patient, signal, side] == QUIET) & (m["worth"][patient, signal] == 1)
         comes, stays = (chance >= SURE) & calm, (chance >= 0.5) & calm

@@ -54,6 +54,14 @@ H_CONSCIOUSNESS, H_OXYGEN, HELD = 5, 6, 7
 
 
 @compiled
+def nearest(medium, sharp, side):  # type: ignore[no-untyped-def]
+    """The limit of the two priorities that is passed first; NaN: there is none."""
+    if medium != medium or sharp != sharp:
+        return sharp if medium != medium else medium
+    return max(medium, sharp) if side == LOW_SIDE else min(medium, sharp)
+
+
+@compiled
 def chart(  # type: ignore[no-untyped-def]
     patient, signal, stamp, received, value, quality, verdict, weight, interval, diverged, tables,
     low, high, charted, charted_at, seen_at, seen_interval, worth, beyond, restless, rests_until,
@@ -98,9 +106,9 @@ def chart(  # type: ignore[no-untyped-def]
         if gap == 0:
             continue
         t = tables[p]
-        bound = low[t, s, 0] if low[t, s, 0] == low[t, s, 0] else low[t, s, 1]
+        bound = nearest(low[t, s, 0], low[t, s, 1], LOW_SIDE)
         beyond[p, s, LOW_SIDE] = beyond[p, s, LOW_SIDE] + 1 if value[i] < bound else 0
-        bound = high[t, s, 0] if high[t, s, 0] == high[t, s, 0] else high[t, s, 1]
+        bound = nearest(high[t, s, 0], high[t, s, 1], HIGH_SIDE)
         beyond[p, s, HIGH_SIDE] = beyond[p, s, HIGH_SIDE] + 1 if value[i] > bound else 0
 
 
@@ -135,7 +143,7 @@ def judge(  # type: ignore[no-untyped-def]
             now = was
             medium = low[t, s, 0] if side == LOW_SIDE else high[t, s, 0]
             sharp = low[t, s, 1] if side == LOW_SIDE else high[t, s, 1]
-            outer = medium if medium == medium else sharp
+            outer = nearest(medium, sharp, side)
             if outer != outer:
                 now = QUIET
             else:

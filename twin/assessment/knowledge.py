@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ingest.catalogue import CODES
 from twin.assessment import scoring
 from twin.assessment.equipment import Equipment
-from twin.assessment.kernel import E_OXYGEN, E_SCALE, HIGH, NEVER
+from twin.assessment.kernel import E_OXYGEN, E_SCALE, HIGH, MEDIUM, NEVER, nearest
 from twin.assessment.limits import Levels, LimitTables
 from twin.assessment.memory import Memory
 from twin.assessment.rules import (
@@ -115,6 +115,11 @@ class Knowledge:
             self.memory.of["set"][number] = self._set_of(number, plain)
         self.stir(numbers)
         self.equipment.due.update(self.equipment.silent.keys() & set(numbers.tolist()))
+
+    def first(self, number: int, row: int, side: int) -> int:
+        """The priority, as the kernel has it, of the limit that is passed first."""
+        medium, high = (self.limit(number, row, side, each).value for each in (MEDIUM, HIGH))
+        return MEDIUM if medium == nearest(medium, high, side) else HIGH
 
     def limit(self, number: int, row: int, side: int, reached: int) -> Limit:
         priority = Priority.HIGH if reached == HIGH else Priority.MEDIUM

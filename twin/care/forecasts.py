@@ -20,8 +20,8 @@ from twin.estimate import EstimateBatch, Kind, Status, bands
 from twin.forecast import HORIZONS, WIDE_ROW, chance_below, wide
 from twin.judgement import Priority
 
-#: Of two limits on one side the outer one is of high priority: forecast is the nearer.
-_NEARER_FIRST = (Priority.MEDIUM.value, Priority.HIGH.value)
+#: Of two limits on one side the nearer one is forecast, whichever priority it is of.
+_PRIORITIES = (Priority.MEDIUM.value, Priority.HIGH.value)
 
 
 class ForecastBody(msgspec.Struct, frozen=True):
@@ -122,15 +122,11 @@ def bodies_of(forecasts: Mapping[str, np.void], board: Board, patient: str) -> B
     made = {}
     for code, signal in SIGNALS.items():
         if code in forecasts:
-            own = [rules[code, p] for p in _NEARER_FIRST if (code, p) in rules]
-            low = _first(rule.low for rule in own)
-            high = _first(rule.high for rule in own)
+            own = [rules[code, p] for p in _PRIORITIES if (code, p) in rules]
+            low = max((rule.low for rule in own if rule.low == rule.low), default=np.nan)
+            high = min((rule.high for rule in own if rule.high == rule.high), default=np.nan)
             made[code] = _bodies(forecasts[code], signal, low, high)
     return made
-
-
-def _first(limits: Any) -> float:
-    return next((limit for limit in limits if limit == limit), np.nan)
 
 
 def _bodies(row: np.void, signal: Signal, low: float, high: float) -> Sequence[ForecastBody]:

@@ -98,3 +98,26 @@ def test_a_limit_in_another_unit_is_kept_in_the_canonical_one() -> None:
     body = {"signal": "glucose", "priority": "medium", "low": 4.5, "unit": "mmol/L", "reason": "x"}
     assert ward.give("limits", body, "p1").done
     assert ward.said[-1].limits[0].low == pytest.approx(81.07, abs=0.01)
+
+
+@pytest.mark.parametrize(("side", "limit", "value"), [("high", 100.0, 112.0), ("low", 60.0, 50.0)])
+def test_a_high_limit_nearer_than_the_medium_one_raises(
+    side: str, limit: float, value: float
+) -> None:
+    """The ward's medium limits are 41 and 130: who sets a high one at 100 means 100."""
+    ward = Ward()
+    ward.give("limits", OWN | {"priority": "high", "high": None, side: limit}, "p1")
+    ward.run(60, {"heart_rate": 80.0})
+    ward.run(60, {"heart_rate": value})
+    assert raised(ward) == [("p1", limit, Priority.HIGH)]
+    pending = next(row for row in ward.alarms if row.event == AlarmEvent.PENDING)
+    assert pending.limit == limit
+    ward.run(30, {"heart_rate": 80.0})
+    assert ward.newest(f"heart_rate/{side}").event == AlarmEvent.LATCHED
+
+
+def test_the_nearer_limit_is_looked_ahead_for_whichever_priority_it_is_of() -> None:
+    ward = Ward()
+    ward.give("limits", {"signal": "glucose", "priority": "high", "low": 160.0, "reason": "x"})
+    ward.run(20 * 60, lambda second: {"glucose": 230.0 - second / 60 * 3.8}, every=300)
+    assert "glucose/low/forecast" in {row.rule for row in ward.alarms}

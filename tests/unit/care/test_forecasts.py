@@ -64,6 +64,13 @@ def test_somebody_s_own_limit_holds_from_when_it_is_set() -> None:
     assert first["limit_high"] == 150  # what high priority says, as medium says nothing
 
 
+def test_the_nearer_limit_is_forecast_whichever_priority_it_is_of() -> None:
+    own = LimitSet("p1", "", "heart_rate", "high", False, 90.0, 120.0, 10.0, 5.0, "Dr A",
+                   "athlete", T0, T0)  # fmt: skip
+    (first, *_) = body(AHEAD, forecast_feed(*expected(mean=120.0), limits=(own,)))["forecasts"]
+    assert (first["limit_low"], first["limit_high"], first["p_above"]) == (90, 120, 0.5)
+
+
 def test_without_alarms_there_is_no_limit_and_no_chance() -> None:
     (first, *_) = body(AHEAD, forecast_feed(*expected(), alarms=False))["forecasts"]
     assert first["limit_high"] is first["p_above"] is first["p_below"] is None
