@@ -88,8 +88,8 @@ def assess(
 
     Alarms are on. scores False: no rows of the score (quicker). progress is told (seconds done, of
     how many). answer is told what the twin says at each second (ns UTC); the commands that it gives
-    come before the next one's tick. Commands after the end are not given. Raises ValueError:
-    nothing in it is usable.
+    come before the next one's tick. Commands after the end are not given, but counted
+    (`after_the_end`). Raises ValueError: nothing in it is usable.
     """
     twin = Offline(model)
     done = Assessed()
@@ -120,6 +120,8 @@ def assess(
             done.scores += twin.assessment.scores(twin.known(), at)
         if progress is not None and n % 600 == 0:
             progress(n, len(ticks))
+    if given < len(told):
+        done.counts["after_the_end"] = len(told) - given
     return done
 
 

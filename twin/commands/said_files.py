@@ -12,7 +12,7 @@ import numpy as np
 
 from ingest.observation import Command
 from ingest.sheet import Sheet, csv_sheet, float_of, is_blank, long_instants, parquet_sheet
-from twin.assessment.entries import read_entry
+from twin.assessment.entries import KINDS, read_entry
 from twin.assessment.limits import read_change
 from twin.commands.failure import WrongInput
 from twin.judgement import PARAMETERS, Alarm, Score
@@ -34,6 +34,8 @@ def read_entries(path: Path, known: Container[str]) -> list[Command]:
     commands = []
     for row, when in enumerate(at):
         body: dict[str, Any] = {"kind": _text(sheet, "kind", row), "at": when}
+        if body["kind"] not in KINDS:  # a note and a validated set need the service
+            raise sheet.error(row, "kind", "one of " + ", ".join(KINDS))
         value = _text(sheet, "value", row)
         body["value"] = value
         if body["kind"] in ("systolic_bp", "temperature"):
@@ -52,6 +54,8 @@ def read_limits(path: Path, begin: int, known: Container[str] | None = None) -> 
     column.
     """
     sheet = _sheet(path, ("signal", "priority"))
+    if "low" not in sheet.cells and "high" not in sheet.cells:  # each line would lift its limit
+        raise WrongInput(f"{path}: expected a column 'low' or 'high', there are {_have(sheet)}")
     at = np.full(len(sheet.lines), begin, np.int64)
     if "at" in sheet.cells:
         at = long_instants(sheet, "at", instead=at)
@@ -72,9 +76,12 @@ def _sheet(path: Path, needed: Sequence[str]) -> Sheet:
     sheet = parquet_sheet(path) if parquet else csv_sheet(path)
     for name in needed:
         if name not in sheet.cells:
-            have = ", ".join(sheet.cells)
-            raise WrongInput(f"{path}: expected a column {name!r}, there are {have}")
+            raise WrongInput(f"{path}: expected a column {name!r}, there are {_have(sheet)}")
     return sheet
+
+
+def _have(sheet: Sheet) -> str:
+    return ", ".join(sheet.cells)
 
 
 def _put(body: dict[str, Any], sheet: Sheet, name: str, row: int) -> None:

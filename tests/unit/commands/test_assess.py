@@ -182,6 +182,15 @@ def test_a_line_of_limits_without_a_time_holds_from_the_beginning(tmp_path: Path
     assert [row["limit"] for row in raised] == ["100"]
 
 
+def test_what_people_said_after_the_end_is_counted(tmp_path: Path) -> None:
+    entries = told(
+        tmp_path, "entries", "patient,at,kind,value",
+        f"p1,{stamp(1)},oxygen,air", f"p1,{stamp(999)},oxygen,oxygen",
+    )  # fmt: skip
+    ended = assessed(tmp_path, recording(tmp_path, steady("p1", 5)), "--entries", entries, "--json")
+    assert (ended.code, ended.json["counts"]) == (0, {"after_the_end": 1})
+
+
 def test_blanks_around_a_number_are_no_part_of_it_in_any_file(tmp_path: Path) -> None:
     measured = {name: value for name, value in CALM.items() if name != "body_temperature"}
     rows = [("p1", at, s, f" {v} ", q) for _, at, s, v, q in steady("p1", 61, measured)]
@@ -220,6 +229,11 @@ ENTRY, LIMIT = "patient,at,kind,value,unit", "patient,signal,priority,low,high,u
         ("entries", ENTRY, f"nobody,{stamp(1)},oxygen,air,",
          ":3, column 'patient': expected a patient of the recording, got 'nobody'"),
         ("entries", "patient,at,kind", f"p1,{stamp(1)},oxygen", "expected a column 'value'"),
+        ("entries", ENTRY, f"p1,{stamp(1)},note,hello,",
+         ":3, column 'kind': expected one of consciousness, oxygen, spo2_scale, systolic_bp, "
+         "temperature, got 'note'"),
+        ("limits", "patient,signal,priority,lo,hi,unit", "p1,heart_rate,high,50,70,",
+         "expected a column 'low' or 'high', there are patient, signal, priority, lo, hi, unit"),
         ("limits", LIMIT, "p1,mood,high,1,2,", ":3, column 'signal': expected one of heart_rate"),
         ("limits", LIMIT, "p1,spo2,low,80,,",
          ":3, column 'priority': expected high or medium, got 'low'"),
