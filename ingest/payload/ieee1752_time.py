@@ -75,6 +75,8 @@ def _interval(said: Mapping[str, object], path: str, part_of_day: bool) -> When:
             end = _shifted(start.stamp, length, path)
         elif end is not None and end.stamp is not None:
             start = _shifted(end.stamp, -length, path)
+    # One that ends before it begins is kept as said: Open mHealth's own valid example is such a one
+    # (body-temperature 4.0, valid-temperature-with-statistic).
     return When(path, None, start, end)
 
 
