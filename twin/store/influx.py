@@ -32,8 +32,8 @@ from twin.store.progress_file import ProgressFile
 from twin.store.protocol import Storable, StoreUnavailable
 from twin.text import line_kernel, series_kernel
 
-#: More lines in a body gain nothing, and one bad point would cost more to find.
-LINES_PER_BODY = 5_000
+#: Of more the database has no gain, we have little, and one bad point would cost more to find.
+LINES_PER_BODY = 10_000
 _SPLIT = frozenset((400, 413, 422))
 _DROPPED = re.compile(r"dropped=(\d+)")
 _EXPIRED = re.compile(r"retention policy")
@@ -197,7 +197,7 @@ class InfluxSink(Closing):
 
     def write_all(self, batches: Sequence[Storable], position: int | None) -> Written:
         """See `twin.store.protocol.Store`; anchors are not kept here (`recorded_influx.py`). Blocks
-        for one request per 5 000 points, or more of them where points are refused. Raises
+        for one request per 10 000 points, or more of them where points are refused. Raises
         StoreUnavailable."""
         estimates = [each for each in batches if isinstance(each, EstimateBatch)]
         said = [each for each in batches if isinstance(each, Judgements)]

@@ -71,8 +71,11 @@ def _numbered(
         same = same and own == list(range(len(own)))
         places += own
     if not same:
-        there, known = np.array(places, np.uint32), of != NO_DEVICE
-        of[known] = there[(np.repeat(begin, sizes) + of)[known]]
+        there, place = np.array([*places, NO_DEVICE], np.uint32), np.repeat(begin, sizes) + of
+        none = of == NO_DEVICE
+        if none.any():
+            place[none] = len(places)
+        of[:] = there[place]
     return list(table)
 
 
