@@ -24,3 +24,10 @@ def joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Rows of all parts (one or more, same dtype), writable, in memory of their own."""
     contiguous: list[Any] = [*map(np.ascontiguousarray, parts)]
     return np.frombuffer(bytearray().join(contiguous), parts[0].dtype)
+
+
+def readable(rows: NDArray[Any]) -> NDArray[Any]:
+    """Rows side by side that are only read: for compiled functions, to which these are one kind."""
+    view = np.ascontiguousarray(rows).view()
+    view.flags.writeable = False
+    return view

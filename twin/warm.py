@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ingest import plain_group
 from twin import warm_worker
+from twin.care import warm as warm_care
 from twin.store import warm as warm_store
 from twin.text import line_kernel, series_kernel
 
@@ -18,6 +19,7 @@ def warm_up() -> None:
     series_kernel.warm_up()
     warm_worker.warm_up()
     warm_store.warm_up()
+    warm_care.warm_up()
 
 
 if __name__ == "__main__":

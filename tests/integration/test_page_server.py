@@ -15,11 +15,12 @@ from ingest.journal.sqlite import SqliteJournal
 from tests.support.commands import eventually
 from tests.support.stopwatch import Stopwatch
 from tests.support.ward import T0, MemoryHistory, MemoryPeople, MemoryQuarantine, Said, batch_of
+from twin.care import feed
 from twin.care.app import create_app
 from twin.care.feed import Feed
 from twin.care.server import PageServer
 from twin.care.settings import CareSettings
-from twin.estimate import encode_output
+from twin.estimate import Outcome, encode_output
 
 pytestmark = pytest.mark.integration
 
@@ -158,3 +159,27 @@ def test_a_viewer_that_reads_nothing_delays_nobody(care: Care) -> None:
                 ):
                     pass
                 assert watch.unhindered < 2
+
+
+def test_in_a_large_ward_an_outcome_and_the_end_do_not_wait_for_the_next_frame(
+    care: Care, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "LARGE", 1)
+    monkeypatch.setattr(feed, "LARGE_FRAME_S", 600.0)
+    page = care.start()
+    with httpx.stream("GET", f"{page.address}/api/v1/stream", timeout=60) as answer:
+        stream = events(answer.iter_lines())
+        assert [next(stream)[0], next(stream)[0]] == ["hello", "snap"]
+        care.say(Said(mean=81))
+        assert next(body for name, body, _ in stream if name == "d")["cells"][0][1] == 81
+        care.say(Said(at=1, mean=82))  # it waits: the next frame is due in ten minutes
+        position = care.feed.position
+        wait = care.feed.commands.outcomes.expect("once")
+        outcome = Outcome("once", True, "", 7)
+        care.journal.append("estimates", [(0, encode_output(outcome))])
+        assert wait.told.wait(60)
+        assert (wait.outcome, care.feed.position > position) == (outcome, True)
+        care.feed.commands.outcomes.forget("once", wait)
+        watch = Stopwatch()
+        page.stop()
+        assert watch.unhindered < 3

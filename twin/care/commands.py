@@ -38,8 +38,10 @@ class Outcomes:
     """Requests that wait for the outcome of their command. Safe for several threads.
 
     One entry for each open request, removed with it; outcomes nobody waits for are dropped.
+    awaited: set while somebody waits.
     """
 
+    awaited: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _waiting: dict[str, list[_Wait]] = field(default_factory=dict)
 
@@ -48,6 +50,7 @@ class Outcomes:
         wait = _Wait()
         with self._lock:
             self._waiting.setdefault(id, []).append(wait)
+            self.awaited.set()
         return wait
 
     def forget(self, id: str, wait: _Wait) -> None:  # noqa: A002
@@ -58,14 +61,20 @@ class Outcomes:
                 waits.remove(wait)
             if not waits:
                 self._waiting.pop(id, None)
+            self._rest()
 
     def tell(self, outcome: Outcome) -> None:
         """The worker has answered."""
         with self._lock:
             waits = self._waiting.pop(outcome.id, [])
+            self._rest()
         for wait in waits:
             wait.outcome = outcome
             wait.told.set()
+
+    def _rest(self) -> None:
+        if not self._waiting:
+            self.awaited.clear()
 
 
 @dataclass(slots=True, eq=False)

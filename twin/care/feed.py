@@ -30,6 +30,7 @@ from twin.care.pulse import Pulses
 from twin.care.saved import load_fold, save_fold
 from twin.care.settings import LANGUAGES
 from twin.care.silences import lines_of
+from twin.care.warm import warm_up
 from twin.care.words import Words
 from twin.device_report import DeviceReports, SystemEvent
 from twin.estimate import EstimateBatch, Outcome, People, decode_output
@@ -38,9 +39,10 @@ from twin.judgement import Alarm, Judgements
 HEARTBEAT_S, LABELS_S, SAVE_S = 2.0, 2.0, 10.0
 #: A frame at most this often; large wards, whose frames cost more, once a second.
 FRAME_S, LARGE_FRAME_S, LARGE = 0.25, 1.0, 1_000
-#: A look into the journal each 50 ms, of a large ward each 100: as frames leave a few times a
-#: second, waiting in the reader, which looks each 5 ms, would only cost (2.9 % of a core once).
-_READ, _WAIT_S, _LARGE_WAIT_S = 500, 0.05, 0.1
+#: A look into the journal each 50 ms, of a large ward when its frame is due, or somebody waits for
+#: the outcome of a command: as frames leave a few times a second, waiting in the reader, which
+#: looks each 5 ms, would only cost (2.9 % of a core once).
+_READ, _WAIT_S = 500, 0.05
 #: So many batches wait to be folded, at most.
 _MOST_WAITING = 1_000
 
@@ -155,10 +157,12 @@ class Feed(Answers):
     def stop(self) -> None:
         """End the thread, with the fold saved. Blocks for less than a second."""
         self._stop.set()
+        self._outcomes.awaited.set()
         if self._thread is not None:
             self._thread.join(timeout=10)
 
     def _run(self) -> None:
+        warm_up()
         reader = self._journal.reader("estimates", self._latest.position)
         try:
             while not self._stop.is_set():
@@ -167,10 +171,17 @@ class Feed(Answers):
                 more = self._read(reader)
                 self._tell(time.monotonic())
                 if not more:
-                    self._stop.wait(_LARGE_WAIT_S if self._large else _WAIT_S)
+                    self._rest()
             self._save()
         finally:
             reader.close()
+
+    def _rest(self) -> None:
+        """Until the next look into the journal; whoever is traced shall see when records came."""
+        if self._large and self._traced is None and not self._outcomes.awaited.is_set():
+            self._outcomes.awaited.wait(max(_WAIT_S, self._due["frame"] - time.monotonic()))
+        else:
+            self._stop.wait(_WAIT_S)
 
     def _read(self, reader: Reader) -> bool:
         """Fold what is next; is there perhaps more at once?"""

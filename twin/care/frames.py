@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from ingest.catalogue import CODES
 from ingest.instant import MILLISECOND
-from twin.bytewise import taken
-from twin.care.display import STATUS_WORDS, shown
+from twin.care.cells_kernel import BEYOND, CELL, write_cells
+from twin.care.display import STATUS_WORDS
 from twin.care.forecasts import ForecastBody, bodies_of
 from twin.care.judged import (
     AlarmBody,
@@ -31,6 +31,7 @@ from twin.care.judged import (
 from twin.care.latest import Latest
 from twin.care.points import Points
 from twin.care.rank import standing
+from twin.care.vitals import columns
 from twin.judgement import Alarm
 
 #: What the numbers of a cell are; time is in ms after the frame's own time.
@@ -38,19 +39,6 @@ COLUMNS = ("key", "mean", "half95", "arrow", "approximate", "status", "as_of")
 NOTHING: Mapping[str, Sequence[str]] = {}
 RETRY = b"retry: 2000\n\n"
 Key = tuple[int, str, str]
-
-
-class Cell(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """`COLUMNS` of one key. Thousands are made at once: as tuples they would each time set off a
-    search of everything for garbage."""
-
-    key: int
-    mean: float
-    half95: float
-    arrow: int
-    approximate: int
-    status: int
-    as_of: int
 
 
 class Hello(msgspec.Struct, frozen=True):
@@ -80,7 +68,7 @@ class Picture(msgspec.Struct, frozen=True, omit_defaults=True):
     state: str
     labels: Mapping[str, str] = msgspec.field(default_factory=dict)
     keys: Sequence[Key] = ()
-    cells: Sequence[Cell] = ()
+    cells: msgspec.Raw | tuple[()] = ()
     estimates: Mapping[str, Any] = msgspec.field(default_factory=dict)
     observations: Mapping[str, Any] = msgspec.field(default_factory=dict)
     forecasts: Mapping[str, Sequence[ForecastBody]] = msgspec.field(default_factory=dict)
@@ -349,15 +337,8 @@ def _keys(rows: NDArray[Any], places: NDArray[np.int64], patients: Sequence[str]
     ]
 
 
-def _cells(rows: NDArray[Any], places: NDArray[np.int64], time: int) -> list[Cell]:
-    cells = shown(taken(rows, places))
-    columns = (
-        places,
-        cells.mean,
-        cells.half95,
-        cells.arrow,
-        cells.approximate.astype(np.int64),
-        cells.status,
-        (cells.as_of - time) // MILLISECOND,
-    )
-    return list(map(Cell, *(column.tolist() for column in columns)))
+def _cells(rows: NDArray[Any], places: NDArray[np.int64], time: int) -> msgspec.Raw:
+    """`COLUMNS` of each place, as JSON."""
+    text, number = np.empty(len(places) * CELL + 2 + BEYOND, np.uint8), np.empty(1)
+    bits = number.view(np.uint64)
+    return msgspec.Raw(text.data[: write_cells(rows, places, columns(), time, number, bits, text)])

@@ -16,12 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.observation import RecordDamaged, seal, unseal
+from twin.bytewise import readable
+from twin.care import latest_kernel
 from twin.care.board import Board, BoardState
 from twin.care.forecasts import Forecasts, ForecastsState
 from twin.care.notebook import Notebook
 from twin.care.told import Told, ToldState
 from twin.care.vitals import ORDER, VITALS
-from twin.estimate import EstimateBatch, Kind, Verdict
+from twin.estimate import EstimateBatch
 from twin.judgement import Entered
 
 #: One key's newest. patient and device index the tables of `Latest`; signal is its place in VITALS.
@@ -50,10 +52,8 @@ LATEST_ROW = np.dtype(
         ("coast_scale95", "<f4"),
     ]
 )
-_ESTIMATE = ("as_of", "mean", "std", "scale50", "scale95", "trend", "trend_std")
 _KIND_LATEST = 100
 _NONE = -1
-_NEVER = np.iinfo(np.int64).min
 
 
 class _Devices(msgspec.Struct, frozen=True, array_like=True):
@@ -94,6 +94,8 @@ class Latest:
         self._rows: NDArray[Any] = np.zeros(0, LATEST_ROW)
         self._size = 0
         self._changed = np.zeros(0, np.bool_)
+        #: Of each key, within a fold, the row of the batch whose value it has.
+        self._valued = np.zeros(0, np.int64)
 
     @property
     def rows(self) -> NDArray[Any]:
@@ -122,23 +124,25 @@ class Latest:
         """Take in one batch. Rows of a signal that the catalogue has not are left out."""
         self.told.fold(batch)
         self.forecasts.fold(batch)
-        rows = batch.rows
+        rows, begin = readable(batch.rows), 0
         if not len(rows):
             return
-        patient = self._places(batch.patients)[rows["patient"]]
-        signal = np.array([ORDER.get(code, _NONE) for code in batch.signals], np.int64)
-        signal = signal[rows["signal"]]
-        accepted = (rows["kind"] == Kind.VERDICT) & (rows["verdict"] == Verdict.ACCEPTED)
-        births = self._make_slots(patient, signal, accepted & (signal != _NONE))
-        slot = np.where(signal == _NONE, _NONE, self._slots[patient, signal])
-        known = slot != _NONE
-        if births:  # a row before its key's first estimate says nothing
-            first = np.zeros(self._size, np.int64)
-            first[list(births)] = list(births.values())
-            known &= np.arange(len(rows)) >= first[slot]
-        self._take_estimates(rows, slot, known & (accepted | (rows["kind"] == Kind.REVISION)))
-        self._take_values(batch, slot, known & accepted)
-        self._take_status(rows, slot, known, accepted)
+        patients = self._places(batch.patients)
+        signals = np.array([ORDER.get(code, _NONE) for code in batch.signals], np.int64)
+        of = patients, signals, self._slots
+        while begin < len(rows):
+            into = self._rows, self._size, self._changed, self._valued
+            begin, self._size = latest_kernel.fold(rows, begin, *of, *into)
+            if begin < 0:
+                raise IndexError("a row names nobody of its batch")
+            if begin < len(rows):
+                self._grow(self._size + 1)
+        # Each value gets its device; those that are used get numbers.
+        used, here = np.zeros(len(batch.devices), np.bool_), np.zeros(len(batch.devices), np.int64)
+        latest_kernel.used_devices(rows, *of, self._valued, used)
+        for i in np.flatnonzero(used).tolist():
+            here[i] = self._devices.setdefault(batch.devices[i], len(self._devices))
+        latest_kernel.name_devices(rows, *of, self._valued, here, self._rows)
 
     def take_changed(self) -> NDArray[np.int64]:
         """Places of the rows that changed since the last call."""
@@ -206,97 +210,6 @@ class Latest:
             changed = np.zeros(len(rows), np.bool_)
             rows[: self._size] = self.rows
             changed[: self._size] = self._changed[: self._size]
-            self._rows, self._changed = rows, changed
-
-    def _make_slots(
-        self, patient: NDArray[np.int64], signal: NDArray[np.int64], wanted: NDArray[np.bool_]
-    ) -> dict[int, int]:
-        """New keys' slots → the row of each one's first estimate."""
-        births: dict[int, int] = {}
-        for row in np.flatnonzero(wanted & (self._slots[patient, signal] == _NONE)).tolist():
-            key = int(patient[row]), int(signal[row])
-            if self._slots[key] != _NONE:
-                continue
-            self._grow(self._size + 1)
-            fresh = self._rows[self._size]
-            fresh["patient"], fresh["signal"] = key
-            fresh["as_of"] = fresh["value_at"] = _NEVER
-            self._slots[key] = self._size
-            births[self._size] = row
-            self._size += 1
-        return births
-
-    def _take_estimates(
-        self, rows: NDArray[Any], slot: NDArray[np.int64], wanted: NDArray[np.bool_]
-    ) -> None:
-        """The newest as_of of each key; of equal ones the last. An older one never replaces it."""
-        winners = _newest(
-            slot, rows["as_of"], wanted & (rows["as_of"] >= self._stamps("as_of", slot))
-        )
-        places = slot[winners]
-        for name in _ESTIMATE:
-            self._rows[name][places] = rows[name][winners]
-        self._changed[places] = True
-
-    def _take_values(
-        self, batch: EstimateBatch, slot: NDArray[np.int64], wanted: NDArray[np.bool_]
-    ) -> None:
-        rows = batch.rows
-        newer = rows["measured_at"] >= self._stamps("value_at", slot)
-        winners = _newest(slot, rows["measured_at"], wanted & newer)
-        places = slot[winners]
-        for name, source in (
-            ("value", "value"),
-            ("value_at", "measured_at"),
-            ("received_at", "received_at"),
-        ):
-            self._rows[name][places] = rows[source][winners]
-        if len(winners):
-            self._rows["device"][places] = self._numbers(batch, rows["device"][winners])
-
-    def _numbers(self, batch: EstimateBatch, used: NDArray[np.uint32]) -> NDArray[np.int64]:
-        """The fold's own number of each used device, (n,); used: indexes of the batch's."""
-        here, index = np.zeros(len(batch.devices), np.int64), self._devices
-        for i in np.unique(used).tolist():
-            here[i] = index.setdefault(batch.devices[i], len(index))
-        return here[used]
-
-    def _take_status(
-        self,
-        rows: NDArray[Any],
-        slot: NDArray[np.int64],
-        known: NDArray[np.bool_],
-        accepted: NDArray[np.bool_],
-    ) -> None:
-        """Status and coasting as the last row says; numpy assigns repeated places in order."""
-        coasting = known & (rows["kind"] == Kind.COASTING)
-        says_status = (known & accepted) | coasting | (known & (rows["kind"] == Kind.STATUS))
-        self._rows["status"][slot[says_status]] = rows["status"][says_status]
-        moves = (known & accepted) | coasting
-        self._rows["coasting"][slot[moves]] = coasting[moves]
-        for name in ("mean", "std", "scale50", "scale95"):
-            self._rows[f"coast_{name}"][slot[coasting]] = rows[name][coasting]
-        self._changed[slot[says_status]] = True
-
-    def _stamps(self, name: str, slot: NDArray[np.int64]) -> NDArray[np.int64]:
-        """A stamp of each row's key, (n,); of a row without key some other's, which nobody uses."""
-        if not self._size:
-            return np.zeros(len(slot), np.int64)
-        return np.asarray(self._rows[name][np.maximum(slot, 0)], np.int64)
-
-
-def _newest(
-    slot: NDArray[np.int64], stamp: NDArray[np.int64], wanted: NDArray[np.bool_]
-) -> NDArray[np.int64]:
-    """Row numbers: of each wanted slot the one with the highest stamp, the last of equal ones."""
-    places = np.flatnonzero(wanted)
-    if not len(places):
-        return places
-    of, order = slot[places], np.arange(len(places))
-    by_slot = np.empty(int(of.max()) + 1, np.int64)
-    by_slot[of] = order
-    if (by_slot[of] == order).all():  # each slot once: nothing to choose from
-        return places
-    places = places[np.lexsort((places, stamp[places], slot[places]))]
-    last = np.append(slot[places][1:] != slot[places][:-1], True)
-    return np.extract(last, places)
+            valued = np.full(len(rows), _NONE, np.int64)
+            valued[: self._size] = self._valued[: self._size]
+            self._rows, self._changed, self._valued = rows, changed, valued

@@ -6,8 +6,10 @@ HTTP/2, without which a browser stops at its seventh open page, comes from a pro
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from fastapi import FastAPI
 
 from twin.care.parts import Parts
 
-_START_S, _STOP_S = 30.0, 5.0
+_START_S, _STOP_S, _LOOK_S = 30.0, 5.0, 1.0
 
 
 class ServerStopped(Exception):
@@ -24,11 +26,28 @@ class ServerStopped(Exception):
 
 
 class _Server(uvicorn.Server):
-    """Ends open streams before it waits for connections to end."""
+    """Ends open streams before it waits for connections to end. It looks once a second whether it
+    is to end, and when it is told to: uvicorn's ten looks a second were a tenth of what a large
+    ward's page costs."""
 
     def __init__(self, config: uvicorn.Config, parts: Parts) -> None:
         super().__init__(config)
         self._parts = parts
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), _LOOK_S)
+
+    def end(self) -> None:
+        """To be called from any thread."""
+        self.should_exit = True
+        if self._loop is not None:
+            with suppress(RuntimeError):  # it has ended already
+                self._loop.call_soon_threadsafe(self._ended.set)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._parts.feed.hub.close()
@@ -95,7 +114,7 @@ class PageServer:
 
     def stop(self) -> None:
         """Ends streams and requests, stops the feed; returns when that is done (5 s at most)."""
-        self._server.should_exit = True
+        self._server.end()
         self._thread.join(_STOP_S)
         self._socket.close()
 

@@ -16,7 +16,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.bytewise import taken
+from twin.bytewise import readable
+from twin.care import told_kernel
 from twin.care.facts import DeviceFacts, Totals
 from twin.care.silences import Pairs, SilentGroup, grouped
 from twin.device_report import (
@@ -26,7 +27,7 @@ from twin.device_report import (
     SystemEvent,
     reasons_before,
 )
-from twin.estimate import EstimateBatch, Kind, Verdict
+from twin.estimate import EstimateBatch, Verdict
 
 EVENTS = 100
 #: Fields of a report that count messages by the device's own numbers.
@@ -79,7 +80,9 @@ class Told:
         if isinstance(output, SystemEvent):
             self.events.append(output)
         elif isinstance(output, DeviceReports):
-            places = self._places_of(output, output.rows)
+            rows, patients = output.rows, max(1, len(output.patients))
+            pairs = rows["device"].astype(np.int64) * patients + rows["patient"]
+            places = self._places_of(output, pairs)
             self._rows[places] = output.rows
             for row, reasons in output.refused.items():
                 self._refused[int(places[row])] = dict(reasons)
@@ -87,30 +90,23 @@ class Told:
             self._judged(output)
 
     def _judged(self, batch: EstimateBatch) -> None:
-        rows = taken(batch.rows, batch.rows["kind"] == Kind.VERDICT)
-        if not len(rows):
+        rows, patients = readable(batch.rows), max(1, len(batch.patients))
+        pairs = np.empty(len(rows), np.int64)
+        pairs = pairs[: told_kernel.runs(rows, patients, pairs)]
+        if not len(pairs):
             return
-        places, verdicts = self._places_of(batch, rows), rows["verdict"].copy()
-        for verdict, name in _COUNTED.items():
-            mine = places[verdicts == verdict]
-            if len(mine):
-                np.add.at(self._rows[name], mine, 1)
-        np.maximum.at(self._rows["last_received"], places, rows["received_at"])
-        refused = np.flatnonzero(verdicts == Verdict.REFUSED)
-        columns = places[refused].tolist(), rows["reason"][refused].tolist()
-        for place, reason in zip(*columns, strict=True):
+        places, refused = self._places_of(batch, pairs), np.empty((len(rows), 2), np.int64)
+        n = told_kernel.count(rows, patients, places, self._rows, refused)
+        for row, place in refused[:n].tolist():
             reasons = self._refused.setdefault(place, {})
-            word = batch.reasons[reason]
+            word = batch.reasons[rows["reason"][row]]
             reasons[word] = reasons.get(word, 0) + 1
 
     def _places_of(
-        self, output: DeviceReports | EstimateBatch, rows: NDArray[Any]
+        self, output: DeviceReports | EstimateBatch, pairs: NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        """The place of each row's device and patient, (n,); new ones are made."""
-        pair = rows["device"].astype(np.int64) * len(output.patients) + rows["patient"]
-        # Rows of one device and patient mostly stand together: each such run is looked up once.
-        begins = np.diff(pair, prepend=-1) != 0
-        used, inverse = np.unique(pair[begins], return_inverse=True)
+        """The place of each device · patients + patient, (n,); new ones are made."""
+        used, inverse = np.unique(pairs, return_inverse=True)
         device, patient = np.divmod(used, max(1, len(output.patients)))
         keys = [
             (output.devices[d], output.patients[p])
@@ -118,7 +114,7 @@ class Told:
         ]
         found = list(map(self._places.get, keys))
         places = np.array(self._made(keys) if None in found else found, np.int64)
-        return np.asarray(places[inverse[np.cumsum(begins) - 1]], np.int64)
+        return np.asarray(places[inverse], np.int64)
 
     def _made(self, keys: Sequence[tuple[str, str]]) -> list[int]:
         """The place of each device and patient; some have none yet."""

@@ -91,6 +91,18 @@ def _column(name: str) -> NDArray[np.float64]:
     return _columns(len(SIGNALS))[name]
 
 
+def columns() -> NDArray[np.float64]:
+    """(5, signals): lean, steep, uncertain, relative (0 or 1) and the scale to which numbers are
+    rounded, for compiled functions."""
+    return _table(len(SIGNALS))
+
+
+@lru_cache(maxsize=8)
+def _table(signals: int) -> NDArray[np.float64]:
+    of = _columns(signals)
+    return np.array([of[name] for name in ("lean", "steep", "uncertain", "relative", "scale")])
+
+
 def ward_columns(signals: Iterable[Set[str]]) -> list[str]:
     """Codes of the ward's columns; signals: of each patient those that have an estimate.
 

@@ -86,3 +86,14 @@ def test_a_journal_that_takes_nothing_is_said(tmp_path: Path) -> None:
     with pytest.raises(NotJournalled):
         Commands(full, Outcomes(), lambda: 42).give("entry", "I. Roux", {"note": "x" * 4_000}, "p1")
     full.close()
+
+
+def test_somebody_waits_from_a_command_to_its_outcome_or_its_end() -> None:
+    outcomes = Outcomes()
+    told, given_up = outcomes.expect("told"), outcomes.expect("given up")
+    assert outcomes.awaited.is_set()
+    outcomes.tell(Outcome("told", True, "", 7))
+    outcomes.forget("told", told)
+    assert outcomes.awaited.is_set()
+    outcomes.forget("given up", given_up)
+    assert not outcomes.awaited.is_set()

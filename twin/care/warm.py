@@ -1,0 +1,17 @@
+"""Compile, or load from the cache, what folds and writes frames, before a feed begins."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from twin.care.frames import Framer
+from twin.care.latest import Latest
+from twin.estimate import ESTIMATE_ROW, EstimateBatch, Verdict
+
+
+def warm_up() -> None:
+    """Takes a moment, or seconds where it must compile."""
+    latest, rows = Latest(), np.zeros(1, ESTIMATE_ROW)
+    rows["verdict"] = Verdict.ACCEPTED
+    latest.fold(EstimateBatch("warm", ("nobody",), ("watch",), ("heart_rate",), ("",), rows))
+    Framer("").delta(latest, {}, 0, "")
