@@ -14,6 +14,7 @@ that of the largest number of patients over the smallest's. The last line is JSO
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import resource
@@ -90,6 +91,7 @@ def fill(journal: SqliteJournal, ward: Ward, begin: int, observations: int, rate
 
 def work_off(folder: Path, launched: float) -> dict[str, float]:
     """Child: start a worker, wait until it has stepped everything, stop it."""
+    gc.disable()  # as `twin run` does while it starts
     from twin.runtime.run import spare_collector
     from twin.snapshot import SnapshotFolder
     from twin.warm_worker import warm_up

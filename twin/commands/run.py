@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from twin.commands.failure import Failed, failing, wrong_input
+from twin.memory import collector_held
 
 #: With less than this left, bytes, SQLite's errors are those of a full disk, whatever they say.
 _NO_ROOM = 1 << 20
@@ -43,19 +44,20 @@ def run_service(
     ] = None,
 ) -> None:
     """Run the pipeline, or some roles of it, until SIGTERM or Ctrl-C."""
-    from twin.commands.place import checked_config
+    with collector_held():
+        from twin.commands.place import checked_config
 
-    checked = checked_config(config)
-    if monitor_port is not None:
-        monitor = checked.monitor.model_copy(update={"port": monitor_port})
-        checked = checked.model_copy(update={"monitor": monitor})
-    asked = {*(role or [Role.all])}
-    roles = asked if Role.all not in asked else {*Role} - {Role.all}
-    set_up_log()
-    with starting(f"page {checked.care.host}:{checked.care.port}", checked.data_dir):
-        from twin.runtime.run import run_pipeline
+        checked = checked_config(config)
+        if monitor_port is not None:
+            monitor = checked.monitor.model_copy(update={"port": monitor_port})
+            checked = checked.model_copy(update={"monitor": monitor})
+        asked = {*(role or [Role.all])}
+        roles = asked if Role.all not in asked else {*Role} - {Role.all}
+        set_up_log()
+        with starting(f"page {checked.care.host}:{checked.care.port}", checked.data_dir):
+            from twin.runtime.run import run_pipeline
 
-        code = run_pipeline(checked, frozenset(each.value for each in roles))
+            code = run_pipeline(checked, frozenset(each.value for each in roles))
     raise typer.Exit(code)
 
 

@@ -221,16 +221,16 @@ class Bank:
         """Mean and standard deviation (n,) of the slots, so many seconds (n,) after their stamp."""
         a = self.slots.of
         mean, std = self.project(a["state"], slots, a["model"], seconds, usual=self._usual())
-        return mean, self._claimed(slots, std)
+        diverged, spread2 = self._diverged(slots)
+        std[diverged] = np.sqrt(std[diverged] ** 2 + spread2)
+        return mean, std
 
-    def _claimed(self, slots: NDArray[np.int64], std: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Standard deviations ahead (written to); of diverged keys nothing is claimed, but that
-        people are like people."""
+    def _diverged(self, slots: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Places of the diverged among the slots, and the variance to be added ahead: nothing is
+        claimed of them, but that people are like people."""
         a = self.slots.of
         diverged = np.flatnonzero(a["memory"][slots, TROUBLE] < 0.0)
-        spread2 = self.params[a["model"][slots[diverged]], SPREAD2]
-        std[diverged] = np.sqrt(std[diverged] ** 2 + spread2)
-        return std
+        return diverged, self.params[a["model"][slots[diverged]], SPREAD2]
 
     def _usual(self) -> UsualOf:
         a = self.slots.of
@@ -295,6 +295,7 @@ class Bank:
         a = self.slots.of
         since, signal, usual = a["state_t"][slots], a["model"][slots], self._usual()
         th = TH * a["waiting"][slots, WIDTHS:]
+        diverged, spread2 = self._diverged(slots)
         made = []
         for seconds in horizons:
             ahead = np.full(len(slots), seconds)
@@ -303,8 +304,9 @@ class Bank:
             scales = self.scales(th, signal, seconds)
             core = scales[:, 0].copy()
             mean, std = self.project(a["state"], slots, a["model"], ahead, core, usual)
+            std[diverged] = np.sqrt(std[diverged] ** 2 + spread2)
             target = since + (ahead * 1e9).astype(np.int64)
-            made.append(Forecast(target, mean, self._claimed(slots, std), scales))
+            made.append(Forecast(target, mean, std, scales))
         return made
 
     def restore(self, patients: Sequence[str], slots: NDArray[np.int64]) -> None:

@@ -16,7 +16,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.estimation.compiled import compiled
+from twin.estimation.compiled import compiled, inlined
 from twin.estimation.kalman import (
     PDD,
     PDV,
@@ -31,6 +31,7 @@ from twin.estimation.kalman import (
     predict,
     spoken,
 )
+from twin.estimation.machine import fetch
 from twin.estimation.models import (
     DAILY_SWING2,
     MEAN,
@@ -65,6 +66,8 @@ DAY_NS, HOUR_NS = 86_400_000_000_000, 3_600_000_000_000
 #: Rows of the scratch array (ROOM, TERMS): P, then h and P·h.
 _H, _G = TERMS, TERMS + 1
 ROOM = TERMS + 2
+#: The memory of so many rows on is asked for while one is projected.
+SOON = 8
 
 
 @compiled
@@ -184,8 +187,16 @@ def usual_at(usual, root, k, t, spread, room):  # type: ignore[no-untyped-def]
     return mean, doubt * (spread / UNIT) ** 2
 
 
-@compiled
+@inlined
 def return_to_usual(x, i, usual, root, k, t, dt, p, row, room):  # type: ignore[no-untyped-def]
+    """`returned`, where enough is known of the usual: of most nothing is, and the call costs more
+    than all else that is done for them."""
+    if root[k, HOURS] >= LEAST_HOURS and p[row, USUAL_TIME] != 0.0:
+        returned(x, i, usual, root, k, t, dt, p, row, room)
+
+
+@compiled
+def returned(x, i, usual, root, k, t, dt, p, row, room):  # type: ignore[no-untyped-def]
     """x[i], as it was moved on by dt (s) to t (ns), on its way back to the usual of that hour.
 
     An Ornstein–Uhlenbeck process about u of variance s² and time constant `usual_time`; as much of
@@ -193,8 +204,6 @@ def return_to_usual(x, i, usual, root, k, t, dt, p, row, room):  # type: ignore[
 
         mean ← mean + g·(u − mean)      var ← (1 − g)²·var + g·(2 − g)·(s² + var u)
     """
-    if root[k, HOURS] < LEAST_HOURS or p[row, USUAL_TIME] == 0.0:
-        return
     u, doubt = usual_at(usual, root, k, t, math.sqrt(p[row, SPREAD2]), room)
     s2 = np.float64(usual[k, RESIDUAL2])
     g = -math.expm1(-dt / p[row, USUAL_TIME]) * s2 / (s2 + doubt)
@@ -206,7 +215,7 @@ def return_to_usual(x, i, usual, root, k, t, dt, p, row, room):  # type: ignore[
     x[i, PMM] += g * (2.0 - g) * (s2 + doubt)
 
 
-@compiled
+@inlined
 def foresee(x, i, step, t, usual, root, k, p, row, cache, cache_dt, room):  # type: ignore[no-untyped-def]
     """x[i], `step` ns (> 0) later, at stamp t, as it is forecast: `predict`, then the usual."""
     predict(x, i, step, p, row, cache, cache_dt)
@@ -225,6 +234,9 @@ def project(  # type: ignore[no-untyped-def]
     scratch; mean, var (n,) are written. The states stay as they are.
     """
     for n in range(slot.shape[0]):
+        if n + SOON < slot.shape[0]:
+            fetch(state, slot[n + SOON])
+            fetch(root, slot[n + SOON])
         k = slot[n]
         row = model[k]
         for j in range(STATE):

@@ -42,6 +42,7 @@ def spare_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
+    gc.enable()  # not while it starts: twin.memory.collector_held
 
 
 def watch(

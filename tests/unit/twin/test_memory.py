@@ -1,10 +1,14 @@
-"""Freed memory is kept by the process."""
+"""Freed memory is kept by the process; cycles are not looked for while it starts."""
 
+import gc
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
+
+from twin.memory import collector_held
 
 _COUNTED = """
 import resource
@@ -30,3 +34,10 @@ def test_memory_freed_by_a_batch_serves_the_next_one() -> None:
     ran = subprocess.run([sys.executable, "-c", _COUNTED], capture_output=True, check=True)
     before, after = map(int, ran.stdout.split())
     assert after < 100 <= before
+
+
+def test_no_cycles_are_looked_for_while_a_process_starts_and_afterwards_they_are() -> None:
+    with suppress(RuntimeError), collector_held():
+        assert not gc.isenabled()
+        raise RuntimeError("it does not start")
+    assert gc.isenabled()
