@@ -35,6 +35,8 @@ from ingest.settings import MqttSettings, TlsSettings
 
 _FIRST_PAUSE_S = 0.5
 _TAKEN_BYTES = 4 * 1024 * 1024
+#: How often it is looked whether many messages have come meanwhile.
+_LOOK_S = 0.005
 
 
 class Subscriber:
@@ -128,17 +130,19 @@ class Subscriber:
     # --- the writer's side --------------------------------------------------------------------
 
     def take(
-        self, at_most: int, timeout: float, linger: float, not_before: float = 0.0
+        self, at_most: int, timeout: float, linger: float, not_before: float = 0.0, many: int = 0
     ) -> list[Delivery]:
-        """Deliveries in order of receipt: waits up to timeout s for the first, then linger s, and
-        until not_before (monotonic), for others. Empty if nothing came; fewer than are there if
-        they are large."""
+        """Deliveries in order of receipt: waits up to timeout s for the first, then linger s for
+        others, and while they are not many until not_before (monotonic). Empty if nothing came;
+        fewer than are there if they are large."""
         taken, size = self._rest, 0
         try:
             if not taken:
                 taken, size = self._queue.get(timeout=timeout)
             if self.waiting + len(taken) < at_most:
-                time.sleep(max(linger, not_before - time.monotonic()))
+                time.sleep(linger)
+            while self.waiting < many and (left := not_before - time.monotonic()) > 0:
+                time.sleep(min(left, _LOOK_S))
             while len(taken) < at_most and size < _TAKEN_BYTES:
                 more, length = self._queue.get_nowait()
                 taken += more

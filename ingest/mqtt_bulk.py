@@ -25,10 +25,9 @@ from ingest.frames import Delivery, FrameReader, Malformed, Packet
 BULK = 256 * 1024
 #: A larger message is cut there, unless larger payloads are allowed (see FrameReader).
 LARGEST = 16 * 1024 * 1024
-#: Least time between two reads, seconds: each costs about as much as 50 messages, so they are left
-#: to gather; the delay is small beside a commit. The longer one follows a read of few messages:
-#: after one of many, more would wait than is good for the window of what is under way.
-_BREATH_S, _LONG_BREATH_S, _MANY = 0.001, 0.0025, 64
+#: Least time between two reads, seconds: each costs about as much as 50 messages, so at a high
+#: rate they are left to gather; the delay is small beside a commit.
+_BREATH_S = 0.001
 #: While the receiver has no room, it is asked again so often, seconds.
 _PAUSE_S = 0.005
 
@@ -66,7 +65,6 @@ class BulkClient(Client):
         self._has_room = has_room
         self._frames = FrameReader(five, largest)
         self._read_at = time.monotonic()
-        self._breath = _BREATH_S
         self.malformed = 0
 
     def reconnect(self) -> MQTTErrorCode:
@@ -95,8 +93,8 @@ class BulkClient(Client):
         if since < self._keepalive / 2 and not self._has_room():
             time.sleep(_PAUSE_S)
             return MQTTErrorCode.MQTT_ERR_SUCCESS
-        if since < self._breath:
-            time.sleep(self._breath - since)
+        if since < _BREATH_S:
+            time.sleep(_BREATH_S - since)
         result = self._read()
         self._read_at = time.monotonic()
         return self._loop_rc_handle(result) if result else MQTTErrorCode.MQTT_ERR_SUCCESS
@@ -113,13 +111,10 @@ class BulkClient(Client):
         with self._msgtime_mutex:
             self._last_bytes_received = time.monotonic()
         self._frames.feed(received)
-        self._breath = _LONG_BREATH_S
         while True:
             messages, then = self._frames.cut(self._now(), self._connection())
             if messages:
                 self._hand_over(messages, len(received))
-                if len(messages) >= _MANY:
-                    self._breath = _BREATH_S
             if then is None:
                 return MQTTErrorCode.MQTT_ERR_SUCCESS
             if isinstance(then, Malformed):

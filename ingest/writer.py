@@ -36,7 +36,7 @@ _TAKE_TIMEOUT_S = 0.1
 _RETRY_S, _RETRY_MAX_S = 0.1, 5.0
 #: Commits of fewer messages than this begin at least so many times `linger_s` apart: what follows a
 #: commit (a step, its own commit, who reads) costs nearly the same for one message as for fifty. A
-#: message after a silence never waits for that.
+#: message after a silence never waits for that, nor do many, whose senders wait for their PUBACKs.
 _MANY, _APART = 96, 3.0
 #: Refusals of one message that are published or shown to who tails.
 _TOLD = 10
@@ -113,7 +113,7 @@ class Writer:
         not_before = 0.0
         while monotonic() < self._deadline:
             taken = self._subscriber.take(
-                settings.commit_messages, _TAKE_TIMEOUT_S, settings.linger_s, not_before
+                settings.commit_messages, _TAKE_TIMEOUT_S, settings.linger_s, not_before, _MANY
             )
             if taken:
                 began = monotonic()

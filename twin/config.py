@@ -96,7 +96,7 @@ class IngestTable(_Table):
     payload_max_kilobytes: Annotated[float, Field(ge=1, le=262_144)] = 256.0
     """A larger payload is refused `payload_too_large`."""
     linger_ms: Annotated[float, Field(ge=0, le=1_000)] = 5.0
-    """How long messages are collected for one commit."""
+    """How long messages are collected for a commit; commits of few begin three times that apart."""
     commit_messages: Annotated[int, Field(ge=1, le=100_000)] = 5_000
     """Most messages in one commit."""
     topics: list[TopicTable] = []

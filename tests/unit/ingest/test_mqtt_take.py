@@ -20,7 +20,7 @@ def received(count: int) -> Subscriber:
 
 def test_what_waits_is_taken_at_once_and_not_before_its_time() -> None:
     subscriber, not_before = received(5), time.monotonic() + 0.03
-    taken = subscriber.take(100, 1.0, 0.0, not_before)
+    taken = subscriber.take(100, 1.0, 0.0, not_before, 6)
     assert time.monotonic() >= not_before
     assert [each.mid for each in taken] == [1, 2, 3, 4, 5]
     assert subscriber.waiting == 0
@@ -28,11 +28,11 @@ def test_what_waits_is_taken_at_once_and_not_before_its_time() -> None:
 
 def test_a_message_after_a_silence_waits_for_nothing_but_the_linger() -> None:
     subscriber, long_ago, before = received(1), time.monotonic() - 60.0, time.monotonic()
-    assert len(subscriber.take(100, 60.0, 0.0, long_ago)) == 1
+    assert len(subscriber.take(100, 60.0, 0.0, long_ago, 96)) == 1
     assert time.monotonic() - before < 30.0
 
 
-def test_a_full_group_does_not_wait_for_its_time() -> None:
+def test_many_do_not_wait_for_their_time() -> None:
     subscriber, far = received(7), time.monotonic() + 3_600.0
-    assert [each.mid for each in subscriber.take(5, 1.0, 0.0, far)] == [1, 2, 3, 4, 5]
+    assert [each.mid for each in subscriber.take(5, 1.0, 0.0, far, 7)] == [1, 2, 3, 4, 5]
     assert subscriber.waiting == 2
