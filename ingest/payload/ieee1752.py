@@ -135,7 +135,7 @@ class _Reading:
             raise Unusable(Reason.FIELD_TYPE, path, "an object", shown(body))
         dot = f"{path}." if path else ""
         found = [
-            (measure.signal, *_quantity(body, key, measure, dot))
+            (measure.signal_of(body), *_quantity(body, key, measure, dot))
             for key, measure in schema.measures.items()
             if measure.required or key in body
         ]

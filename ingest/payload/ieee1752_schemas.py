@@ -16,11 +16,20 @@ Words = frozenset[str]
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A field that holds a signal. units: word of the schema → UCUM; empty: a bare number."""
+    """A field that holds a signal. units: word of the schema → UCUM; empty: a bare number.
+
+    elsewhere: what it is of where it was measured at such a place (`measurement_location`).
+    """
 
     signal: str
     units: Mapping[str, str]
     required: bool = True
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+
+    def signal_of(self, body: Mapping[str, object]) -> str:
+        """The signal that this body says."""
+        place = body.get("measurement_location")
+        return self.elsewhere.get(place, self.signal) if isinstance(place, str) else self.signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +104,10 @@ _OXYGEN = {
 _HEART_RATE = {"heart_rate": Measure("heart_rate", {"beats/min": "/min"})}
 _RESPIRATION = {"respiratory_rate": Measure("respiratory_rate", {"breaths/min": "/min"})}
 _SATURATION = {"oxygen_saturation": Measure("spo2", {"%": "%"})}
-_TEMPERATURE = {
-    "body_temperature": Measure("body_temperature", {"C": "Cel", "F": "[degF]", "K": "K"})
-}
+#: Of a limb, or by a patch on the chest, it is the skin's: 33 °C there are no hypothermia.
+_ON_SKIN = dict.fromkeys(("finger", "toe", "wrist", "chest"), "skin_temperature")
+_DEGREES = {"C": "Cel", "F": "[degF]", "K": "K"}
+_TEMPERATURE = {"body_temperature": Measure("body_temperature", _DEGREES, elsewhere=_ON_SKIN)}
 _MMHG = {"mmHg": "mm[Hg]"}
 _SYSTOLIC, _DIASTOLIC = Measure("systolic_bp", _MMHG), Measure("diastolic_bp", _MMHG)
 _PRESSURE = {"systolic_blood_pressure": _SYSTOLIC, "diastolic_blood_pressure": _DIASTOLIC}

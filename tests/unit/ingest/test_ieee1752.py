@@ -77,6 +77,16 @@ def only(decoded: Decoded) -> Rejection:
             [("body_temperature", 98.6, "[degF]")],
         ),
         (
+            "body-temperature",
+            "4.0",
+            {
+                "body_temperature": {"value": 33.1, "unit": "C"},
+                "measurement_location": "wrist",
+                "effective_time_frame": AT_NOON,
+            },
+            [("skin_temperature", 33.1, "Cel")],
+        ),
+        (
             "blood-pressure",
             "4.0",
             {
