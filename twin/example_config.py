@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -37,7 +41,29 @@ def described(
         else:
             key = (*place, name)
             default = "" if _has_no_default(field) else toml_value(_default(field))
-            yield ".".join(key), expected_of(key), default, field.description or ""
+            yield ".".join(key), expected_of(key), default, said_under(table).get(name, "")
+
+
+@cache
+def said_under(table: type[BaseModel]) -> Mapping[str, str]:
+    """The text under the declaration of each key of a table, by key; keys without text left out."""
+    said: dict[str, str] = {}
+    for kind in reversed(table.__mro__):
+        if not issubclass(kind, BaseModel) or kind is BaseModel:
+            continue
+        (declared,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+        if isinstance(declared, ast.ClassDef):
+            said |= dict(_texts(declared))
+    return said
+
+
+def _texts(declared: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    for key, text in pairwise(declared.body):
+        if not isinstance(key, ast.AnnAssign) or not isinstance(key.target, ast.Name):
+            continue
+        match text:
+            case ast.Expr(value=ast.Constant(value=str(words))):
+                yield key.target.id, inspect.cleandoc(words)
 
 
 def toml_value(value: object) -> str:
@@ -54,6 +80,8 @@ def _table(table: type[BaseModel], place: tuple[str, ...]) -> Iterator[str]:
     tables = {name: as_table(field) for name, field in table.model_fields.items()}
     for name, field in table.model_fields.items():
         if tables[name] is None:
+            yield ""
+            yield from _comment(said_under(table).get(name, ""))
             yield from _key(name, field, (*place, name))
     for name, inner in tables.items():
         if inner is not None:
@@ -68,8 +96,6 @@ def _table(table: type[BaseModel], place: tuple[str, ...]) -> Iterator[str]:
 
 
 def _key(name: str, field: FieldInfo, key: tuple[str, ...]) -> Iterator[str]:
-    yield ""
-    yield from _comment(field.description or "")
     expected = f"Expected: {expected_of(key)}"
     if _has_no_default(field):
         yield from _comment(f"{expected}; no default.")

@@ -15,14 +15,12 @@ from llvmlite import ir
 from numba import from_dtype
 from numba.core import cgutils, types
 from numba.extending import lower_builtin, type_callable
-from numba.np import arrayobj
 from numpy.typing import NDArray
 
 # What of the compiler has no types.
 _typed: Any = type_callable
 _coded: Any = lower_builtin
 _parts: Any = cgutils.unpack_tuple
-_fill: Any = arrayobj.populate_array
 
 _BYTE, _INT32, _NOTHING = ir.IntType(8).as_pointer(), ir.IntType(32), ir.VoidType()
 
@@ -50,12 +48,16 @@ def field(kind: np.dtype[Any], name: str) -> Callable[[NDArray[np.uint8]], NDArr
 
     @_coded(of, types.Array)
     def _code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        from numba.np.arrayobj import populate_array  # who loads from the cache needs none of it
+
+        fill: Any = populate_array
+
         def number(n: int) -> Any:
             return context.get_constant(types.intp, n)
 
         given = context.make_array(signature.args[0])(context, builder, args[0])
         array = context.make_array(made)(context, builder)
-        _fill(
+        fill(
             array,
             data=builder.bitcast(builder.gep(given.data, [number(offset)]), array.data.type),
             shape=[
