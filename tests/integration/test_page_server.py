@@ -161,6 +161,26 @@ def test_a_viewer_that_reads_nothing_delays_nobody(care: Care) -> None:
                 assert watch.unhindered < 2
 
 
+def test_a_reader_that_knows_no_chunks_gets_none(care: Care) -> None:
+    page = care.start()
+    care.say(Said(mean=80))
+    with socket.create_connection(("127.0.0.1", page.port), timeout=60) as old:
+        old.sendall(b"GET /api/v1/stream HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
+        stream = old.makefile("rb")
+        lines = iter(lambda: stream.readline().decode().rstrip("\n"), "")
+        while next(lines) != "\r":
+            pass
+        assert next(lines) == "retry: 2000"
+        told: list[str] = []
+        for at in range(1, 40):
+            care.say(Said(at=at, mean=80 + at))
+            told += iter(lambda: stream.readline().decode().rstrip("\n"), "")
+            if "event: d" in told:
+                break
+        assert "event: d" in told
+        assert all(line.partition(": ")[0] in ("id", "event", "data") for line in told)
+
+
 def test_in_a_large_ward_an_outcome_and_the_end_do_not_wait_for_the_next_frame(
     care: Care, monkeypatch: pytest.MonkeyPatch
 ) -> None:

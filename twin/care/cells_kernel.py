@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from numpy import float64, int64, rint
+from numpy import float64, int64, rint, uint64
 
 from ingest.compiled import kernels
 from twin.estimate import Z90, Z95, Status
-from twin.text.shortest import SOURCES, TOUCHED, write_float, write_integer
+from twin.text.shortest import SOURCES, TOUCHED, write_float, write_integer, write_scaled
 
 compiled, inlined = kernels((Path(__file__), *SOURCES))
 
 #: Bytes of one cell at most, and how many behind the last one are touched.
 CELL, BEYOND = 128, TOUCHED
 #: Rows of what is shown of a signal, as `vitals.columns` gives them.
-LEAN, STEEP, UNCERTAIN, RELATIVE, SCALE = range(5)
+LEAN, STEEP, UNCERTAIN, RELATIVE, SCALE, DIGITS = range(6)
 _FRESH, _LATE, _DIVERGED = int(Status.FRESH), int(Status.LATE), int(Status.DIVERGED)
 _MILLISECOND = 1_000_000
+#: What `write_scaled` takes.
+_FEW, _MOST_DIGITS = 1e8, 5
 _OPEN, _CLOSE, _COMMA, _ZERO = 91, 93, 44, 48
 
 
@@ -30,7 +32,7 @@ def write_cells(rows, places, vitals, time, number, bits, text):  # type: ignore
     """Write a list of cells, one for each place (n,) in rows (LATEST_ROW), into text (uint8); how
     many bytes.
 
-    vitals: (5, signals). time: of the frame, ns. number, bits: (1,), the same memory as float64 and
+    vitals: (6, signals). time: of the frame, ns. number, bits: (1,), the same memory as float64 and
     uint64. text must have room for n · CELL + 2 bytes and BEYOND.
     """
     text[0] = _OPEN
@@ -50,11 +52,11 @@ def _cell(rows, place, vitals, time, number, bits, text, at):  # type: ignore[no
     mean, std, scale95 = row.mean, row.std, float64(row.scale95)
     if row.coasting:
         mean, std, scale95 = row.coast_mean, row.coast_std, float64(row.coast_scale95)
-    half95, scale = Z95 * std * scale95, vitals[SCALE, row.signal]
+    half95 = Z95 * std * scale95
     text[at] = _OPEN
     at = write_integer(text, at + 1, place)
-    at = _decimal(rint(mean * scale) / scale, number, bits, text, at)
-    at = _decimal(rint(half95 * scale) / scale, number, bits, text, at)
+    at = _decimal(mean, row.signal, vitals, number, bits, text, at)
+    at = _decimal(half95, row.signal, vitals, number, bits, text, at)
     at = _whole(_arrow(row, vitals), text, at)
     unsure = row.coasting or row.status == _DIVERGED or _is_uncertain(row, mean, half95, vitals)
     at = _whole(int64(unsure), text, at)
@@ -65,9 +67,14 @@ def _cell(rows, place, vitals, time, number, bits, text, at):  # type: ignore[no
 
 
 @inlined
-def _decimal(said, number, bits, text, at):  # type: ignore[no-untyped-def]
+def _decimal(said, signal, vitals, number, bits, text, at):  # type: ignore[no-untyped-def]
+    """As `vitals.rounded`."""
     text[at] = _COMMA
-    number[0] = said
+    scale, digits = vitals[SCALE, signal], int64(vitals[DIGITS, signal])
+    scaled = rint(said * scale)
+    if 0 < scaled < _FEW and digits <= _MOST_DIGITS:  # as it mostly is
+        return write_scaled(text, at + 1, uint64(scaled), digits)
+    number[0] = scaled / scale
     return write_float(text, at + 1, bits[0])
 
 

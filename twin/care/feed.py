@@ -1,7 +1,7 @@
 """The live feed: a thread that reads the estimates journal, folds it, and makes frames.
 
 One thread writes (this one); pages and API read copies under the lock. Frames are handed to the
-event loop with `call_soon_threadsafe`. The fold is saved every 10 s and at the end.
+event loop with `call_soon_threadsafe`. The fold is saved every 30 s and at the end.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from twin.device_report import DeviceReports, SystemEvent
 from twin.estimate import EstimateBatch, Outcome, People, decode_output
 from twin.judgement import Alarm, Judgements
 
-HEARTBEAT_S, LABELS_S, SAVE_S = 2.0, 2.0, 10.0
+HEARTBEAT_S, LABELS_S, SAVE_S = 2.0, 2.0, 30.0
 #: A frame at most this often; large wards, whose frames cost more, once a second.
 FRAME_S, LARGE_FRAME_S, LARGE = 0.25, 1.0, 1_000
 #: A look into the journal each 50 ms, of a large ward when its frame is due, or somebody waits for

@@ -14,7 +14,9 @@ import numpy as np
 
 from ingest.catalogue import SIGNALS, Signal
 from ingest.instant import SECOND, format_instant
+from twin.bytewise import readable
 from twin.care.board import Board
+from twin.care.latest_kernel import says
 from twin.care.limits import limits_in_force
 from twin.estimate import EstimateBatch, Kind, Status, bands
 from twin.forecast import HORIZONS, WIDE_ROW, chance_below, wide
@@ -67,11 +69,12 @@ class Forecasts:
     def fold(self, batch: EstimateBatch) -> None:
         """Take in one batch. A forecast from an older stamp never replaces a newer one; of a key
         that has diverged there is none."""
-        self._forget(batch)
-        if not (batch.rows["kind"] == Kind.FORECAST).any():
+        made, diverged = says(readable(batch.rows), int(Kind.FORECAST), int(Status.DIVERGED))
+        if diverged:
+            self._forget(batch)
+        if not made:
             return
-        made, _ = wide(batch.rows)
-        for row in made:
+        for row in wide(batch.rows)[0]:
             code = batch.signals[row["signal"]]
             if code not in SIGNALS:
                 continue

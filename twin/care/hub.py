@@ -4,36 +4,76 @@ Queue of each client: at most `Client.BOUND` frames, in order. When full, it is 
 client gets a fresh `snap` instead of what it missed. A slow client never delays another. Frames of
 alarms are never dropped: they wait in a queue of their own, and a client that leaves `MOST_KEPT` of
 them unread is closed; when it comes back it gets them by its cursor.
+
+A client that has read all that there was, on a connection of our own server, flows: its frames are
+written to the connection at once. As soon as that takes no more they wait in its queue again.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 from twin.care.frames import Frame
+from twin.care.wire import Wire, chunk_of
 
 #: The ring of ward frames for clients that come back: seconds, and bytes at most.
 RING_S, RING_BYTES = 60.0, 32_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What is published at once to all of one topic: frames, alarms first, and the same as a chunk.
+
+    least: number of the first of the ward's frames, 0 without.
+    """
+
+    frames: Sequence[Frame]
+    least: int
+    chunk: bytes
+
+    @classmethod
+    def of(cls, frames: Sequence[Frame], topic: str | None) -> Self:
+        """Those that concern a topic."""
+        mine = [frame for frame in frames if frame.topic is None or frame.topic == topic]
+        mine.sort(key=lambda frame: not frame.kept)
+        least = next((frame.number for frame in mine if frame.topic == ""), 0)
+        return cls(mine, least, chunk_of([frame.payload for frame in mine]) if mine else b"")
+
+
 class Client:
-    """One open stream: its topic, and frames not yet sent."""
+    """One open stream: its topic, and frames not yet sent. wire: where its frames may go when none
+    wait, None: nowhere."""
 
     BOUND = 8
     MOST_KEPT = 1_000
 
-    def __init__(self, topic: str | None, who: str = "") -> None:
+    def __init__(self, topic: str | None, who: str = "", wire: Wire | None = None) -> None:
         self.topic = topic
         #: Name of who reads it, "" if unknown.
         self.who = who
+        #: Number of the ward's frame as of which it has the whole picture.
+        self.seen = -1
         #: It missed frames: it needs a snap before anything else.
         self.behind = False
         self.closed = False
         self._frames: deque[Frame] = deque()
         self._kept: deque[Frame] = deque()
         self._news = asyncio.Event()
+        self._wire = wire
+        self._flows = False  # all that came before is sent
+
+    def give(self, parcel: Parcel) -> None:
+        """Send these frames, or let them wait."""
+        known = 0 < parcel.least <= self.seen
+        if self._flows and self._wire and not known and self._wire.write(parcel.chunk):
+            return
+        self._flows = False
+        for frame in parcel.frames:
+            self.put(frame)
 
     def put(self, frame: Frame) -> None:
         if frame.kept:
@@ -51,8 +91,11 @@ class Client:
         self._news.set()
 
     async def take(self) -> list[Frame]:
-        """What came since the last call, alarms first; waits until there is something."""
+        """What came since the last call, alarms first; waits until there is something that was not
+        sent meanwhile. What was taken before is sent when this is called again."""
+        self._flows = not self._news.is_set()
         await self._news.wait()
+        self._flows = False
         self._news.clear()
         frames = [*self._kept, *self._frames]
         self._kept.clear()
@@ -84,13 +127,17 @@ class Hub:
         for frame in frames:
             if frame.topic == "":
                 self._remember(frame, at)
-            for client in self._clients:
-                if frame.topic is None or frame.topic == client.topic:
-                    client.put(frame)
+        parcels: dict[str | None, Parcel] = {}
+        for client in self._clients:
+            parcel = parcels.get(client.topic)
+            if parcel is None:
+                parcel = parcels[client.topic] = Parcel.of(frames, client.topic)
+            if parcel.frames:
+                client.give(parcel)
 
-    def subscribe(self, topic: str | None, who: str = "") -> Client:
+    def subscribe(self, topic: str | None, who: str = "", wire: Wire | None = None) -> Client:
         """A new client of the ward (""), of one patient (its id) or of heartbeats only (None)."""
-        client = Client(topic, who)
+        client = Client(topic, who, wire)
         if self.closed:
             client.close()
         self._clients.add(client)

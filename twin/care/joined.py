@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin import bytewise
-from twin.estimate import NO_DEVICE, EstimateBatch
+from twin.care.joined_kernel import renumber
+from twin.estimate import EstimateBatch
 
 
 def joined(batches: Sequence[EstimateBatch]) -> Iterator[EstimateBatch]:
@@ -29,10 +30,12 @@ def _one(batches: Sequence[EstimateBatch]) -> EstimateBatch:
     if len(batches) == 1:
         return first
     rows = bytewise.joined([batch.rows for batch in batches])
-    of = np.repeat(np.arange(len(batches)), [len(batch.rows) for batch in batches])
-    rows["patient"] += _begins([len(batch.patients) for batch in batches])[of]
-    named = rows["device"] != NO_DEVICE
-    rows["device"][named] += _begins([len(batch.devices) for batch in batches])[of[named]]
+    renumber(
+        rows,
+        np.cumsum([len(batch.rows) for batch in batches]),
+        _begins([len(batch.patients) for batch in batches]),
+        _begins([len(batch.devices) for batch in batches]),
+    )
     return EstimateBatch(
         first.model,
         tuple(chain.from_iterable(batch.patients for batch in batches)),

@@ -21,6 +21,7 @@ from twin.care import latest_kernel
 from twin.care.board import Board, BoardState
 from twin.care.forecasts import Forecasts, ForecastsState
 from twin.care.notebook import Notebook
+from twin.care.places import numbered
 from twin.care.told import Told, ToldState
 from twin.care.vitals import ORDER, VITALS
 from twin.estimate import EstimateBatch
@@ -193,10 +194,7 @@ class Latest:
 
     def _places(self, patients: Sequence[str]) -> NDArray[np.int64]:
         index = self._patients
-        found = list(map(index.get, patients))
-        if None in found:
-            found = [index.setdefault(p, len(index)) for p in patients]
-        places = np.array(found, np.int64)
+        places = numbered(patients, index)
         self._names.extend(islice(index, len(self._names), None))
         if len(index) > len(self._slots):
             slots = np.full((max(64, 2 * len(index)), len(VITALS)), _NONE, np.int64)

@@ -48,6 +48,16 @@ def fold(rows, begin, patients, signals, slots, newest, size, changed, valued): 
     return rows.shape[0], size
 
 
+@compiled
+def says(rows, kind, status):  # type: ignore[no-untyped-def]
+    """Whether any row is of this kind, and whether any has this status."""
+    of_kind, has_status = False, False
+    for i in range(rows.shape[0]):
+        of_kind |= rows[i].kind == kind
+        has_status |= rows[i].status == status
+    return of_kind, has_status
+
+
 @inlined
 def _born(key, patient, signal):  # type: ignore[no-untyped-def]
     key.patient, key.signal = patient, signal

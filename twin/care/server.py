@@ -17,6 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from twin.care.parts import Parts
+from twin.care.wire import WiredProtocol
 
 _START_S, _STOP_S, _LOOK_S = 30.0, 5.0, 1.0
 
@@ -82,6 +83,7 @@ class PageServer:
         config = uvicorn.Config(
             app,
             log_config=None,
+            http=WiredProtocol,
             access_log=False,  # paths hold patients' ids
             server_header=False,
             timeout_graceful_shutdown=2,

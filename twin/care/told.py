@@ -8,7 +8,6 @@ at any time, and whatever of the journal was never read is in them as soon as th
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from twin.bytewise import readable
 from twin.care import told_kernel
 from twin.care.facts import DeviceFacts, Totals
+from twin.care.places import Places
 from twin.care.silences import Pairs, SilentGroup, grouped
 from twin.device_report import (
     DEVICE_ROW,
@@ -65,8 +65,8 @@ class Told:
 
     def __init__(self) -> None:
         self.events: deque[SystemEvent] = deque(maxlen=EVENTS)
-        #: (device, patient) → place in `_rows`.
-        self._places: dict[tuple[str, str], int] = {}
+        #: Of devices on patients, in `_rows`.
+        self._places = Places()
         self._rows: NDArray[Any] = np.zeros(0, DEVICE_ROW)
         self._refused: dict[int, dict[str, int]] = {}
         self._gateways: dict[str, int] = {}
@@ -106,32 +106,27 @@ class Told:
         self, output: DeviceReports | EstimateBatch, pairs: NDArray[np.int64]
     ) -> NDArray[np.int64]:
         """The place of each device · patients + patient, (n,); new ones are made."""
-        used, inverse = np.unique(pairs, return_inverse=True)
-        device, patient = np.divmod(used, max(1, len(output.patients)))
-        keys = [
-            (output.devices[d], output.patients[p])
-            for d, p in zip(device.tolist(), patient.tolist(), strict=True)
-        ]
-        found = list(map(self._places.get, keys))
-        places = np.array(self._made(keys) if None in found else found, np.int64)
-        return np.asarray(places[inverse], np.int64)
+        known = len(self._places)
+        places = self._places.of(output.devices, output.patients, pairs)
+        if len(self._places) > known:
+            self._make(known)
+        return places
 
-    def _made(self, keys: Sequence[tuple[str, str]]) -> list[int]:
-        """The place of each device and patient; some have none yet."""
-        index, known = self._places, len(self._places)
-        places = [index.setdefault(key, len(index)) for key in keys]
-        if len(index) > len(self._rows):
-            grown = np.zeros(2 * len(index), DEVICE_ROW)
+    def _make(self, known: int) -> None:
+        """Rows for the places from `known` on."""
+        size = len(self._places)
+        if size > len(self._rows):
+            grown = np.zeros(2 * size, DEVICE_ROW)
             grown[:known] = self._rows[:known]
             self._rows = grown
         for name, unsaid in _UNSAID.items():
-            self._rows[name][known : len(index)] = unsaid
-        return places
+            self._rows[name][known:size] = unsaid
 
     def facts(self, device: str | None = None) -> list[DeviceFacts]:
         """Of every device (or of one) on every patient, in order of device id, then of patient."""
-        keys = sorted(key for key in self._places if device in (None, key[0]))
-        places = [self._places[key] for key in keys]
+        index = self._places.index
+        keys = sorted(key for key in index if device in (None, key[0]))
+        places = [index[key] for key in keys]
         columns = (_column(self._rows[name][places], _DIGITS.get(name)) for name in _FACTS)
         refused = (self._refused.get(place, {}) for place in places)
         return [_facts(*key, *said) for key, *said in zip(keys, *columns, refused, strict=True)]
@@ -143,7 +138,7 @@ class Told:
         seen = rows["silence"].tobytes(), ingest_since
         if seen != self._grouped[0]:
             self._look_at_gateways()
-            pairs = Pairs(list(self._places), rows, self._gateway, list(self._gateways))
+            pairs = Pairs(list(self._places.index), rows, self._gateway, list(self._gateways))
             self._grouped = seen, grouped(pairs, ingest_since)
         return list(self._grouped[1])
 
@@ -151,7 +146,7 @@ class Told:
         """Of all devices together."""
         rows = self._rows[: len(self._places)]
         reached = np.sum([rows[name] for name in _COUNTED.values()], axis=0) > 0
-        keys = zip(self._places, reached.tolist(), strict=True)
+        keys = zip(self._places.index, reached.tolist(), strict=True)
         heard = {device for (device, _patient), there in keys if there}
         refused: Counter[str] = Counter()
         for reasons in self._refused.values():
@@ -164,13 +159,14 @@ class Told:
         )
 
     def _look_at_gateways(self) -> None:
-        index, new = self._gateways, islice(self._places, len(self._gateway), None)
+        index, new = self._gateways, islice(self._places.index, len(self._gateway), None)
         names = [device.rpartition("/")[0] for device, _patient in new]
         numbers = [index.setdefault(name, len(index)) if name else -1 for name in names]
         self._gateway = np.concatenate([self._gateway, np.array(numbers, np.int64)])
 
     def state(self) -> ToldState:
-        devices, patients = [key[0] for key in self._places], [key[1] for key in self._places]
+        keys = self._places.index
+        devices, patients = [key[0] for key in keys], [key[1] for key in keys]
         rows = self._rows[: len(devices)].tobytes()
         refused = {place: dict(reasons) for place, reasons in self._refused.items()}
         layout = str(DEVICE_ROW.descr)
@@ -183,8 +179,7 @@ class Told:
         told.events.extend(state.events)
         if state.layout == str(DEVICE_ROW.descr):
             rows = np.frombuffer(state.rows, DEVICE_ROW).copy()
-            keys = zip(state.devices, state.patients, strict=True)
-            told._places = {key: place for place, key in enumerate(keys)}
+            told._places = Places.of_keys(zip(state.devices, state.patients, strict=True))
             told._rows = rows
             told._refused = state.refused or reasons_before(rows)
         return told

@@ -39,6 +39,26 @@ def runs(rows, patients, pairs):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def find(pairs, devices, patients, first, following, device, places):  # type: ignore[no-untyped-def]
+    """Write into places (n,) the place of each of pairs, −1: there is none; how many have none.
+
+    devices, patients: numbers of the tables' names; first: place of each patient's chain, following
+    and device: of each place the next one in its chain, and whose it is. −1: none.
+    """
+    missing, size = 0, max(1, patients.shape[0])
+    for i in range(pairs.shape[0]):
+        d, p, place = pairs[i] // size, pairs[i] % size, int64(-1)
+        if d < devices.shape[0] and p < patients.shape[0]:
+            place = first[patients[p]]
+            while place >= 0 and device[place] != devices[d]:
+                place = following[place]
+        places[i] = place
+        if place < 0:
+            missing += 1
+    return missing
+
+
+@compiled
 def count(rows, patients, places, told, refused):  # type: ignore[no-untyped-def]
     """Count the verdict rows in told (DEVICE_ROW) at the place of each run, in their order; how
     many were refused, and into refused (n, 2) the row of each of these and its place."""

@@ -84,7 +84,8 @@ def _columns(signals: int) -> Mapping[str, NDArray[np.float64]]:
         name: np.array([getattr(vital, name) for vital in list(VITALS.values())[:signals]], float)
         for name in ("lean", "steep", "uncertain", "relative", "decimals")
     }
-    return columns | {"scale": 10.0 ** (columns["decimals"] + 2)}
+    digits = columns["decimals"] + 2
+    return columns | {"digits": digits, "scale": 10.0**digits}
 
 
 def _column(name: str) -> NDArray[np.float64]:
@@ -92,15 +93,15 @@ def _column(name: str) -> NDArray[np.float64]:
 
 
 def columns() -> NDArray[np.float64]:
-    """(5, signals): lean, steep, uncertain, relative (0 or 1) and the scale to which numbers are
-    rounded, for compiled functions."""
+    """(6, signals): lean, steep, uncertain, relative (0 or 1), the scale to which numbers are
+    rounded and its digits, for compiled functions."""
     return _table(len(SIGNALS))
 
 
 @lru_cache(maxsize=8)
 def _table(signals: int) -> NDArray[np.float64]:
-    of = _columns(signals)
-    return np.array([of[name] for name in ("lean", "steep", "uncertain", "relative", "scale")])
+    of, names = _columns(signals), ("lean", "steep", "uncertain", "relative", "scale", "digits")
+    return np.array([of[name] for name in names])
 
 
 def ward_columns(signals: Iterable[Set[str]]) -> list[str]:

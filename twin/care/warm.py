@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from twin.care.frames import Framer
+from twin.care.joined import joined
 from twin.care.latest import Latest
 from twin.estimate import ESTIMATE_ROW, EstimateBatch, Verdict
 
@@ -13,5 +14,7 @@ def warm_up() -> None:
     """Takes a moment, or seconds where it must compile."""
     latest, rows = Latest(), np.zeros(1, ESTIMATE_ROW)
     rows["verdict"] = Verdict.ACCEPTED
-    latest.fold(EstimateBatch("warm", ("nobody",), ("watch",), ("heart_rate",), ("",), rows))
+    batch = EstimateBatch("warm", ("nobody",), ("watch",), ("heart_rate",), ("",), rows)
+    for both in joined([batch, batch]):
+        latest.fold(both)
     Framer("").delta(latest, {}, 0, "")

@@ -187,6 +187,9 @@ def write_integer(text, at, n):  # type: ignore[no-untyped-def]
     at += np.int64(n < 0)
     d = _0 - np.uint64(n) if n < 0 else np.uint64(n)
     size = _size(d | _1)
+    if d < _E8:
+        put(text, at, _eight(d * _TENS[8 - size]) | _ZEROS)
+        return at + size
     d *= _TENS[19 - size]
     first = d // _E16
     d -= first * _E16
@@ -198,3 +201,19 @@ def write_integer(text, at, n):  # type: ignore[no-untyped-def]
     put(text, at + 3, _eight(left) | _ZEROS)
     put(text, at + 11, _eight(d - left * _E8) | _ZEROS)
     return at + size
+
+
+@inlined
+def write_scaled(text, at, n, digits):  # type: ignore[no-untyped-def]
+    """Write n / 10ᵈ, n (uint64) < 10⁸ and d = digits (int64) 1 to 5, as `write_float` writes the
+    nearest float64: of so few digits no shorter text reads back as the same.
+
+    Returns the byte after it; those up to at + TOUCHED are written too.
+    """
+    word = _eight(n)
+    whole = max(np.int64(1), _size(n | _1) - digits)
+    put(text, at, (word | _ZEROS) >> np.uint64(8 * (8 - digits - whole)))
+    point = at + whole
+    copy(text, point + 1, text, point)
+    text[point] = _POINT
+    return point + 1 + max(np.int64(1), digits - (leading(word) >> 3))

@@ -60,3 +60,20 @@ def test_a_cell_is_what_is_shown_of_its_key_in_json(rows: np.ndarray, first: int
     all_rows = np.zeros(first + len(rows), LATEST_ROW)
     all_rows[first:] = rows
     assert written(all_rows, places, T0) == msgspec.json.encode(list(expected))
+
+
+def test_numbers_of_few_digits_are_as_the_nearest_float_is_written() -> None:
+    chance = np.random.default_rng(20261127)
+    n = 20_000
+    for signal in range(len(VITALS)):
+        rows = np.zeros(n, LATEST_ROW)
+        digits = chance.integers(0, 10 ** chance.integers(1, 10, n))
+        rows["signal"], rows["as_of"] = signal, T0
+        rows["mean"] = digits / columns()[4, signal]
+        text, number = np.empty(n * CELL + 2 + BEYOND, np.uint8), np.empty(1)
+        size = write_cells(rows, np.arange(n), columns(), T0, number, number.view(np.uint64), text)
+        said = msgspec.json.decode(text[:size].tobytes())
+        assert [cell[1] for cell in said] == shown(rows).mean.tolist()
+        pieces = text[:size].tobytes().split(b"],[")
+        expected = [msgspec.json.encode(mean) for mean in shown(rows).mean.tolist()]
+        assert [piece.split(b",")[1] for piece in pieces] == expected

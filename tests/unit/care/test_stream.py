@@ -2,8 +2,13 @@
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from ingest.journal.protocol import Entry
 from ingest.journal.sqlite import SqliteJournal
@@ -13,11 +18,32 @@ from twin.care.api.stream import events
 from twin.care.feed import Feed
 from twin.care.frames import Frame
 from twin.care.hub import RING_S, Client, Hub
+from twin.care.wire import Wire
 from twin.estimate import encode_output
 
 
 def frame(number: int, topic: str | None = "", size: int = 1) -> Frame:
     return Frame(topic, number, b"x" * size)
+
+
+class Line:
+    """A connection: what was written to it, in the place of a transport."""
+
+    def __init__(self) -> None:
+        self.wire = Wire()
+        transport: Any = self
+        self.wire.transport = transport
+        self.sent: list[bytes] = []
+        self.closing = False
+
+    def write(self, chunk: bytes) -> None:
+        size, payload = chunk.split(b"\r\n", 1)
+        assert len(payload) == int(size, 16) + 2
+        assert payload.endswith(b"\n\n\r\n")
+        self.sent.append(payload[:-2])
+
+    def is_closing(self) -> bool:
+        return self.closing
 
 
 def tell(feed: Feed, *said: Said) -> None:
@@ -284,5 +310,82 @@ def test_the_ward_is_told_who_looks_at_whom_when_that_changes() -> None:
         ((_, delta, _),) = await next_events(ward)
         assert delta["watching"] == {"p1": []}
         await ward.aclose()
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_goes_by_the_wire_and_what_waits_comes_in_order_and_once(seed: int) -> None:
+    chance, line = random.Random(seed), Line()
+
+    async def scene() -> None:
+        feed = feed_of(Said())
+        stream = events(parts_of(feed), "", "", "", line.wire)
+
+        async def serve() -> None:
+            async for chunk in stream:
+                line.sent.append(chunk)
+                while line.wire.full:  # as the server waits until there is room
+                    await asyncio.sleep(0)
+
+        serving = asyncio.ensure_future(serve())
+        by_wire, last = 0, 0
+        for number in range(1, 60):
+            for _ in range(chance.randrange(4)):
+                await asyncio.sleep(chance.choice([0, 0, 0.002]))
+            line.wire.full = chance.random() < 0.3
+            before = len(line.sent)
+            tell(feed, Said(at=number, mean=100 + number))
+            by_wire, last = by_wire + len(line.sent) - before, 100 + number
+        line.wire.full = False
+        async with asyncio.timeout(60):
+            while f"[0,{last}.0,".encode() not in line.sent[-1]:
+                await asyncio.sleep(0.01)
+        told = [each for chunk in line.sent for each in parsed(chunk)][1:]
+        shown = [body["cells"][0][1] for _name, body, _cursor in told]
+        assert told[0][0] == "snap"
+        assert shown == sorted(set(shown))  # nothing twice, nothing out of order
+        for (_, one, _), (name, other, _) in pairwise(told):
+            if name == "d" and one["cells"][0][1] > 100:
+                assert other["cells"][0][1] == one["cells"][0][1] + 1
+        assert by_wire > 0
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+        assert feed.hub.clients == 0
+
+    asyncio.run(scene())
+
+
+def test_a_connection_that_closes_is_written_to_no_more() -> None:
+    async def scene() -> None:
+        feed, line = feed_of(Said()), Line()
+        stream = events(parts_of(feed), "", "", "", line.wire)
+        await next_events(stream)
+        await next_events(stream)
+        waiting = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0)
+        tell(feed, Said(at=1, mean=81))
+        assert [body["cells"][0][1] for _, body, _ in parsed(line.sent[0])] == [81.0]
+        line.closing = True
+        tell(feed, Said(at=2, mean=82))
+        assert len(line.sent) == 1
+        ((_, body, _),) = parsed(await asyncio.wait_for(waiting, 60))
+        assert body["cells"][0][1] == 82.0
+        await stream.aclose()
+
+    asyncio.run(scene())
+
+
+def test_alarms_come_first_on_the_wire_too() -> None:
+    async def scene() -> None:
+        hub, line = Hub(), Line()
+        client = hub.subscribe("", "", line.wire)
+        waiting = asyncio.ensure_future(client.take())
+        await asyncio.sleep(0)
+        alarm = Frame(None, 1, b"event: al\n\n", kept=True)
+        hub.publish([Frame("", 1, b"event: d\n\n"), alarm], 0.0)
+        assert line.sent == [b"event: al\n\nevent: d\n\n"]
+        client.close()
+        assert await asyncio.wait_for(waiting, 60) == []
 
     asyncio.run(scene())

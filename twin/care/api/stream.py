@@ -13,6 +13,7 @@ from twin.care.frames import RETRY, Hello, event
 from twin.care.hub import Client
 from twin.care.parts import Parts, PartsOf
 from twin.care.problem import Problem
+from twin.care.wire import Wire, wire_of
 
 router = APIRouter(prefix="/api/v1")
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
@@ -34,17 +35,18 @@ async def stream(
     topic = None if quiet else (patient or "")
     cursor = request.headers.get("last-event-id") or after or ""
     who = parts.names.of(request.headers) or ""
-    return StreamingResponse(events(parts, topic, cursor, who), 200, _HEADERS, "text/event-stream")
+    chunks = events(parts, topic, cursor, who, wire_of(request))
+    return StreamingResponse(chunks, 200, _HEADERS, "text/event-stream")
 
 
 async def events(
-    parts: Parts, topic: str | None, cursor: str, who: str = ""
+    parts: Parts, topic: str | None, cursor: str, who: str = "", wire: Wire | None = None
 ) -> AsyncIterator[bytes]:
-    """Chunks of the stream, without end until the hub closes. topic, who: see `Hub.subscribe`."""
+    """Chunks of the stream, without end until the hub closes, but for those that go out by its wire
+    while the next one is waited for. topic, who, wire: see `Hub.subscribe`."""
     feed, settings = parts.feed, parts.settings
-    client = feed.hub.subscribe(
-        topic, who
-    )  # before the snap: what comes meanwhile waits in its queue
+    # Before the snap: what comes meanwhile waits in its queue.
+    client = feed.hub.subscribe(topic, who, wire)
     try:
         time = feed.now() // MILLISECOND
         hello = Hello(time, settings.speed, settings.build, feed.cursor())
@@ -54,29 +56,28 @@ async def events(
             yield transitions
         if topic is None:
             yield await asyncio.to_thread(feed.alarms_now)
-        seen = -1
         missed = feed.missed(cursor) if topic == "" else None
         if missed is None and topic is not None:
             client.behind = True
         elif missed:
-            seen = missed[-1].number
+            client.seen = missed[-1].number
             yield b"".join(frame.payload for frame in missed)
-        async for payload in _following(parts, client, seen):
+        async for payload in _following(parts, client):
             yield payload
     finally:
         feed.hub.unsubscribe(client)
 
 
-async def _following(parts: Parts, client: Client, seen: int) -> AsyncIterator[bytes]:
+async def _following(parts: Parts, client: Client) -> AsyncIterator[bytes]:
     while not client.closed:
         if client.behind and client.topic is not None:
             client.behind = False
             snap = await asyncio.to_thread(parts.feed.snap, client.topic)
-            seen = snap.number
+            client.seen = snap.number
             yield snap.payload
         frames = await client.take()
         kept = [f for f in frames if f.kept]
-        news = [f for f in frames if not f.kept and (f.topic != "" or f.number > seen)]
+        news = [f for f in frames if not f.kept and (f.topic != "" or f.number > client.seen)]
         payload = parts.feed.hub.together(kept if client.behind else kept + news)
         if payload:
             yield payload
