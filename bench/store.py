@@ -24,10 +24,11 @@ import numpy as np
 
 from twin.estimate import ESTIMATE_ROW, EstimateBatch, Kind, Status, Verdict
 from twin.memory import keep_freed_memory
+from twin.store import merged_kernel
 from twin.store.embedded import EmbeddedStore
 from twin.store.line_protocol import lines
 from twin.store.retention import Kept, Retention
-from twin.text.line_kernel import warm_up
+from twin.text import line_kernel, series_kernel
 
 SIGNALS = ("heart_rate", "respiratory_rate", "spo2", "skin_temperature", "glucose", "activity")
 LEVEL = np.array([72, 16, 97, 33.5, 110, 0.2])
@@ -119,7 +120,8 @@ def _query(store: EmbeddedStore, patients: int, start: int, points: int | None) 
 def line_protocol(batch: EstimateBatch) -> dict[str, float]:
     """CPU of making lines, for both sets of fields."""
     cost = {}
-    warm_up()
+    for kernel in (line_kernel, series_kernel, merged_kernel):
+        kernel.warm_up()
     for fields in ("default", "full"):
         began = time.process_time()
         made = lines([batch], fields == "full")

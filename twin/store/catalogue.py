@@ -146,7 +146,10 @@ class SeriesTable:
         if len(self._numbered) < len(self.newest):
             more = np.zeros(len(self.newest) - len(self._numbered), np.int64)
             self._numbered = np.append(self._numbered, more)
-        for number in np.unique(series[self._numbered[series] == 0]).tolist():
+        found = self._numbered[series]
+        if found.all():
+            return found
+        for number in np.unique(series[found == 0]).tolist():
             name = self.keys[number].device
             if name not in self._devices:
                 self._connection.execute("INSERT INTO device(name, stored) VALUES(?, 0)", (name,))

@@ -49,6 +49,18 @@ def _eight(rows, at):  # type: ignore[no-untyped-def]
     return _four(rows, at) | high
 
 
+@inlined
+def number_of_series(rows, at):  # type: ignore[no-untyped-def]
+    """The number of the series of the row that begins at `at`."""
+    return _four(rows, uint64(at))
+
+
+@inlined
+def stamp(rows, at):  # type: ignore[no-untyped-def]
+    """The time of the row that begins at `at`."""
+    return _eight(rows, uint64(at + TIME))
+
+
 @compiled
 def load(rows, item, n, place, form, bits, c):  # type: ignore[no-untyped-def]
     """Column `place` of n rows of `item` bytes each, as bits[c]."""

@@ -19,7 +19,7 @@ from twin.bytewise import joined, taken
 from twin.store.blocks import Rows
 from twin.store.rows import home_rows
 from twin.store.sealing import SEAL_AT, SEAL_MINIMUM, seal
-from twin.store.slices import rows_of, slice_of, slices_of
+from twin.store.slices import slice_of, slices_of, unpacked
 from twin.store.sqlite_file import (
     BUCKETS,
     HOMES,
@@ -59,7 +59,7 @@ class HotRows:
         self._sequence = 0
         for place, blob in connection.execute("SELECT place, rows FROM hot"):
             stored, home, sequence = slice_at(place)
-            rows = rows_of([blob], LAYOUTS[stored])
+            rows = unpacked([blob], LAYOUTS[stored])
             self._sequence = max(self._sequence, sequence)
             met(stored, rows)
             self._note(stored, home, rows)

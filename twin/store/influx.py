@@ -25,6 +25,7 @@ from influxdb_client.rest import ApiException
 from ingest.closing import Closing
 from twin.estimate import EstimateBatch, Written
 from twin.judgement import Judgements
+from twin.store import merged_kernel
 from twin.store.judged_lines import judged_lines
 from twin.store.line_protocol import lines, refiltered
 from twin.store.line_text import Lines, lines_of
@@ -148,6 +149,7 @@ class InfluxSink(Closing):
         self._write_body = _writer(self._client, settings)
         line_kernel.warm_up()
         series_kernel.warm_up()
+        merged_kernel.warm_up()
 
     @property
     def position(self) -> int:

@@ -23,14 +23,20 @@ class Names:
     def __init__(self) -> None:
         self._codes: dict[str, int] = {}
         self.names: list[str] = []
+        #: What was asked last: the next transaction's names are often the same.
+        self._asked: Sequence[str] = ()
+        self._told: Codes = np.empty(0, np.int64)
 
     def codes(self, names: Sequence[str]) -> Codes:
-        """The code of each name, (n,)."""
+        """The code of each name, (n,); not to be written to."""
+        if names == self._asked:
+            return self._told
         known = self._codes
         found = [known.get(name, -1) for name in names]
         if -1 in found:
             found = [self._code(name) for name in names]
-        return np.array(found, np.int64)
+        self._asked, self._told = names, np.array(found, np.int64)
+        return self._told
 
     def _code(self, name: str) -> int:
         code = self._codes.get(name)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.bytewise import joined
-from twin.estimate import ESTIMATE_ROW, NO_DEVICE, EstimateBatch, Kind, Verdict
+from twin.estimate import ESTIMATE_ROW, NO_DEVICE, EstimateBatch
 
 Indexes = NDArray[np.intp]
 
@@ -62,6 +62,9 @@ def _numbered(
 ) -> Sequence[str]:
     """Numbers of names in a batch become numbers in a common table, which is returned; NO_DEVICE
     stays. named: each batch's names; sizes: how many rows each has."""
+    first = named[0] if named else ()
+    if all(names == first for names in named) and len(set(first)) == len(first):
+        return first  # mostly there is one batch
     table: dict[str, int] = {}
     places: list[int] = []
     begin, same = [], True
@@ -80,14 +83,10 @@ def _numbered(
 
 
 def kept(rows: NDArray[Any]) -> Kept:
-    """What of `rows` (dtype ESTIMATE_ROW) belongs in a store."""
-    kind, verdict = rows["kind"], rows["verdict"]
-    judged = kind == Kind.VERDICT
-    accepted = judged & (verdict == Verdict.ACCEPTED)
-    return Kept(
-        np.flatnonzero(accepted | judged & (verdict == Verdict.BELATED)),
-        np.flatnonzero(judged & (verdict == Verdict.CONFLICT)),
-        np.flatnonzero(accepted | (kind == Kind.REVISION)),
-        np.flatnonzero(kind == Kind.STATUS),
-        np.flatnonzero(kind == Kind.FORECAST),
-    )
+    """What of `rows` (dtype ESTIMATE_ROW, writable) belongs in a store."""
+    # Compiled, and numba is loaded by who writes alone.
+    from twin.store.merged_kernel import sort_out
+
+    chosen, counts = np.empty((5, len(rows)), np.intp), np.zeros(5, np.int64)
+    sort_out(rows, chosen, counts)
+    return Kept(*(own[:n] for own, n in zip(chosen, counts.tolist(), strict=True)))

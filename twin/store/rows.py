@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from twin.bytewise import joined, taken
 from twin.store.blocks import BlockDamaged, Rows, decode
-from twin.store.slices import rows_of, rows_of_series
+from twin.store.slices import rows_of_series, unpacked
 from twin.store.sqlite_file import LAYOUTS, SeriesKey, Stored, homes, places
 
 EXTENTS = """
@@ -85,8 +85,8 @@ def hot_rows(connection: apsw.Connection, key: SeriesKey, chart: bool) -> Rows:
 
 
 def home_rows(connection: apsw.Connection, stored: Stored, home: int) -> Rows:
-    """All hot rows of a home in the order in which they were written."""
-    return rows_of(_slices(connection, stored, home), LAYOUTS[stored])
+    """All hot rows of a home in the order in which they were written; for who writes."""
+    return unpacked(_slices(connection, stored, home), LAYOUTS[stored])
 
 
 def _slices(connection: apsw.Connection, stored: Stored, home: int) -> list[bytes]:

@@ -88,3 +88,17 @@ def all_newer(rows, newest, before):  # type: ignore[no-untyped-def]
             return False
         newest[row.series] = row.time
     return True
+
+
+@compiled
+def in_another(series, time, newest, length, other):  # type: ignore[no-untyped-def]
+    """Write into other (n,) which rows (n,) are of another stretch of `length` ns than the one that
+    newest (series,) says of their series; how many. −1: newest knows too few series."""
+    others = 0
+    for i in range(series.shape[0]):
+        if series[i] >= newest.shape[0]:
+            return -1
+        if newest[series[i]] != time[i] // length:
+            other[others] = i
+            others += 1
+    return others

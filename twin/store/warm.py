@@ -6,8 +6,10 @@ import numpy as np
 
 from twin.estimate import ESTIMATE_ROW
 from twin.store.blocks import ESTIMATES, OBSERVATIONS, encode
-from twin.store.rows_kernel import all_newer, estimates, numbers, observations
-from twin.store.slices import slice_of
+from twin.store.merged_kernel import warm_up as warm_up_merged
+from twin.store.rows_kernel import all_newer, estimates, in_another, numbers, observations
+from twin.store.sealing import newest_by_series
+from twin.store.slices import slice_of, unpacked
 
 #: Enough to be packed.
 _MANY = 256
@@ -25,5 +27,7 @@ def warm_up() -> None:
     estimates(source, chosen, series, np.ones(1), 1.0, models, models, estimate)
     observations(source, chosen, series, observation)
     all_newer(observation, none, np.zeros(_MANY, np.int64))
+    in_another(series, none, none.copy(), 1, none.copy())
+    warm_up_merged()
     encode(estimate, ESTIMATES, 1)
-    slice_of(estimate, ESTIMATES)
+    newest_by_series(unpacked([slice_of(estimate, ESTIMATES)], ESTIMATES))

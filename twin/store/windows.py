@@ -85,18 +85,24 @@ class Marks:
 
     def note(self, series: NDArray[np.uint32], time: NDArray[np.int64]) -> None:
         """Mark the quarters of rows of these series; part of the caller's transaction."""
-        if len(series) and int(series.max()) >= len(self._newest):
-            more = np.full(int(series.max()) + 1, _NEVER)
-            self._newest = np.append(self._newest, more)
-        quarter = time // QUARTER
-        other = np.flatnonzero(self._newest[series] != quarter)
-        if not len(other):
+        # Compiled, and numba is loaded by who writes alone.
+        from twin.store.rows_kernel import in_another
+
+        series, time = np.ascontiguousarray(series), np.ascontiguousarray(time)
+        which = np.empty(len(series), np.int64)
+        found = in_another(series, time, self._newest, QUARTER, which)
+        if found < 0:
+            self._newest = np.append(self._newest, np.full(int(series.max()) + 1, _NEVER))
+            found = in_another(series, time, self._newest, QUARTER, which)
+        if not found:
             return
+        other = which[:found]
+        quarter = time // QUARTER
         self._newest[series[other]] = quarter[other]
         pairs = zip(series[other].tolist(), quarter[other].tolist(), strict=True)
-        found = {(self._estimates_of(number), each) for number, each in set(pairs)}
-        mark(self._connection, found - self._known)
-        self._known |= found
+        told = {(self._estimates_of(number), each) for number, each in set(pairs)}
+        mark(self._connection, told - self._known)
+        self._known |= told
 
     def made(self, windows: Iterable[tuple[int, int]]) -> None:
         """These are up to date again; part of the caller's transaction."""

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from twin.estimate import ESTIMATE_ROW, NO_DEVICE, EstimateBatch
-from twin.store.merged import Merged, merged
+from twin.estimate import ESTIMATE_ROW, NO_DEVICE, EstimateBatch, Kind, Verdict
+from twin.store.merged import Merged, kept, merged
 
 NAMES = [f"n{i}" for i in range(9)]
 
@@ -54,3 +54,34 @@ def test_each_row_keeps_its_names_and_its_place(seed: int) -> None:
     assert named_of(whole) == [row for batch in batches for row in named(batch)]
     assert [batch.rows.tobytes() for batch in batches] == before
     assert len(set(whole.patients)) == len(whole.patients)
+
+
+def test_each_row_is_kept_as_what_its_kind_and_verdict_say() -> None:
+    chance = np.random.default_rng(3)
+    rows = np.zeros(4000, ESTIMATE_ROW)
+    rows["kind"], rows["verdict"] = chance.integers(0, 7, 4000), chance.integers(0, 7, 4000)
+    pairs = list(zip(rows["kind"].tolist(), rows["verdict"].tolist(), strict=True))
+    judged = {verdict: (Kind.VERDICT, verdict) for verdict in Verdict}
+
+    def places(*said: tuple[int, int]) -> list[int]:
+        return [i for i, pair in enumerate(pairs) if pair in said]
+
+    def of_kind(kind: Kind) -> list[tuple[int, int]]:
+        return [(kind, verdict) for verdict in range(7)]
+
+    found = kept(rows)
+    assert found.observations.tolist() == places(judged[Verdict.ACCEPTED], judged[Verdict.BELATED])
+    assert found.conflicts.tolist() == places(judged[Verdict.CONFLICT])
+    estimates = places(judged[Verdict.ACCEPTED], *of_kind(Kind.REVISION))
+    assert found.estimates.tolist() == estimates
+    assert found.statuses.tolist() == places(*of_kind(Kind.STATUS))
+    assert found.forecasts.tolist() == places(*of_kind(Kind.FORECAST))
+    assert kept(rows[:0]).estimates.tolist() == []
+
+
+def test_a_name_that_stands_twice_in_a_table_is_one() -> None:
+    rows = np.zeros(3, ESTIMATE_ROW)
+    rows["patient"] = [0, 1, 2]
+    whole = merged([EstimateBatch("m", ("a", "b", "a"), ("d",), ("s",), ("",), rows)])
+    assert [whole.patients[i] for i in whole.rows["patient"].tolist()] == ["a", "b", "a"]
+    assert whole.rows["patient"][0] == whole.rows["patient"][2]

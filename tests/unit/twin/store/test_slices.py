@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from twin.store import slices
-from twin.store.blocks import ESTIMATES, OBSERVATIONS, BlockDamaged, Layout, Rows
-from twin.store.slices import charted, rows_of, rows_of_series, slice_of, slices_of
+from twin.store.blocks import (
+    ESTIMATES,
+    FORECASTS,
+    OBSERVATIONS,
+    STATUSES,
+    BlockDamaged,
+    Layout,
+    Rows,
+    checked,
+    with_checksum,
+)
+from twin.store.slices import charted, rows_of, rows_of_series, slice_of, slices_of, unpacked
 
 T0 = 1_764_000_000_000_000_000
 
@@ -90,8 +102,32 @@ def test_any_numbers_and_stamps_come_back(numbers: list[float], data: st.DataObj
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(slices, "_FEW", 1)
         found = rows_of([slice_of(rows, OBSERVATIONS)], OBSERVATIONS)
+        assert unpacked([slice_of(rows, OBSERVATIONS)], OBSERVATIONS).tobytes() == found.tobytes()
     for name in OBSERVATIONS.rows.names or ():
         assert np.array_equal(found[name], rows[name], equal_nan=name in ("value", "quality"))
+
+
+@pytest.mark.parametrize("layout", [ESTIMATES, OBSERVATIONS, STATUSES, FORECASTS])
+def test_slices_unpacked_by_the_writer_are_those_that_readers_read(layout: Layout) -> None:
+    parts = [some(layout, n, seed=n) for n in (1, 300, 60, 2100)]
+    parts[1]["series"] = 9
+    blobs = [slice_of(part, layout) for part in parts]
+    assert unpacked(blobs, layout).tobytes() == rows_of(blobs, layout).tobytes()
+    assert unpacked(blobs, layout).tobytes() == b"".join(part.tobytes() for part in parts)
+    assert len(unpacked([], layout)) == 0
+
+
+def test_what_no_release_writes_is_unpacked_as_it_is_read() -> None:
+    blob = slice_of(some(OBSERVATIONS, 300), OBSERVATIONS)
+    columns = [bytes(checked(blob))[:8]]
+    for column in (slices._SERIES, *OBSERVATIONS.first, *OBSERVATIONS.second):
+        fours = np.arange(300, dtype="<u4").tobytes()
+        columns += [struct.pack("<BBq", 4, 1, 7), fours]
+        assert column.name
+    made = with_checksum(columns)
+    found = rows_of([made], OBSERVATIONS)
+    assert found["noise_std"][299] == 3060  # a whole number in a column of fractions
+    assert unpacked([made], OBSERVATIONS).tobytes() == found.tobytes()
 
 
 @pytest.mark.parametrize("n", [5, 500])
@@ -100,5 +136,14 @@ def test_a_flipped_byte_or_a_cut_is_noticed(n: int) -> None:
     broken = bytearray(blob)
     broken[len(blob) // 2] ^= 8
     for wrong in (bytes(broken), blob[: len(blob) // 2], b""):
+        for read in (rows_of, unpacked):
+            with pytest.raises(BlockDamaged):
+                read([wrong], ESTIMATES)
+
+
+@pytest.mark.parametrize("cut", [3, 9, 40, 2_000])
+def test_a_slice_that_was_cut_before_its_checksum_was_made_is_damaged(cut: int) -> None:
+    body = bytes(checked(slice_of(some(ESTIMATES, 500), ESTIMATES)))
+    for read in (rows_of, unpacked):
         with pytest.raises(BlockDamaged):
-            rows_of([wrong], ESTIMATES)
+            read([with_checksum([body[:-cut]])], ESTIMATES)
