@@ -40,6 +40,7 @@ class SeriesTable:
             self.newest[number] = newest
         self._numbered = np.zeros(1024, np.int64)
         self._devices = dict(connection.execute("SELECT name, id FROM device"))
+        self._highest = max(self._devices.values(), default=0)
         self._counted = Counted(connection)
         self._paired = np.zeros(1024, np.bool_)
         self._models = dict(connection.execute("SELECT name, id FROM model"))
@@ -130,29 +131,36 @@ class SeriesTable:
         # Compiled, and numba is loaded by who writes alone.
         from twin.store.rows_kernel import all_newer
 
-        return bool(all_newer(rows, self.newest, np.empty(len(rows), np.int64)))
+        whole, item = rows.view(np.uint8), rows.dtype.itemsize
+        return bool(all_newer(whole, item, self.newest, np.empty(len(rows), np.int64)))
 
-    def observed(self, series: NDArray[np.int64], time: NDArray[np.int64]) -> None:
-        """Count new observations, by device; series and time: (n,) of each."""
-        np.maximum.at(self.newest, series, time)
-        self.count(series)
+    def observed(self, rows: Rows) -> None:
+        """Count new observations by device, (n,), and remember the newest of each series."""
+        np.maximum.at(self.newest, rows["series"], rows["time"])
+        self.count(rows)
 
-    def count(self, series: NDArray[np.int64]) -> None:
-        """Count an observation of each of these series, (n,), by its device."""
-        self._counted.add(self._device_of(series))
+    def count(self, rows: Rows) -> None:
+        """Count observations, (n,), by the devices of their series."""
+        # Compiled, and numba is loaded by who writes alone.
+        from twin.store.rows_kernel import count
 
-    def _device_of(self, series: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Number of the device of each observation series, entered in the file if new."""
         if len(self._numbered) < len(self.newest):
             more = np.zeros(len(self.newest) - len(self._numbered), np.int64)
             self._numbered = np.append(self._numbered, more)
-        found = self._numbered[series]
-        if found.all():
-            return found
-        for number in np.unique(series[found == 0]).tolist():
+        counts = self._counted.waiting(self._highest)
+        whole, item, n = rows.view(np.uint8), rows.dtype.itemsize, len(rows)
+        if not count(whole, item, n, self._numbered, counts):
+            self._number_devices(rows["series"])
+            counts = self._counted.waiting(self._highest)
+            count(whole, item, n, self._numbered, counts)
+        self._counted.write(n)
+
+    def _number_devices(self, series: NDArray[np.uint32]) -> None:
+        """Number the devices of observation series, (n,); new ones are entered in the file."""
+        for number in np.unique(series[self._numbered[series] == 0]).tolist():
             name = self.keys[number].device
             if name not in self._devices:
                 self._connection.execute("INSERT INTO device(name, stored) VALUES(?, 0)", (name,))
-                self._devices[name] = self._connection.last_insert_rowid()
+                self._highest = self._connection.last_insert_rowid()
+                self._devices[name] = self._highest
             self._numbered[number] = self._devices[name]
-        return self._numbered[series]

@@ -31,16 +31,22 @@ class Counted:
         self._counts = np.zeros(int(pending["device"].max(initial=0)) + 1, np.int64)
         self._counts[pending["device"]] = pending["n"]
 
-    def add(self, devices: NDArray[np.int64]) -> None:
-        """One more observation of each, (n,) by number."""
-        now = np.bincount(devices, minlength=len(self._counts))
-        now[: len(self._counts)] += self._counts
-        self._counts, self._transactions = now, self._transactions + 1
-        waiting = np.flatnonzero(now)
-        if self._transactions >= _TRANSACTIONS or len(waiting) > _DEVICES + 2 * len(devices):
+    def waiting(self, highest: int) -> NDArray[np.int64]:
+        """What is not in the sums yet, by number of the device, at least up to `highest`: to be
+        added to, and written then."""
+        if highest >= len(self._counts):
+            more = np.zeros(highest + 1, np.int64)
+            self._counts = np.append(self._counts, more)
+        return self._counts
+
+    def write(self, added: int) -> None:
+        """Write the counts after a transaction that added so many."""
+        self._transactions += 1
+        waiting = np.flatnonzero(self._counts)
+        if self._transactions >= _TRANSACTIONS or len(waiting) > _DEVICES + 2 * added:
             self._sum_up(waiting)
             waiting = waiting[:0]
-        pending = np.zeros(len(waiting), _COUNT)
+        pending = np.empty(len(waiting), _COUNT)
         pending["device"], pending["n"] = waiting, self._counts[waiting]
         blob = with_checksum([pending.tobytes()])
         self._connection.execute("INSERT OR REPLACE INTO counted VALUES(0, ?)", (blob,))
@@ -50,7 +56,7 @@ class Counted:
             "UPDATE device SET stored = stored + ? WHERE id = ?",
             list(zip(self._counts[devices].tolist(), devices.tolist(), strict=True)),
         )
-        self._counts, self._transactions = np.zeros(1, np.int64), 0
+        self._counts[devices], self._transactions = 0, 0
 
 
 def stored_by_device(connection: apsw.Connection) -> Mapping[str, int]:

@@ -29,7 +29,8 @@ from twin.store.forecasts import forecast_rows
 from twin.store.merged import Indexes, Kept, Merged, kept, merged
 from twin.store.protocol import Storable
 from twin.store.reading import Reading, RecordedRows
-from twin.store.rows import by_series, rows_between
+from twin.store.rows import rows_between
+from twin.store.sealing import newest_by_series
 from twin.store.sqlite_file import (
     LAYOUTS,
     Stored,
@@ -251,7 +252,7 @@ class _Writer:
                 if Stored.ESTIMATE not in self._keeps:
                     self._series.pair(rows["series"])
                 elif stored in (Stored.ESTIMATE, Stored.OBSERVATION):
-                    self._marks.note(rows["series"], rows["time"])
+                    self._marks.note(rows)
                 self._series.hot.append(stored, rows)
         if len(parts.forecasts) and Stored.FORECAST in self._keeps:
             rows = forecast_rows(whole, parts.forecasts, self._series)
@@ -260,19 +261,16 @@ class _Writer:
     def _count_new(self, rows: Rows) -> None:
         """Count the keys (series, time) that were not in the record before, by device."""
         if self._series.all_newer(rows):
-            self._series.count(rows["series"].astype(np.int64))
+            self._series.count(rows)
             return
-        order = by_series(rows["series"], rows["time"])
-        series, time = rows["series"][order].astype(np.int64), rows["time"][order]
-        apart = (series[1:] != series[:-1]) | (time[1:] != time[:-1])
-        if not bool(apart.all()):
-            once = np.append(True, apart)
-            series, time = series[once], time[once]
+        # Of each key one.
+        rows = newest_by_series(rows)
+        series, time = rows["series"].astype(np.int64), np.ascontiguousarray(rows["time"])
         new = time > self._series.newest[series]
         for number in np.unique(series[~new]).tolist():
             old = np.flatnonzero((series == number) & ~new)
             new[old] = ~self._present(number, time[old])
-        self._series.observed(series[new], time[new])
+        self._series.observed(taken(rows, new))
 
     def _present(self, number: int, time: NDArray[np.int64]) -> NDArray[np.bool_]:
         key = self._series.key(number)

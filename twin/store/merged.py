@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.bytewise import joined
+from twin.bytewise import joined, readable
 from twin.estimate import ESTIMATE_ROW, NO_DEVICE, EstimateBatch
 
 Indexes = NDArray[np.intp]
@@ -17,7 +17,8 @@ Indexes = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """n rows (dtype ESTIMATE_ROW) in the order of the batches, indexing common tables.
+    """n rows (dtype ESTIMATE_ROW), only to be read, in the order of the batches, indexing common
+    tables.
 
     model: (n,) index into `models`. Rows without a device keep NO_DEVICE.
     """
@@ -46,6 +47,12 @@ class Kept:
 
 def merged(batches: Sequence[EstimateBatch]) -> Merged:
     """The batches as one; batches of one or a few rows cost as little as large ones afterwards."""
+    if len(batches) == 1:
+        alone = batches[0]
+        tables = (alone.patients, alone.devices, alone.signals)
+        if all(len(set(names)) == len(names) for names in tables):
+            model = np.zeros(len(alone.rows), np.uint16)
+            return Merged(readable(alone.rows), model, [alone.model], *tables)
     rows = joined([np.empty(0, ESTIMATE_ROW), *(batch.rows for batch in batches)])
     sizes = [len(batch.rows) for batch in batches]
     models: dict[str, int] = {}
@@ -54,7 +61,7 @@ def merged(batches: Sequence[EstimateBatch]) -> Merged:
     patients = _numbered(rows["patient"], [batch.patients for batch in batches], sizes)
     signals = _numbered(rows["signal"], [batch.signals for batch in batches], sizes)
     devices = _numbered(rows["device"], [batch.devices for batch in batches], sizes)
-    return Merged(rows, model, list(models), patients, devices, signals)
+    return Merged(readable(rows), model, list(models), patients, devices, signals)
 
 
 def _numbered(
@@ -62,9 +69,6 @@ def _numbered(
 ) -> Sequence[str]:
     """Numbers of names in a batch become numbers in a common table, which is returned; NO_DEVICE
     stays. named: each batch's names; sizes: how many rows each has."""
-    first = named[0] if named else ()
-    if all(names == first for names in named) and len(set(first)) == len(first):
-        return first  # mostly there is one batch
     table: dict[str, int] = {}
     places: list[int] = []
     begin, same = [], True
@@ -83,7 +87,7 @@ def _numbered(
 
 
 def kept(rows: NDArray[Any]) -> Kept:
-    """What of `rows` (dtype ESTIMATE_ROW, writable) belongs in a store."""
+    """What of `rows` (dtype ESTIMATE_ROW, `readable`) belongs in a store."""
     # Compiled, and numba is loaded by who writes alone.
     from twin.store.merged_kernel import sort_out
 

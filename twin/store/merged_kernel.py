@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ingest.compiled import kernels
+from twin.bytewise import readable
 from twin.estimate import ESTIMATE_ROW, Kind, Verdict
 
 compiled, _ = kernels([Path(__file__), Path(__file__).parents[1] / "estimate.py"])
@@ -45,4 +46,5 @@ def sort_out(rows, chosen, counts):  # type: ignore[no-untyped-def]
 
 def warm_up() -> None:
     """Compile it, or load it from the cache."""
-    sort_out(np.zeros(1, ESTIMATE_ROW), np.zeros((5, 1), np.intp), np.zeros(5, np.int64))
+    rows = readable(np.zeros(1, ESTIMATE_ROW))
+    sort_out(rows, np.zeros((5, 1), np.intp), np.zeros(5, np.int64))

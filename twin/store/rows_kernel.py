@@ -12,10 +12,11 @@ from pathlib import Path
 from numpy import rint
 
 from ingest.compiled import kernels
+from twin.store.columns_kernel import SOURCES, number_of_series, stamp
 
 _MILLISECOND = 1_000_000
 
-compiled, inlined = kernels([Path(__file__)])
+compiled, inlined = kernels(Path(__file__).with_name(name) for name in (*SOURCES, "rows_kernel.py"))
 
 
 @inlined
@@ -76,29 +77,48 @@ def numbers(source, chosen, patients, signals, devices, every, known, of_device,
 
 
 @compiled
-def all_newer(rows, newest, before):  # type: ignore[no-untyped-def]
+def all_newer(rows, item, newest, before):  # type: ignore[no-untyped-def]
     """Whether each row is newer than all that is known of its series and than those before it here;
-    then newest (series,) says so, else it is as it was. before: (n,), scratch."""
-    for i in range(rows.shape[0]):
-        row = rows[i]
-        before[i] = newest[row.series]
-        if row.time <= before[i]:
+    then newest (series,) says so, else it is as it was.
+
+    rows: bytes of rows of `item` bytes each; before: (n,), scratch."""
+    for i in range(before.shape[0]):
+        number, time = number_of_series(rows, i * item), stamp(rows, i * item)
+        before[i] = newest[number]
+        if time <= before[i]:
             for j in range(i - 1, -1, -1):
-                newest[rows[j].series] = before[j]
+                newest[number_of_series(rows, j * item)] = before[j]
             return False
-        newest[row.series] = row.time
+        newest[number] = time
     return True
 
 
 @compiled
-def in_another(series, time, newest, length, other):  # type: ignore[no-untyped-def]
-    """Write into other (n,) which rows (n,) are of another stretch of `length` ns than the one that
-    newest (series,) says of their series; how many. −1: newest knows too few series."""
+def count(rows, item, n, device, counts):  # type: ignore[no-untyped-def]
+    """Add the n rows to counts, by device; False, and nothing is added, where a series' device is
+    not known.
+
+    rows: bytes of rows of `item` bytes each; device (series,): number of each one's, 0: unknown."""
+    for i in range(n):
+        if device[number_of_series(rows, i * item)] == 0:
+            return False
+    for i in range(n):
+        counts[device[number_of_series(rows, i * item)]] += 1
+    return True
+
+
+@compiled
+def in_another(rows, item, newest, length, other):  # type: ignore[no-untyped-def]
+    """Write into other (n,) which rows are of another stretch of `length` ns than the one that
+    newest (series,) says of their series; how many. −1: newest knows too few series.
+
+    rows: bytes of rows of `item` bytes each."""
     others = 0
-    for i in range(series.shape[0]):
-        if series[i] >= newest.shape[0]:
+    for i in range(other.shape[0]):
+        number = number_of_series(rows, i * item)
+        if number >= newest.shape[0]:
             return -1
-        if newest[series[i]] != time[i] // length:
+        if newest[number] != stamp(rows, i * item) // length:
             other[others] = i
             others += 1
     return others

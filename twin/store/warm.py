@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from twin.bytewise import readable
 from twin.estimate import ESTIMATE_ROW
 from twin.store.blocks import ESTIMATES, OBSERVATIONS, encode
 from twin.store.merged_kernel import warm_up as warm_up_merged
-from twin.store.rows_kernel import all_newer, estimates, in_another, numbers, observations
+from twin.store.rows_kernel import all_newer, count, estimates, in_another, numbers, observations
 from twin.store.sealing import newest_by_series
 from twin.store.slices import slice_of, unpacked
 
@@ -17,7 +18,7 @@ _MANY = 256
 
 def warm_up() -> None:
     """Takes a moment, or seconds where it must compile."""
-    source, chosen = np.zeros(1, ESTIMATE_ROW), np.zeros(1, np.intp)
+    source, chosen = readable(np.zeros(1, ESTIMATE_ROW)), np.zeros(1, np.intp)
     series, known = np.zeros(1, np.uint32), np.zeros((1, 1), np.int64)
     models, none = np.zeros(1, np.uint16), np.zeros(1, np.int64)
     numbers(
@@ -26,8 +27,10 @@ def warm_up() -> None:
     estimate, observation = np.zeros(_MANY, ESTIMATES.rows), np.zeros(_MANY, OBSERVATIONS.rows)
     estimates(source, chosen, series, np.ones(1), 1.0, models, models, estimate)
     observations(source, chosen, series, observation)
-    all_newer(observation, none, np.zeros(_MANY, np.int64))
-    in_another(series, none, none.copy(), 1, none.copy())
+    whole, item = observation.view(np.uint8), observation.dtype.itemsize
+    all_newer(whole, item, none, np.zeros(_MANY, np.int64))
+    count(whole, item, _MANY, none, none.copy())
+    in_another(whole, item, none, 1, np.zeros(_MANY, np.int64))
     warm_up_merged()
     encode(estimate, ESTIMATES, 1)
     newest_by_series(unpacked([slice_of(estimate, ESTIMATES)], ESTIMATES))

@@ -16,10 +16,10 @@ from typing import Any
 
 import apsw
 import numpy as np
-from numpy.typing import NDArray
 
+from twin.bytewise import taken
 from twin.store.aggregates import AGGREGATE, QUARTER, Windows
-from twin.store.blocks import checked, with_checksum
+from twin.store.blocks import Rows, checked, with_checksum
 from twin.store.slices import rows_of
 from twin.store.sqlite_file import BUCKETS, LAYOUTS, Stored, slice_at
 
@@ -57,13 +57,15 @@ def catch_up(connection: apsw.Connection, marks: Marks) -> None:
     ).fetchall()
     for number, t0, t1 in spans:
         quarters = np.arange(t0 // QUARTER, t1 // QUARTER + 1)
-        marks.note(np.full(len(quarters), number, np.uint32), quarters * QUARTER)
+        rows = np.zeros(len(quarters), LAYOUTS[Stored.ESTIMATE].rows)
+        rows["series"], rows["time"] = number, quarters * QUARTER
+        marks.note(rows)
     hot: list[tuple[Any, ...]] = connection.execute("SELECT place, rows FROM hot").fetchall()
     for place, blob in hot:
         stored, _, _ = slice_at(place)
         if stored in kinds:
             rows = rows_of([blob], LAYOUTS[stored])
-            marks.note(rows["series"], rows["time"])
+            marks.note(rows)
     connection.execute("UPDATE meta SET value = ? WHERE key = 'marked'", (settings["position"],))
 
 
@@ -83,24 +85,24 @@ class Marks:
         self._known = set(connection.execute("SELECT series, quarter FROM touched"))
         self._newest = np.full(1024, _NEVER)
 
-    def note(self, series: NDArray[np.uint32], time: NDArray[np.int64]) -> None:
-        """Mark the quarters of rows of these series; part of the caller's transaction."""
+    def note(self, rows: Rows) -> None:
+        """Mark the quarters of stored rows; part of the caller's transaction."""
         # Compiled, and numba is loaded by who writes alone.
         from twin.store.rows_kernel import in_another
 
-        series, time = np.ascontiguousarray(series), np.ascontiguousarray(time)
-        which = np.empty(len(series), np.int64)
-        found = in_another(series, time, self._newest, QUARTER, which)
+        which, whole = np.empty(len(rows), np.int64), (rows.view(np.uint8), rows.dtype.itemsize)
+        found = in_another(*whole, self._newest, QUARTER, which)
         if found < 0:
-            self._newest = np.append(self._newest, np.full(int(series.max()) + 1, _NEVER))
-            found = in_another(series, time, self._newest, QUARTER, which)
+            more = np.full(int(rows["series"].max()) + 1, _NEVER)
+            self._newest = np.append(self._newest, more)
+            found = in_another(*whole, self._newest, QUARTER, which)
         if not found:
             return
-        other = which[:found]
-        quarter = time // QUARTER
-        self._newest[series[other]] = quarter[other]
-        pairs = zip(series[other].tolist(), quarter[other].tolist(), strict=True)
-        told = {(self._estimates_of(number), each) for number, each in set(pairs)}
+        other = taken(rows, which[:found])
+        series, quarter = other["series"], other["time"] // QUARTER
+        self._newest[series] = quarter
+        pairs = set(zip(series.tolist(), quarter.tolist(), strict=True))
+        told = {(self._estimates_of(number), each) for number, each in pairs}
         mark(self._connection, told - self._known)
         self._known |= told
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from twin.bytewise import readable
 from twin.estimate import ESTIMATE_ROW, NO_DEVICE, EstimateBatch, Kind, Verdict
 from twin.store.merged import Merged, kept, merged
 
@@ -69,14 +70,14 @@ def test_each_row_is_kept_as_what_its_kind_and_verdict_say() -> None:
     def of_kind(kind: Kind) -> list[tuple[int, int]]:
         return [(kind, verdict) for verdict in range(7)]
 
-    found = kept(rows)
+    found = kept(readable(rows))
     assert found.observations.tolist() == places(judged[Verdict.ACCEPTED], judged[Verdict.BELATED])
     assert found.conflicts.tolist() == places(judged[Verdict.CONFLICT])
     estimates = places(judged[Verdict.ACCEPTED], *of_kind(Kind.REVISION))
     assert found.estimates.tolist() == estimates
     assert found.statuses.tolist() == places(*of_kind(Kind.STATUS))
     assert found.forecasts.tolist() == places(*of_kind(Kind.FORECAST))
-    assert kept(rows[:0]).estimates.tolist() == []
+    assert kept(readable(rows[:0])).estimates.tolist() == []
 
 
 def test_a_name_that_stands_twice_in_a_table_is_one() -> None:
