@@ -31,3 +31,8 @@ def readable(rows: NDArray[Any]) -> NDArray[Any]:
     view = np.ascontiguousarray(rows).view()
     view.flags.writeable = False
     return view
+
+
+def octets(rows: NDArray[Any]) -> NDArray[np.uint8]:
+    """The bytes of rows, one after the other, that are only read; the same."""
+    return readable(rows).view(np.uint8)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,8 @@ from twin.store.columns import Column, Layout
 
 Integers = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-#: Head of a column, its numbers, bytes of each (0: one for all rows).
-Made = tuple[bytes, bytes, int]
+#: Head of a column, its numbers.
+Made = tuple[bytes, bytes]
 
 _MARK = 0xFFFFFFFF
 _SLICE = struct.Struct("<II")  # mark, rows
@@ -35,53 +36,49 @@ _DIFFERENCES, _VERBATIM, _NULLS = 1, 2, 4
 _EXCEPTION_BITS = 80
 
 
-def packed_slices(rows: Rows, starts: Sequence[int], layout: Layout) -> list[bytes]:
-    """A blob for each part of the rows, by where parts start; columns are packed once for all."""
-    bounds = list(zip(starts, [*starts[1:], len(rows)], strict=True))
+def packed_slices(rows: Rows, bounds: Sequence[int], layout: Layout) -> list[bytes]:
+    """A blob for each part of the rows, by where the parts begin, and the end."""
+    return [_packed(rows[a:b], layout) for a, b in pairwise(bounds)]
+
+
+def _packed(rows: Rows, layout: Layout) -> bytes:
     time = np.ascontiguousarray(rows["time"])
-    columns = []
+    parts: list[bytes] = [_SLICE.pack(_MARK, len(rows))]
     with np.errstate(all="ignore"):  # numbers that overflow are kept as they are
         for column in (_SERIES, *layout.first, *layout.second):
             values = np.ascontiguousarray(rows[column.name])
             if column.form.endswith(("f4", "f8")):
-                columns.append(_slice_numbers(values))
+                parts += _slice_numbers(values)
                 continue
             if column.from_time:
                 values = values - time
-            columns.append(_whole(values, int(values.min()), int(values.max())))
-    return [_blob(columns, a, b) for a, b in bounds]
-
-
-def _blob(columns: Sequence[Made], a: int, b: int) -> bytes:
-    parts: list[bytes] = [_SLICE.pack(_MARK, b - a)]
-    for head, values, each in columns:
-        parts += (head, values[a * each : b * each] if each else values)
+            parts += _whole(values, int(values.min()), int(values.max()))
     return with_checksum(parts)
 
 
 def _slice_numbers(values: NDArray[Any]) -> Made:
     if constant(values):
-        return _COLUMN.pack(_SINGLE, 0, 0), values[:1].tobytes(), 0
+        return _COLUMN.pack(_SINGLE, 0, 0), values[:1].tobytes()
     if values.dtype.itemsize == 8:
         steps = values * _STEPS
         np.rint(steps, steps)
         least, most = float(steps.min()), float(steps.max())
         if least > -_EXACT and most < _EXACT and bool((steps / _STEPS == values).all()):
             return _whole(steps.astype(np.int64), int(least), int(most))
-    return _COLUMN.pack(_EXACTLY, 0, 0), values.tobytes(), values.dtype.itemsize
+    return _COLUMN.pack(_EXACTLY, 0, 0), values.tobytes()
 
 
 def _whole(values: NDArray[Any], least: int, most: int) -> Made:
     """Offsets above the smallest, in as few bytes as the largest needs."""
     if least == most:
-        return _COLUMN.pack(0, 0, least), b"", 0
+        return _COLUMN.pack(0, 0, least), b""
     exponent = 0
     if values.dtype.itemsize == 8:
         values, exponent = _shortened(values, least, most)
         least, most = least // 10**exponent, most // 10**exponent
     size = next(size for size in (1, 2, 4, 8) if most - least < 1 << 8 * size)
     offsets = (values - least).astype(_FORMS[size])
-    return _COLUMN.pack(size, exponent, least), offsets.tobytes(), size
+    return _COLUMN.pack(size, exponent, least), offsets.tobytes()
 
 
 def _shortened(values: Integers, least: int, most: int) -> tuple[Integers, int]:

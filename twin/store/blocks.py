@@ -102,6 +102,8 @@ FORECASTS = Layout(
 )
 
 _CRC = struct.Struct("<I")
+#: Bytes of it.
+CHECKSUM = _CRC.size
 #: Bytes that a packed column and a row of it take at most.
 _MOST_OF_COLUMN, _MOST_OF_ROW = 64, 10
 
@@ -157,6 +159,12 @@ def with_checksum(parts: Sequence[bytes | memoryview]) -> bytes:
     """The parts behind their checksum: what `checked` gives back, or refuses."""
     body = b"".join(parts)
     return _CRC.pack(crc32(body)) + body
+
+
+def behind_checksum(out: NDArray[np.uint8]) -> bytes:
+    """The same of bytes that begin with CHECKSUM bytes of room for it."""
+    _CRC.pack_into(out, 0, crc32(out[CHECKSUM:]))
+    return out.tobytes()
 
 
 def checked(blob: bytes) -> memoryview:

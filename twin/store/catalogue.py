@@ -9,6 +9,7 @@ import apsw
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.bytewise import octets
 from twin.store.blocks import Rows, steps_per_unit
 from twin.store.counted import Counted
 from twin.store.hot import HotRows
@@ -131,7 +132,7 @@ class SeriesTable:
         # Compiled, and numba is loaded by who writes alone.
         from twin.store.rows_kernel import all_newer
 
-        whole, item = rows.view(np.uint8), rows.dtype.itemsize
+        whole, item = octets(rows), rows.dtype.itemsize
         return bool(all_newer(whole, item, self.newest, np.empty(len(rows), np.int64)))
 
     def observed(self, rows: Rows) -> None:
@@ -148,7 +149,7 @@ class SeriesTable:
             more = np.zeros(len(self.newest) - len(self._numbered), np.int64)
             self._numbered = np.append(self._numbered, more)
         counts = self._counted.waiting(self._highest)
-        whole, item, n = rows.view(np.uint8), rows.dtype.itemsize, len(rows)
+        whole, item, n = octets(rows), rows.dtype.itemsize, len(rows)
         if not count(whole, item, n, self._numbered, counts):
             self._number_devices(rows["series"])
             counts = self._counted.waiting(self._highest)

@@ -83,6 +83,23 @@ def load(rows, item, n, place, form, bits, c):  # type: ignore[no-untyped-def]
             at += step
 
 
+@compiled
+def gather(rows, item, order, n, place, form, bits, c):  # type: ignore[no-untyped-def]
+    """The same of the rows order[:n]."""
+    if form == U1:
+        for i in range(n):
+            bits[c, i] = rows[uint64(order[i] * item + place)]
+    elif form == U2:
+        for i in range(n):
+            bits[c, i] = _two(rows, uint64(order[i] * item + place))
+    elif form in (U4, F4):
+        for i in range(n):
+            bits[c, i] = _four(rows, uint64(order[i] * item + place))
+    else:
+        for i in range(n):
+            bits[c, i] = _eight(rows, uint64(order[i] * item + place))
+
+
 @inlined
 def put(whole, size, out, at):  # type: ignore[no-untyped-def]
     """Write the lowest bytes of a number into out from `at` (uint64) on; the place behind them."""

@@ -17,7 +17,7 @@ from twin.store.blocks import checked, with_checksum
 
 #: Transactions after which the blob is added to the sums; devices in it at most, beyond as many
 #: as a transaction has.
-_TRANSACTIONS, _DEVICES = 64, 256
+_TRANSACTIONS, _DEVICES = 1024, 256
 _COUNT = np.dtype([("device", "<u4"), ("n", "<u4")])
 
 

@@ -8,27 +8,27 @@ a block; of larger ones four times.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import apsw
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.bytewise import joined, taken
+from twin.bytewise import joined, octets
 from twin.store.blocks import Rows
 from twin.store.rows import home_rows
 from twin.store.sealing import SEAL_AT, SEAL_MINIMUM, seal
 from twin.store.slices import slice_of, slices_of, unpacked
 from twin.store.sqlite_file import (
     BUCKETS,
+    FIRST_GROUP,
     HOMES,
+    IN_GROUP,
     LAYOUTS,
     RECENT,
     SeriesKey,
     Stored,
     buckets_of,
-    group_of,
     places,
     slice_at,
 )
@@ -74,7 +74,7 @@ class HotRows:
             return
         rows = joined([*self._recent[stored], rows])
         self._empty(stored, RECENT, rows)
-        self._deal_out(stored, rows, group_of(rows["series"] % BUCKETS))
+        self._deal_out(stored, rows, FIRST_GROUP, IN_GROUP)
 
     def settle(self, keys: Mapping[int, SeriesKey], budget: int) -> None:
         """Move rows on from what is full until about `budget` rows were moved. keys: all series."""
@@ -86,7 +86,7 @@ class HotRows:
                 self.replace(stored, home, rows, seal(self._connection, keys, rows))
             else:
                 self._empty(stored, home, rows)
-                self._deal_out(stored, rows, rows["series"] % BUCKETS)
+                self._deal_out(stored, rows, 0, 1)
 
     def replace(self, stored: Stored, home: int, rows: Rows, left: Rows) -> None:
         """Of the rows of a home only `left` are there still: one slice at the first place, so that
@@ -104,17 +104,23 @@ class HotRows:
         older = self._rows[stored, buckets_of(home)].any()
         return enough >= rest and rest <= GROUP_ROWS // 4 and not bool(older)
 
-    def _deal_out(self, stored: Stored, rows: Rows, home: NDArray[Any]) -> None:
-        """A slice for each home; home: (n,), of each row."""
-        order = np.argsort(home.astype(np.uint16), kind="stable")
-        rows, home = taken(rows, order), home[order]
-        starts = np.flatnonzero(np.diff(home.astype(np.int64), prepend=-1)).tolist()
-        made = slices_of(rows, starts, LAYOUTS[stored])
-        homes = home[starts]
-        for each, blob in zip(homes.tolist(), made, strict=True):
+    def _deal_out(self, stored: Stored, rows: Rows, first: int, together: int) -> None:
+        """A slice for each home: the homes from `first` on have so many buckets each."""
+        # Compiled, and numba is loaded by who writes alone.
+        from twin.store.slices_kernel import deal
+
+        begin, end = np.zeros((2, BUCKETS // together), np.int64)
+        order = np.empty(len(rows), np.int64)
+        many = BUCKETS, together
+        deal(octets(rows), rows.dtype.itemsize, len(rows), *many, begin, end, order)
+        homes = np.flatnonzero(end > begin)
+        bounds = np.append(begin[homes], len(rows))
+        made = slices_of(rows, order, bounds.tolist(), LAYOUTS[stored])
+        homes += first
+        for home, blob in zip(homes.tolist(), made, strict=True):
             self._sequence += 1
-            self._write(stored, each, self._sequence, blob)
-        self._note_all(stored, homes, starts, rows)
+            self._write(stored, home, self._sequence, blob)
+        self._note_all(stored, homes, bounds, rows, order)
 
     def _write(self, stored: Stored, home: int, sequence: int, blob: bytes) -> None:
         place = places(stored, home)[0] + sequence
@@ -139,18 +145,27 @@ class HotRows:
             self._slices[stored, home] += 1
             self._recent[stored].append(rows)
         else:
-            self._note_all(stored, np.array([home]), [0], rows)
+            order = np.arange(len(rows))
+            self._note_all(stored, np.array([home]), np.array([0, len(rows)]), rows, order)
 
     def _note_all(
-        self, stored: Stored, homes: NDArray[Any], starts: Sequence[int], rows: Rows
+        self,
+        stored: Stored,
+        homes: NDArray[np.intp],
+        bounds: NDArray[np.int64],
+        rows: Rows,
+        order: NDArray[np.int64],
     ) -> None:
-        """One slice more in each of some groups or some buckets; starts: where its rows begin."""
-        self._rows[stored, homes] += np.diff([*starts, len(rows)])
+        """One slice more in each of some groups or some buckets; bounds: where its part of the
+        order begins, and the end."""
+        # Compiled, and numba is loaded by who writes alone.
+        from twin.store.slices_kernel import tally
+
+        counts, most = self._counts(int(homes[0]), rows), np.empty(len(homes), np.int64)
+        tally(octets(rows), rows.dtype.itemsize, order, bounds, counts, most)
+        self._rows[stored, homes] += np.diff(bounds)
         self._slices[stored, homes] += 1
-        counts, series = self._counts(int(homes[0]), rows), rows["series"]
-        np.add.at(counts, series, 1)
-        full = np.maximum.reduceat(counts[series], starts) >= SEAL_AT
-        full |= self._slices[stored, homes] >= SLICES
+        full = (most >= SEAL_AT) | (self._slices[stored, homes] >= SLICES)
         full |= (homes > RECENT) & (self._rows[stored, homes] >= GROUP_ROWS)
         self._full |= dict.fromkeys((stored, home) for home in homes[full].tolist())
 

@@ -109,8 +109,8 @@ def count(rows, item, n, device, counts):  # type: ignore[no-untyped-def]
 
 @compiled
 def in_another(rows, item, newest, length, other):  # type: ignore[no-untyped-def]
-    """Write into other (n,) which rows are of another stretch of `length` ns than the one that
-    newest (series,) says of their series; how many. −1: newest knows too few series.
+    """Write into other (n,) which rows are not of the `length` ns from the stamp on that newest
+    (series,) says of their series; how many. −1: newest knows too few series.
 
     rows: bytes of rows of `item` bytes each."""
     others = 0
@@ -118,7 +118,7 @@ def in_another(rows, item, newest, length, other):  # type: ignore[no-untyped-de
         number = number_of_series(rows, i * item)
         if number >= newest.shape[0]:
             return -1
-        if newest[number] != stamp(rows, i * item) // length:
+        if not 0 <= stamp(rows, i * item) - newest[number] < length:
             other[others] = i
             others += 1
     return others

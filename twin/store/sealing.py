@@ -13,7 +13,7 @@ from json import dumps
 import apsw
 import numpy as np
 
-from twin.bytewise import joined, taken
+from twin.bytewise import joined, octets, taken
 from twin.store.blocks import Rows, encode
 from twin.store.rows import EXTENTS, by_series, newest_versions, sealed_between
 from twin.store.sqlite_file import LAYOUTS, SeriesKey
@@ -58,7 +58,7 @@ def newest_by_series(rows: Rows) -> Rows:
     from twin.store.unpack_kernel import in_order, span_of
 
     n, item = len(rows), rows.dtype.itemsize
-    whole = np.ascontiguousarray(rows).view(np.uint8)
+    whole = octets(rows)
     least, most = span_of(whole, item, n) if n else (0, 0)
     if most - least <= _SPAN + n:
         begin, order = np.zeros((2, most - least + 1), np.int64), np.empty(n, np.int64)

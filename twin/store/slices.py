@@ -10,21 +10,25 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.bytewise import joined, taken
+from twin.bytewise import joined, octets, taken
 from twin.store.blocks import (
+    CHECKSUM,
     BlockDamaged,
     Rows,
+    behind_checksum,
     checked,
     with_checksum,
 )
 from twin.store.columns import Column, Layout
 
 Integers = NDArray[np.int64]
+Indexes = NDArray[np.intp]
 
 #: In front of packed columns; whole rows begin with the number of a series, and none has this one.
 _MARK = 0xFFFFFFFF
@@ -37,34 +41,45 @@ SINGLE, VERBATIM = 16, 17
 #: Numbers are mostly hundredths of a signal's resolution; others are kept as they are.
 STEPS = 1e6
 _SERIES = Column("series", "<u4")
+_AS_THEY_ARE = np.empty(0, np.intp)
 _FORMS = {size: np.dtype(f"<u{size}") for size in (1, 2, 4, 8)}
 
 
 def slice_of(rows: Rows, layout: Layout) -> bytes:
     """The blob of rows (n,) of dtype layout.rows, in their order."""
-    return slices_of(rows, [0], layout)[0]
+    return _slices(rows, [_AS_THEY_ARE], [len(rows)], layout)[0]
 
 
-def slices_of(rows: Rows, starts: Sequence[int], layout: Layout) -> list[bytes]:
-    """A blob for each part of the rows, by where parts start; columns are packed once for all."""
-    bounds = list(zip(starts, [*starts[1:], len(rows)], strict=True))
-    if len(rows) < _FEW * len(starts):
-        return [with_checksum([rows[a:b].tobytes()]) for a, b in bounds]
+def slices_of(rows: Rows, order: Indexes, bounds: Sequence[int], layout: Layout) -> list[bytes]:
+    """A blob for each part of the rows in an order, (n,). bounds: where the parts begin, and the
+    end of the last. Columns are packed where there are many rows."""
+    parts = [order[a:b] for a, b in pairwise(bounds)]
+    return _slices(rows, parts, list(map(len, parts)), layout)
+
+
+def _slices(
+    rows: Rows, parts: Sequence[Indexes], many: Sequence[int], layout: Layout
+) -> list[bytes]:
+    """A blob for each part, which has so many rows."""
+    if sum(many) < _FEW * len(many):
+        chosen = (
+            taken(rows, part) if len(part) else rows[:n]
+            for part, n in zip(parts, many, strict=True)
+        )
+        return [with_checksum([each.tobytes()]) for each in chosen]
     # Compiled, and numba is loaded by who writes alone.
-    from twin.store.slices_kernel import EACH, measure, write
+    from twin.store.slices_kernel import pack
 
-    whole, columns = np.ascontiguousarray(rows), layout.with_series
-    bits = np.empty((len(columns), len(rows)), np.int64)
-    said = np.empty((len(columns), 4), np.int64)
-    item = whole.dtype.itemsize
-    measure(whole.view(np.uint8), item, len(rows), columns, bits, bits.view(np.float64), said)
-    head = len(columns) * (_COLUMN.size + 8)  # a single number is in it
-    each = int(said[:, EACH].sum())
-    out = np.empty(head + each * max(b - a for a, b in bounds), np.uint8)
-    return [
-        with_checksum([_HEAD.pack(_MARK, b - a), out.data[: write(bits, said, columns, a, b, out)]])
-        for a, b in bounds
-    ]
+    source, item, columns = octets(rows), rows.dtype.itemsize, layout.with_series
+    begin, most = CHECKSUM + _HEAD.size, max(many)
+    bits = np.empty((1, most), np.int64)
+    out = np.empty(begin + 8 * len(columns) * (most + 3), np.uint8)
+    numbers, blobs = bits.view(np.float64), []
+    for part, n in zip(parts, many, strict=True):
+        _HEAD.pack_into(out, CHECKSUM, _MARK, n)
+        end = pack(source, item, n, part, columns, bits, numbers, out, begin)
+        blobs.append(behind_checksum(out[:end]))
+    return blobs
 
 
 def rows_of(blobs: Sequence[bytes], layout: Layout) -> Rows:

@@ -19,10 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import Any
 
 import apsw
-from numpy.typing import NDArray
 
 from twin.store import blocks
 from twin.store.columns import Layout
@@ -37,7 +35,8 @@ RECENT = BUCKETS
 FIRST_GROUP = RECENT + 1
 #: Homes: buckets, RECENT, groups.
 HOMES = FIRST_GROUP + GROUPS
-_IN_GROUP = BUCKETS // GROUPS
+#: Buckets of a group.
+IN_GROUP = BUCKETS // GROUPS
 _SEQUENCE_BITS = 40
 #: Groups came later than buckets: their places are above those of all that could have buckets.
 _GROUP_SPACE = 1 << 16
@@ -176,18 +175,13 @@ def naming_damage(path: Path) -> Iterator[None]:
 def homes(number: int) -> tuple[int, int, int]:
     """Where hot rows of a series are, by its number: oldest rows first."""
     bucket = number % BUCKETS
-    return bucket, FIRST_GROUP + bucket // _IN_GROUP, RECENT
-
-
-def group_of(bucket: NDArray[Any]) -> NDArray[Any]:
-    """The homes from which the rows of buckets come."""
-    return FIRST_GROUP + bucket // _IN_GROUP
+    return bucket, FIRST_GROUP + bucket // IN_GROUP, RECENT
 
 
 def buckets_of(group: int) -> slice:
     """The buckets to which the rows of a group go."""
-    first = (group - FIRST_GROUP) * _IN_GROUP
-    return slice(first, first + _IN_GROUP)
+    first = (group - FIRST_GROUP) * IN_GROUP
+    return slice(first, first + IN_GROUP)
 
 
 def places(stored: Stored, home: int) -> tuple[int, int]:

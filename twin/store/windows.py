@@ -17,7 +17,7 @@ from typing import Any
 import apsw
 import numpy as np
 
-from twin.bytewise import taken
+from twin.bytewise import octets, taken
 from twin.store.aggregates import AGGREGATE, QUARTER, Windows
 from twin.store.blocks import Rows, checked, with_checksum
 from twin.store.slices import rows_of
@@ -83,6 +83,7 @@ class Marks:
     def __init__(self, connection: apsw.Connection, estimates_of: Callable[[int], int]) -> None:
         self._connection, self._estimates_of = connection, estimates_of
         self._known = set(connection.execute("SELECT series, quarter FROM touched"))
+        #: The beginning of the quarter of each series that was marked last, ns.
         self._newest = np.full(1024, _NEVER)
 
     def note(self, rows: Rows) -> None:
@@ -90,7 +91,7 @@ class Marks:
         # Compiled, and numba is loaded by who writes alone.
         from twin.store.rows_kernel import in_another
 
-        which, whole = np.empty(len(rows), np.int64), (rows.view(np.uint8), rows.dtype.itemsize)
+        which, whole = np.empty(len(rows), np.int64), (octets(rows), rows.dtype.itemsize)
         found = in_another(*whole, self._newest, QUARTER, which)
         if found < 0:
             more = np.full(int(rows["series"].max()) + 1, _NEVER)
@@ -100,7 +101,7 @@ class Marks:
             return
         other = taken(rows, which[:found])
         series, quarter = other["series"], other["time"] // QUARTER
-        self._newest[series] = quarter
+        self._newest[series] = quarter * QUARTER
         pairs = set(zip(series.tolist(), quarter.tolist(), strict=True))
         told = {(self._estimates_of(number), each) for number, each in pairs}
         mark(self._connection, told - self._known)

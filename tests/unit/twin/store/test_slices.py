@@ -77,7 +77,7 @@ def test_parts_packed_together_are_the_parts() -> None:
     rows = some(ESTIMATES, 2000)
     for part, blob in zip(
         (rows[:500], rows[500:1999], rows[1999:]),
-        slices_of(rows, [0, 500, 1999], ESTIMATES),
+        slices_of(rows, np.arange(2000), [0, 500, 1999, 2000], ESTIMATES),
         strict=True,
     ):
         assert rows_of([blob], ESTIMATES).tobytes() == part.tobytes()
