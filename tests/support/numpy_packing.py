@@ -69,28 +69,25 @@ def _slice_numbers(values: NDArray[Any]) -> Made:
 
 
 def _whole(values: NDArray[Any], least: int, most: int) -> Made:
-    """Offsets above the smallest, in as few bytes as the largest needs."""
+    """Offsets above the smallest, in as few bytes as the largest needs: without common decimal
+    zeros where this makes them fewer (stamps are mostly whole milliseconds, receipts sometimes
+    microseconds, numbers hundredths)."""
     if least == most:
         return _COLUMN.pack(0, 0, least), b""
-    exponent = 0
+    exponent, size = 0, _size(most - least)
     if values.dtype.itemsize == 8:
-        values, exponent = _shortened(values, least, most)
-        least, most = least // 10**exponent, most // 10**exponent
-    size = next(size for size in (1, 2, 4, 8) if most - least < 1 << 8 * size)
+        for tried in (6, 4, 3, 2):
+            unit = 10**tried
+            if _size((most - least) // unit) < size and not (values % unit).any():
+                values, least, most, exponent = values // unit, least // unit, most // unit, tried
+                break
+    size = _size(most - least)
     offsets = (values - least).astype(_FORMS[size])
     return _COLUMN.pack(size, exponent, least), offsets.tobytes()
 
 
-def _shortened(values: Integers, least: int, most: int) -> tuple[Integers, int]:
-    """Without their common decimal zeros, and how many: stamps are mostly whole milliseconds,
-    receipts sometimes microseconds, numbers hundredths."""
-    for exponent in (6, 4, 3):
-        unit = 10**exponent
-        if not least % unit and not most % unit:
-            shorter = values // unit
-            if (shorter * unit == values).all():
-                return shorter, exponent
-    return values, 0
+def _size(span: int) -> int:
+    return next(size for size in (1, 2, 4, 8) if span < 1 << 8 * size)
 
 
 def packed_block(rows: Rows, layout: Layout, per_unit: int) -> tuple[bytes, bytes]:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.catalogue import SIGNALS
+from twin.bytewise import octets
 from twin.forecast import HORIZONS, NUMBERS
 from twin.store.columns import FLAGS, PLAIN, Column, Layout
 from twin.store.packing import Part
@@ -118,14 +119,14 @@ def encode(rows: Rows, layout: Layout, per_unit: int) -> tuple[bytes, bytes]:
     from twin.store.blocks_kernel import pack
 
     n, item, both = len(rows), layout.rows.itemsize, []
-    whole = np.ascontiguousarray(rows).view(np.uint8)
+    whole = octets(rows)
     bits, four = np.empty((3, n), np.int64), np.empty(n, np.int32)
     scratch = bits, bits.view(np.float64), four, four.view(np.float32), np.empty((2, n), np.int64)
     units = np.where(layout.columns[:, FLAGS] & PLAIN, float(PLAIN_PER_UNIT), float(per_unit))
-    out = np.empty(len(units) * (_MOST_OF_COLUMN + _MOST_OF_ROW * n), np.uint8)
+    out = np.empty(CHECKSUM + len(units) * (_MOST_OF_COLUMN + _MOST_OF_ROW * n), np.uint8)
     for part in (slice(0, len(layout.first)), slice(len(layout.first), len(units))):
-        end = pack(whole, item, layout.columns[part], units[part], *scratch, out)
-        both.append(with_checksum([out.data[:end]]))
+        end = pack(whole, item, layout.columns[part], units[part], *scratch, out, CHECKSUM)
+        both.append(behind_checksum(out.data[:end]))
     return both[0], both[1]
 
 
@@ -161,8 +162,8 @@ def with_checksum(parts: Sequence[bytes | memoryview]) -> bytes:
     return _CRC.pack(crc32(body)) + body
 
 
-def behind_checksum(out: NDArray[np.uint8]) -> bytes:
-    """The same of bytes that begin with CHECKSUM bytes of room for it."""
+def behind_checksum(out: memoryview) -> bytes:
+    """The same of bytes that begin with CHECKSUM bytes of room for it, which are written."""
     _CRC.pack_into(out, 0, crc32(out[CHECKSUM:]))
     return out.tobytes()
 

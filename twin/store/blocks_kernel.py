@@ -35,17 +35,17 @@ _LOADED, _WHOLE, _OFFSETS = range(3)
 
 
 @compiled
-def pack(rows, item, columns, units, bits, numbers, four, single, ends, out):  # type: ignore[no-untyped-def]
-    """Write rows of `item` bytes each into out, column after column; how many bytes.
+def pack(rows, item, columns, units, bits, numbers, four, single, ends, out, at):  # type: ignore[no-untyped-def]
+    """Write the columns of rows of `item` bytes each into out from `at` on; where they end.
 
     columns, units: (k, 3) as `columns` describes them, (k,) steps in one unit of each. bits,
     numbers: (3, n), the same memory as int64 and float64; four, single: (n,) as int32 and float32;
     ends: (2, n), for the smallest and the largest numbers.
     """
-    at = uint64(0)
+    end = uint64(at)
     for c in range(columns.shape[0]):
-        at = _column(rows, item, columns, c, units[c], bits, numbers, four, single, ends, out, at)
-    return at
+        end = _column(rows, item, columns, c, units[c], bits, numbers, four, single, ends, out, end)
+    return int64(end)
 
 
 @compiled
@@ -219,24 +219,33 @@ def _extremes(bits, r, n, deep, ends):  # type: ignore[no-untyped-def]
 @compiled
 def _bits(bits, r, n, base, width, out, at):  # type: ignore[no-untyped-def]
     """The low bits of each number above the base, without gaps, most significant bit first."""
-    low = min(width, 32)
-    waiting, held = uint64(0), 0
+    low = int64(min(width, 32))
+    more = uint64(width - low)
+    shift, mask = uint64(low), (uint64(1) << uint64(low)) - uint64(1)
+    waiting, held = uint64(0), int64(0)
     for i in range(n):
         above = uint64(bits[r, i] - base)
-        if width > 32:
-            more = width - 32
-            part = (above >> uint64(32)) & ((uint64(1) << uint64(more)) - uint64(1))
-            waiting = (waiting << uint64(more)) | part
-            held += more
-            while held >= 8:
-                held -= 8
-                at = put(waiting >> uint64(held), 1, out, at)
-        part = above & ((uint64(1) << uint64(low)) - uint64(1))
-        waiting = (waiting << uint64(low)) | part
-        held += low
-        while held >= 8:
-            held -= 8
-            at = put(waiting >> uint64(held), 1, out, at)
+        if more != 0:
+            part = (above >> uint64(32)) & ((uint64(1) << more) - uint64(1))
+            waiting, held = (waiting << more) | part, held + int64(more)
+            if held >= 32:
+                held -= 32
+                at = _put_four(waiting >> uint64(held), out, at)
+        waiting, held = (waiting << shift) | (above & mask), held + low
+        if held >= 32:
+            held -= 32
+            at = _put_four(waiting >> uint64(held), out, at)
+    while held >= 8:
+        held -= 8
+        at = put(waiting >> uint64(held), 1, out, at)
     if held > 0:
         at = put(waiting << uint64(8 - held), 1, out, at)
     return at
+
+
+@inlined
+def _put_four(whole, out, at):  # type: ignore[no-untyped-def]
+    """Write the four lowest bytes of a number, highest first; the place behind them."""
+    for i in range(4):
+        out[at + uint64(i)] = (whole >> uint64(24 - 8 * i)) & uint64(0xFF)
+    return at + uint64(4)

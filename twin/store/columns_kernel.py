@@ -161,7 +161,7 @@ def same(bits, c, n, form):  # type: ignore[no-untyped-def]
 
 @compiled
 def divisible(bits, c, n, unit):  # type: ignore[no-untyped-def]
-    """Whether all of bits[c] are multiples of 10⁶, 10⁴ or 10³."""
+    """Whether all of bits[c] are multiples of 10⁶, 10⁴, 10³ or 100."""
     if unit == 1_000_000:
         for i in range(n):
             if bits[c, i] % 1_000_000 != 0:
@@ -170,9 +170,13 @@ def divisible(bits, c, n, unit):  # type: ignore[no-untyped-def]
         for i in range(n):
             if bits[c, i] % 10_000 != 0:
                 return False
-    else:
+    elif unit == 1_000:
         for i in range(n):
             if bits[c, i] % 1_000 != 0:
+                return False
+    else:
+        for i in range(n):
+            if bits[c, i] % 100 != 0:
                 return False
     return True
 
@@ -186,6 +190,9 @@ def shorten(bits, c, n, unit):  # type: ignore[no-untyped-def]
     elif unit == 10_000:
         for i in range(n):
             bits[c, i] = bits[c, i] // 10_000
-    else:
+    elif unit == 1_000:
         for i in range(n):
             bits[c, i] = bits[c, i] // 1_000
+    else:
+        for i in range(n):
+            bits[c, i] = bits[c, i] // 100

@@ -9,6 +9,7 @@ a block; of larger ones four times.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from operator import add
 
 import apsw
 import numpy as np
@@ -37,6 +38,7 @@ from twin.store.sqlite_file import (
 RECENT_ROWS, RECENT_SLICES = 32_768, 256
 #: Rows of one group are read by every question about its series.
 GROUP_ROWS = 65_536
+_INSERT = "INSERT INTO hot VALUES(?, ?)"
 #: A group or bucket with so many slices is full, whatever is in them.
 SLICES = 128
 
@@ -117,14 +119,16 @@ class HotRows:
         bounds = np.append(begin[homes], len(rows))
         made = slices_of(rows, order, bounds.tolist(), LAYOUTS[stored])
         homes += first
-        for home, blob in zip(homes.tolist(), made, strict=True):
-            self._sequence += 1
-            self._write(stored, home, self._sequence, blob)
+        first_of = [places(stored, home)[0] for home in homes.tolist()]
+        numbers = range(self._sequence + 1, self._sequence + 1 + len(made))
+        self._sequence += len(made)
+        where = map(add, first_of, numbers)
+        self._connection.executemany(_INSERT, list(zip(where, made, strict=True)))
         self._note_all(stored, homes, bounds, rows, order)
 
     def _write(self, stored: Stored, home: int, sequence: int, blob: bytes) -> None:
         place = places(stored, home)[0] + sequence
-        self._connection.execute("INSERT INTO hot VALUES(?, ?)", (place, blob))
+        self._connection.execute(_INSERT, (place, blob))
 
     def _empty(self, stored: Stored, home: int, rows: Rows) -> None:
         """Take all slices of a home away; rows: what they hold."""

@@ -81,7 +81,7 @@ def _seal(
     connection: apsw.Connection, key: SeriesKey, rows: Rows, newest_sealed: int | None
 ) -> None:
     layout = LAYOUTS[key.stored]
-    t0, t1 = int(rows["time"][0]), int(rows["time"][-1])
+    t0, t1 = _ends(rows)
     if newest_sealed is not None and newest_sealed >= t0:
         earlier = connection.execute(EXTENTS, (key.id, t0, t1 + 1)).fetchall()
         old, _ = sealed_between(connection, key, t0, t1 + 1)
@@ -89,10 +89,17 @@ def _seal(
         for first, _last, _n, block in earlier:
             connection.execute("DELETE FROM extent WHERE series = ? AND t0 = ?", (key.id, first))
             connection.execute("DELETE FROM block WHERE id = ?", (block,))
-    for part in np.array_split(rows, -(-len(rows) // BLOCK_ROWS)):
+    few = len(rows) <= BLOCK_ROWS
+    for part in [rows] if few else np.array_split(rows, -(-len(rows) // BLOCK_ROWS)):
         blobs = encode(part, layout, key.per_unit)
         connection.execute("INSERT INTO block(first, second) VALUES(?, ?)", blobs)
-        extent = (key.id, int(part["time"][0]), int(part["time"][-1]), len(part))
+        extent = (key.id, *_ends(part), len(part))
         connection.execute(
             "INSERT INTO extent VALUES(?, ?, ?, ?, ?)", (*extent, connection.last_insert_rowid())
         )
+
+
+def _ends(rows: Rows) -> tuple[int, int]:
+    """The first and the last time of n ≥ 1 rows."""
+    time = rows["time"]
+    return int(time[0]), int(time[-1])

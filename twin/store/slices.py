@@ -76,9 +76,9 @@ def _slices(
     out = np.empty(begin + 8 * len(columns) * (most + 3), np.uint8)
     numbers, blobs = bits.view(np.float64), []
     for part, n in zip(parts, many, strict=True):
-        _HEAD.pack_into(out, CHECKSUM, _MARK, n)
+        _HEAD.pack_into(out.data, CHECKSUM, _MARK, n)
         end = pack(source, item, n, part, columns, bits, numbers, out, begin)
-        blobs.append(behind_checksum(out[:end]))
+        blobs.append(behind_checksum(out.data[:end]))
     return blobs
 
 

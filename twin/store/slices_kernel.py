@@ -94,18 +94,26 @@ def _whole(bits, n, long, out, at):  # type: ignore[no-untyped-def]
         least, most = min(least, bits[0, i]), max(most, bits[0, i])
     if least == most:
         return _head(0, 0, least, out, at)
-    exponent = 0
+    exponent, span = 0, uint64(most) - uint64(least)
+    size = _bytes_of(span)
     if long:
-        for tried in (6, 4, 3):
+        for tried in (6, 4, 3, 2):
             unit = 10**tried
-            if least % unit == 0 and most % unit == 0 and divisible(bits, 0, n, unit):
+            shorter = _bytes_of(span // uint64(unit))
+            if shorter < size and least % unit == 0 and divisible(bits, 0, n, unit):
                 shorten(bits, 0, n, unit)
-                exponent, least, most = tried, least // unit, most // unit
+                exponent, least, size = tried, least // unit, shorter
                 break
-    span, size = uint64(most) - uint64(least), 1
+    return _offsets(bits, n, least, size, out, _head(size, exponent, least, out, at))
+
+
+@inlined
+def _bytes_of(span):  # type: ignore[no-untyped-def]
+    """Bytes of a number that holds it."""
+    size = 1
     while size < 8 and span >> uint64(8 * size) != 0:
         size *= 2
-    return _offsets(bits, n, least, size, out, _head(size, exponent, least, out, at))
+    return size
 
 
 @compiled
