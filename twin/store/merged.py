@@ -36,6 +36,7 @@ class Kept:
     """Indexes of the rows that are stored, by what they are stored as, in processing order.
 
     Duplicates, refusals and coasting rows are in none of them; an accepted observation is in two.
+    belated: how many of the observations are.
     """
 
     observations: Indexes
@@ -43,6 +44,7 @@ class Kept:
     estimates: Indexes
     statuses: Indexes
     forecasts: Indexes
+    belated: int
 
 
 def merged(batches: Sequence[EstimateBatch]) -> Merged:
@@ -91,6 +93,7 @@ def kept(rows: NDArray[Any]) -> Kept:
     # Compiled, and numba is loaded by who writes alone.
     from twin.store.merged_kernel import sort_out
 
-    chosen, counts = np.empty((5, len(rows)), np.intp), np.zeros(5, np.int64)
+    chosen, counts = np.empty((5, len(rows)), np.intp), np.zeros(6, np.int64)
     sort_out(rows, chosen, counts)
-    return Kept(*(own[:n] for own, n in zip(chosen, counts.tolist(), strict=True)))
+    *many, belated = counts.tolist()
+    return Kept(*(own[:n] for own, n in zip(chosen, many, strict=True)), belated)

@@ -17,19 +17,21 @@ _STATUS, _FORECAST = int(Kind.STATUS), int(Kind.FORECAST)
 _ACCEPTED, _BELATED = int(Verdict.ACCEPTED), int(Verdict.BELATED)
 _CONFLICT = int(Verdict.CONFLICT)
 #: Places of the kinds of stored rows in what `sort_out` writes.
-OBSERVATIONS, CONFLICTS, ESTIMATES, STATUSES, FORECASTS = range(5)
+OBSERVATIONS, CONFLICTS, ESTIMATES, STATUSES, FORECASTS, BELATED = range(6)
 
 
 @compiled
 def sort_out(rows, chosen, counts):  # type: ignore[no-untyped-def]
     """Write the indexes of rows (n,) of dtype ESTIMATE_ROW that are stored as something into
-    chosen (5, n), how many these are into counts (5,) int64, zeros before."""
+    chosen (5, n), how many these are into counts (6,) int64, zeros before; the last is how many of
+    the observations are belated."""
     for i in range(rows.shape[0]):
         kind, verdict = rows[i].kind, rows[i].verdict
         if kind == _VERDICT:
             if verdict in (_ACCEPTED, _BELATED):
                 chosen[OBSERVATIONS, counts[OBSERVATIONS]] = i
                 counts[OBSERVATIONS] += 1
+                counts[BELATED] += verdict == _BELATED
             elif verdict == _CONFLICT:
                 chosen[CONFLICTS, counts[CONFLICTS]] = i
                 counts[CONFLICTS] += 1
@@ -47,4 +49,4 @@ def sort_out(rows, chosen, counts):  # type: ignore[no-untyped-def]
 def warm_up() -> None:
     """Compile it, or load it from the cache."""
     rows = readable(np.zeros(1, ESTIMATE_ROW))
-    sort_out(rows, np.zeros((5, 1), np.intp), np.zeros(5, np.int64))
+    sort_out(rows, np.zeros((5, 1), np.intp), np.zeros(6, np.int64))

@@ -99,10 +99,9 @@ class Strayed:
 
         To be called before the rows are written: what was in the record already is no news.
         """
-        seen = parts.observations
-        belated = seen[whole.rows["verdict"][seen] == Verdict.BELATED]
-        if len(belated):
-            self._note_belated(whole, belated)
+        if parts.belated:
+            seen = parts.observations
+            self._note_belated(whole, seen[whole.rows["verdict"][seen] == Verdict.BELATED])
         if self._keys:
             flags = whole.rows["flags"][parts.estimates]
             self._note_live(whole, parts.estimates[flags & REFILTERED == 0])

@@ -72,6 +72,7 @@ def test_each_row_is_kept_as_what_its_kind_and_verdict_say() -> None:
 
     found = kept(readable(rows))
     assert found.observations.tolist() == places(judged[Verdict.ACCEPTED], judged[Verdict.BELATED])
+    assert found.belated == len(places(judged[Verdict.BELATED]))
     assert found.conflicts.tolist() == places(judged[Verdict.CONFLICT])
     estimates = places(judged[Verdict.ACCEPTED], *of_kind(Kind.REVISION))
     assert found.estimates.tolist() == estimates

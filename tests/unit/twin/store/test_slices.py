@@ -53,6 +53,15 @@ def test_a_packed_slice_is_a_third_of_its_rows() -> None:
     assert len(slice_of(rows, ESTIMATES)) < rows.nbytes / 3
 
 
+def test_common_zeros_are_left_out_where_that_saves_bytes() -> None:
+    rows = np.zeros(300, ESTIMATES.rows)
+    alike = len(slice_of(rows, ESTIMATES))
+    rows["std"] = np.round(np.arange(300) * 0.0101, 4)
+    blob = slice_of(rows, ESTIMATES)
+    assert len(blob) <= alike + 2 * 300  # millionths would be four bytes each, not two
+    assert rows_of([blob], ESTIMATES).tobytes() == rows.tobytes()
+
+
 @pytest.mark.parametrize("n", [150, 3000])
 def test_rows_of_one_series_are_read_alone(n: int) -> None:
     rows = some(ESTIMATES, n)
