@@ -96,4 +96,7 @@ def kept(rows: NDArray[Any]) -> Kept:
     chosen, counts = np.empty((5, len(rows)), np.intp), np.zeros(6, np.int64)
     sort_out(rows, chosen, counts)
     *many, belated = counts.tolist()
-    return Kept(*(own[:n] for own, n in zip(chosen, many, strict=True)), belated)
+    seen, conflicts, estimates, statuses, forecasts = (
+        own[:n] for own, n in zip(chosen, many, strict=True)
+    )
+    return Kept(seen, conflicts, estimates, statuses, forecasts, belated)
