@@ -6,7 +6,8 @@ For each number of patients: a worker hears every patient once and is stopped (s
 partitions); then so many observations come into the journal while nobody works, `--rate` a second
 of journal time whatever the number of patients, one commit for each 50 ms. A new process starts a
 worker on it: `restart_s` is from its launch until everything is stepped and committed; in it
-`begin_s` (Python, imports), `restored_s` (snapshots) and `stepped_s`. `restore_cpu_s` is that
+`begin_s` (Python, imports), `restored_s` (snapshots, and beside them compiled kernels) and
+`stepped_s`. `restore_cpu_s` is that
 process's CPU while it restores, `cpu_us` for each observation while it steps; `flat` is
 that of the largest number of patients over the smallest's. The last line is JSON.
 """
@@ -31,6 +32,7 @@ from ingest.instant import SECOND
 from ingest.journal.protocol import ALL_PARTITIONS, partition_of
 from ingest.journal.sqlite import SqliteJournal
 from ingest.observation import OBSERVATION_ROW, ObservationBatch, Tick, encode_record
+from twin.memory import keep_freed_memory
 
 GROUPS_A_SECOND = 20
 T0 = 1_790_000_000 * SECOND
@@ -91,15 +93,14 @@ def fill(journal: SqliteJournal, ward: Ward, begin: int, observations: int, rate
 
 def work_off(folder: Path, launched: float) -> dict[str, float]:
     """Child: start a worker, wait until it has stepped everything, stop it."""
+    keep_freed_memory()  # as `twin` does
     gc.disable()  # as `twin run` does while it starts
     from twin.runtime.run import spare_collector
     from twin.snapshot import SnapshotFolder
-    from twin.warm_worker import warm_up
     from twin.worker import TwinWorker
 
     journal = SqliteJournal(folder / "journal", reserve_bytes=1 << 20)
     worker = TwinWorker(journal, SnapshotFolder(folder / "snapshots"), time.time_ns)
-    warm_up()
     begun, before = time.time(), _cpu()
     worker.start()
     while worker.alive and not worker.told.wait(0.01):

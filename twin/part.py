@@ -84,8 +84,9 @@ class Part(Protocol):
     def capture(self, partition: int) -> bytes:
         """Everything it knows of the partition. Must not change when the part goes on."""
 
-    def restore(self, partition: int, content: bytes) -> None:
-        """Know what `capture` gave instead of what it knew. Raises ValueError: another layout."""
+    def restore(self, partition: int, content: bytes | memoryview) -> None:
+        """Know what `capture` gave instead of what it knew, and keep no view of it. Raises
+        ValueError: another layout."""
 
     def forget(self, partition: int) -> None:
         """Drop the partition: it belongs to another worker now."""

@@ -30,6 +30,8 @@ LAYOUT = 6
 #: 5: entries with a column for each flag, `due` in ns.
 _READABLE = (3, 4, 5, LAYOUT)
 _DIGEST = 16
+#: Instead of a snapshot's model: it says none.
+_IN_FORCE = ""
 #: Arrays and columns of the bank that hold a device's number.
 _NAMED = [
     *((name, column) for name in ("memory", "base_memory") for column in NAMED),
@@ -71,7 +73,7 @@ class _Snapshot(msgspec.Struct, frozen=True):
     tick_at: int
     elapsed: int
     commands: dict[str, str]
-    parts: dict[str, bytes]
+    parts: dict[str, memoryview]
     patients: tuple[str, ...]
     devices: tuple[str, ...]
     arrays: dict[str, _Array]
@@ -143,7 +145,7 @@ def capture(state: TwinState, partition: int) -> Captured:
         int(state.tick_at[partition]),
         int(state.elapsed[partition]),
         dict(state.commands[partition]),
-        {part.name: part.capture(partition) for part in state.parts},
+        {part.name: memoryview(part.capture(partition)) for part in state.parts},
         tuple(bank.patients.text[n] for n in part["patient"]),
         tuple(state.devices.text[n] for n in numbers),
         {},
@@ -152,20 +154,40 @@ def capture(state: TwinState, partition: int) -> Captured:
     return Captured(partition, snapshot.position, snapshot, part)
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A snapshot that was read and checked; its arrays are views of the file's bytes."""
+
+    name: str
+    snapshot: _Snapshot
+    arrays: dict[str, NDArray[Any]]
+
+
+def opened(name: str, file: bytes | memoryview) -> Opened:
+    """The snapshot that a file holds. Raises SnapshotUnreadable."""
+    digest, body = file[:_DIGEST], memoryview(file)[_DIGEST:]
+    if blake2b(body, digest_size=_DIGEST).digest() != digest:
+        raise SnapshotUnreadable(name, "damaged: its hash does not match")
+    try:
+        snapshot, arrays = _read(body)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise SnapshotUnreadable(name, f"another layout: {error}") from error
+    if snapshot.layout not in _READABLE:
+        raise SnapshotUnreadable(name, f"layout {snapshot.layout}, this code reads {LAYOUT}")
+    return Opened(name, snapshot, arrays)
+
+
 def restore(state: TwinState, name: str, file: bytes) -> None:
     """Put the snapshot's partition into `state`, which has the parts that captured it.
 
     Raises SnapshotUnreadable; after that the partition must be restored from another one.
     """
-    digest, body = file[:_DIGEST], memoryview(file)[_DIGEST:]
-    if blake2b(body, digest_size=_DIGEST).digest() != digest:
-        raise SnapshotUnreadable(name, "damaged: its hash does not match")
-    try:
-        snapshot, arrays = _read(body, state.bank.model_file.content)
-    except (msgspec.DecodeError, ValueError) as error:
-        raise SnapshotUnreadable(name, f"another layout: {error}") from error
-    if snapshot.layout not in _READABLE:
-        raise SnapshotUnreadable(name, f"layout {snapshot.layout}, this code reads {LAYOUT}")
+    put_back(state, opened(name, file))
+
+
+def put_back(state: TwinState, found: Opened) -> None:
+    """`restore` of what was opened. When it returns nothing of the state is a view of the file."""
+    name, snapshot = found.name, found.snapshot
     try:
         signals = np.array(rows_of(snapshot.signals), np.int32)
     except ValueError as error:
@@ -181,10 +203,10 @@ def restore(state: TwinState, name: str, file: bytes) -> None:
         except ValueError as error:
             raise SnapshotUnreadable(name, f"another layout of {named}: {error}") from error
     bank = state.bank
-    if snapshot.model != bank.model_file.content:
+    if snapshot.model not in (_IN_FORCE, bank.model_file.content):
         bank.adopt(parse_model(snapshot.model, f"snapshot {name}"))
     numbers = np.array(state.devices.numbers_of(snapshot.devices), np.int64)
-    part = arrays
+    part = found.arrays
     part["model"] = signals[part["model"]]
     if len(numbers):
         part["ring_device"] = numbers[part["ring_device"]].astype(np.int32)
@@ -194,16 +216,16 @@ def restore(state: TwinState, name: str, file: bytes) -> None:
             part[key] = part[key].copy()
             some = part[key][:, column] >= 0
             part[key][some, column] = numbers[part[key][some, column].astype(np.int64)]
-    bank.restore(snapshot.patients, bank.slots.put(part))
+    bank.restore(snapshot.partition, snapshot.patients, bank.slots.put(part))
     state.position[snapshot.partition] = snapshot.position
     state.tick_at[snapshot.partition] = snapshot.tick_at
     state.elapsed[snapshot.partition] = snapshot.elapsed
     state.commands[snapshot.partition] = snapshot.commands
 
 
-def _read(body: memoryview, model: str) -> tuple[_Snapshot, dict[str, NDArray[Any]]]:
-    """The snapshot and its arrays; one of release 0.1.0 with the model that is in force now, which
-    the worker tells anyway. Raises msgspec.DecodeError, ValueError."""
+def _read(body: memoryview) -> tuple[_Snapshot, dict[str, NDArray[Any]]]:
+    """The snapshot and its arrays; one of release 0.1.0 with the model that is in force, which the
+    worker tells anyway. Raises msgspec.DecodeError, ValueError."""
     try:
         snapshot = _decoder.decode(body)
     except msgspec.ValidationError:
@@ -212,7 +234,7 @@ def _read(body: memoryview, model: str) -> tuple[_Snapshot, dict[str, NDArray[An
             raise
         arrays = {key: array.read() for key, array in old.arrays.items()}
         now = _Snapshot(
-            LAYOUT, "0.1.0", "", model, old.partition, old.position, old.tick_at, old.elapsed,
+            LAYOUT, "0.1.0", "", _IN_FORCE, old.partition, old.position, old.tick_at, old.elapsed,
             dict.fromkeys(old.commands, ""), {}, old.patients, old.devices, {},
         )  # fmt: skip
         return now, snapshot_before.later_as_now(snapshot_before.as_now(arrays))
@@ -251,6 +273,23 @@ class SnapshotFolder:
             return (self.folder / name).read_bytes()
         except OSError as error:
             raise SnapshotUnreadable(name, error.strerror or "not there") from error
+
+    def read_into(self, name: str, room: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], memoryview]:
+        """(room, the file in its first bytes): this one (n,), or a new one where it is too small.
+
+        Raises SnapshotUnreadable if the file is not there.
+        """
+        try:
+            with (self.folder / name).open("rb", buffering=0) as file:
+                size, done = os.fstat(file.fileno()).st_size, 0
+                if size > len(room):
+                    room = np.empty(size + size // 8, np.uint8)
+                view = room.data
+                while done < size and (n := file.readinto(view[done:size])):
+                    done += n
+        except OSError as error:
+            raise SnapshotUnreadable(name, error.strerror or "not there") from error
+        return room, view[:done]
 
     def delete(self, name: str) -> None:
         """Forget a file; it may be gone already."""

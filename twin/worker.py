@@ -40,7 +40,8 @@ from twin.estimate import Output, encode_output
 from twin.estimation.models import ModelFile, base_model
 from twin.intake.page import PageReader
 from twin.rotation import Rotation
-from twin.snapshot import SnapshotFolder, SnapshotUnreadable, position_in, restore
+from twin.snapshot import SnapshotFolder, SnapshotUnreadable, opened, position_in, put_back
+from twin.snapshot_ahead import Found, read_ahead
 from twin.step import Placed, TwinState, assessment_of, new_state, step
 from twin.warm_worker import warm_up
 
@@ -156,16 +157,23 @@ class TwinWorker:
 
     def assigned(self, partitions: Sequence[Assignment]) -> None:
         """Restore each partition from its newest readable snapshot."""
-        kept: set[str] = set()
-        for given in partitions:
+        names = [
+            [kept.name for kept in self._joined().snapshots(given.partition)]
+            for given in partitions
+        ]
+        newest = read_ahead(self.snapshots, [next(iter(of), None) for of in names])
+        reserved = False
+        for given, of, found in zip(partitions, names, newest, strict=True):
             self._committed[given.partition] = given.position
-            self._restore(given)
-            if not kept:  # patients are spread evenly: room for all of them at once
+            self._restore(given, of, found)
+            if not reserved:  # patients are spread evenly: room for all of them at once
+                reserved = bool(of)
                 room = len(self.state.bank.patients) * len(partitions)
                 self.state.bank.reserve(room + room // 8)
                 self.state.bank.slots.reserve(9 / 8 * len(partitions))
-            kept.update(name for name, _ in self._joined().snapshots(given.partition))
-        self.snapshots.keep(kept)  # a crash may have left one that no commit names
+                self.state.intake.table.reserve(9 / 8 * len(partitions))
+        # A crash may have left one that no commit names.
+        self.snapshots.keep({name for of in names for name in of})
         self._rotation.begin(self.state)
         self._untold = list(self._news())
         self._tell()
@@ -177,17 +185,23 @@ class TwinWorker:
             self.state.forget(partition)
             self._committed.pop(partition, None)
 
-    def _restore(self, given: Assignment) -> None:
+    def _restore(self, given: Assignment, names: Sequence[str], newest: Found) -> None:
+        """From one of these snapshots, the first of which was read already."""
         membership = self._joined()
         why = "it never had a snapshot"
-        for kept in membership.snapshots(given.partition):
+        for name in names:
             try:
-                restore(self.state, kept.name, self.snapshots.read(kept.name))
+                if name != names[0]:
+                    newest = opened(name, self.snapshots.read(name))
+                if isinstance(newest, SnapshotUnreadable):
+                    raise newest
+                if newest is not None:
+                    put_back(self.state, newest)
             except SnapshotUnreadable as error:
                 log.error("%s", error)
                 why = str(error)
                 continue
-            membership.seek(given.partition, position_in(kept.name))
+            membership.seek(given.partition, position_in(name))
             return
         if given.position > 0 and self.journal.oldest("observations") > 1:
             raise CannotRecover(given.partition, f"{why}, and the journal begins later")
@@ -227,11 +241,12 @@ class TwinWorker:
         return self._membership
 
     def _run(self) -> None:
-        membership = self._joined()
+        membership, warming = self._joined(), Beside("twin-warm")
         try:
-            warm_up()
+            warming.begin(warm_up)
             while not self._stopping.is_set():
                 entries = membership.read(READ_RECORDS, READ_TIMEOUT)
+                warming.settle()
                 if self._untold:
                     self._tell()
                 if entries:
@@ -249,6 +264,7 @@ class TwinWorker:
             self.fault = error
             log.exception("the worker stopped")
         finally:
+            warming.close()
             self._beside.close()
             membership.close()
             self._rotation.close()

@@ -59,10 +59,11 @@ class Tally:
         kept = {what: n for (p, what), n in self.counts.items() if p == partition}
         return ";".join(f"{what}={n}" for what, n in kept.items()).encode()
 
-    def restore(self, partition: int, content: bytes) -> None:
-        if content.startswith(b"?"):
+    def restore(self, partition: int, content: bytes | memoryview) -> None:
+        text = str(content, "utf-8")
+        if text.startswith("?"):
             raise ValueError("a question mark")
-        for line in filter(None, content.decode().split(";")):
+        for line in filter(None, text.split(";")):
             what, n = line.split("=")
             self.counts[partition, what] = int(n)
 

@@ -129,7 +129,7 @@ class ActivityResponse(Unasked):
         arrays = {name: array[numbers].tobytes() for name, array in self.of.items()}
         return msgspec.msgpack.encode(_Kept(LAYOUT, names, arrays))
 
-    def restore(self, partition: int, content: bytes) -> None:
+    def restore(self, partition: int, content: bytes | memoryview) -> None:
         """Raises ValueError: another layout."""
         try:
             kept = _decoder.decode(content)
@@ -138,7 +138,7 @@ class ActivityResponse(Unasked):
         if kept.layout != LAYOUT or kept.arrays.keys() != self.of.keys():
             raise ValueError(f"layout {kept.layout}, this code reads {LAYOUT}")
         self.forget(partition)
-        numbers = np.array(self.bank.numbers_of(kept.patients), np.int64)
+        numbers = np.array(self.bank.numbers_in(partition, kept.patients), np.int64)
         self._grow(self.bank.room)
         for name, kind, shape, _ in _ARRAYS:
             said = np.frombuffer(kept.arrays[name], kind)

@@ -182,7 +182,7 @@ class Assessment(Unasked):
         """Everything known of the partition."""
         return saved.packed(self.known, partition)
 
-    def restore(self, partition: int, content: bytes) -> None:
+    def restore(self, partition: int, content: bytes | memoryview) -> None:
         """Raises ValueError: another layout."""
         self.forget(partition)
         saved.unpack(self.known, partition, content)

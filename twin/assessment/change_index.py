@@ -30,6 +30,7 @@ from twin.estimation.slots import filled
 from twin.judgement import Judgements
 from twin.part import Moment, Said, Seen, Unasked
 from twin.personal import Change, Departure
+from twin.untouched import telling
 
 LAYOUT = 1
 #: Steps count what the activity says already, and are most of the time 0.
@@ -63,6 +64,8 @@ _PER_PATIENT: tuple[tuple[str, Any, float], ...] = (
     ("phase", np.int64, 0),
     ("known", np.bool_, 0),
 )
+#: Arrays that are not filled with zeros.
+_NEVER_YET = frozenset(name for name, _, filling in (*_PER_SIGNAL, *_PER_PATIENT) if filling)
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -207,7 +210,7 @@ class ChangeIndex(Unasked):
         signals = tuple(self.signals[row] for row in seen.tolist())
         return msgspec.msgpack.encode(_Kept(LAYOUT, names, signals, arrays))
 
-    def restore(self, partition: int, content: bytes) -> None:
+    def restore(self, partition: int, content: bytes | memoryview) -> None:
         """Raises ValueError: another layout."""
         try:
             kept = _decoder.decode(content)
@@ -216,21 +219,24 @@ class ChangeIndex(Unasked):
         if kept.layout != LAYOUT or kept.arrays.keys() != self.of.keys():
             raise ValueError(f"layout {kept.layout}, this code reads {LAYOUT}")
         self.forget(partition)
-        numbers = np.array(self.bank.numbers_of(kept.patients), np.int64)
+        numbers = np.array(self.bank.numbers_in(partition, kept.patients), np.int64)
         self._grow(self.bank.room)
         here = [n for n, code in enumerate(kept.signals) if code in self.signals]
         places = np.array([self.signals.index(kept.signals[n]) for n in here], np.int64)
         same = kept.signals == self.signals
         for name, kept_array in kept.arrays.items():
-            array = self.of[name]
+            array, who = self.of[name], numbers
             shape = (len(numbers), *(len(kept.signals) for _ in array.shape[1:]))
             said = np.frombuffer(kept_array, array.dtype).reshape(shape)
+            if name not in _NEVER_YET:  # of whom nothing is learnt, zeros are there already
+                some = telling(said)
+                who, said = who[some], said[some]
             if same:
-                array[numbers] = said
+                array[who] = said
                 continue
             for _ in array.shape[1:]:  # signals may have got other rows since
                 said = np.moveaxis(said[:, here], 1, -1)
-            array[np.ix_(numbers, *(places for _ in array.shape[1:]))] = said
+            array[np.ix_(who, *(places for _ in array.shape[1:]))] = said
         self._since[numbers] = NEVER
 
     def forget(self, partition: int) -> None:

@@ -111,7 +111,7 @@ class ConsistencyTold(Unasked):
         """The last tick."""
         return int(self._at[partition]).to_bytes(8, "little", signed=True)
 
-    def restore(self, partition: int, content: bytes) -> None:
+    def restore(self, partition: int, content: bytes | memoryview) -> None:
         """Raises ValueError: another layout."""
         if len(content) != 8:
             raise ValueError(f"got {len(content)} bytes, expected 8")

@@ -111,8 +111,8 @@ class Knowledge:
         self.memory.grow(self.bank.room)
         numbers = self.members(mask)
         plain: dict[tuple[int, int, bool], int] = {}
-        for number in numbers.tolist():
-            self.memory.of["set"][number] = self._set_of(number, plain)
+        sets = [self._set_of(number, plain) for number in numbers.tolist()]
+        self.memory.of["set"][numbers] = np.array(sets, np.int64)
         self.stir(numbers)
         self.equipment.due.update(self.equipment.silent.keys() & set(numbers.tolist()))
 

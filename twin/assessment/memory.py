@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ingest.catalogue import SIGNALS
 from twin.assessment.kernel import ENTRIES, HELD, NEVER
 from twin.estimation.slots import filled
+from twin.untouched import telling
 
 #: Stands in a shape for the length of the catalogue.
 _S = -1
@@ -102,19 +103,23 @@ class Memory:
         part: Mapping[str, NDArray[Any]],
         signals: NDArray[np.int64],
     ) -> None:
-        """The inverse of `take`; signals: the rows of those it had. Raises ValueError: another
-        layout."""
+        """The inverse of `take`, of patients of whom nothing is known; signals: the rows of those
+        it had. Raises ValueError: another layout."""
         same = np.array_equal(signals, np.arange(self.signals))
-        for name, kind, shape, _ in _ARRAYS:
+        for name, kind, shape, filling in _ARRAYS:
             array = part.get(name)
             each = shape[:1] == (_S,)
             expected = (len(patients), *((len(signals), *shape[1:]) if each else shape))
             if array is None or array.dtype != kind or array.shape != expected:
                 raise ValueError(f"{name} is not {expected} of {np.dtype(kind)}")
+            who = patients
+            if not filling:  # of most patients nothing goes on: their zeros are there already
+                said = telling(array)
+                who, array = who[said], array[said]
             if each and not same:
-                self.of[name][patients[:, None], signals] = array
+                self.of[name][who[:, None], signals] = array
             else:
-                self.of[name][patients] = array
+                self.of[name][who] = array
 
     def forget(self, patients: NDArray[np.int64]) -> None:
         """Know nothing of these patients."""

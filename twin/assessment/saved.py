@@ -100,7 +100,7 @@ def packed(known: Knowledge, partition: int) -> bytes:
     return _encoder.encode(kept)
 
 
-def unpack(known: Knowledge, partition: int, content: bytes) -> None:
+def unpack(known: Knowledge, partition: int, content: bytes | memoryview) -> None:
     """Put what `packed` gave into a knowledge that has nothing of the partition.
 
     Raises ValueError: another layout.
@@ -111,7 +111,7 @@ def unpack(known: Knowledge, partition: int, content: bytes) -> None:
         raise ValueError(str(error)) from error
     if kept.layout != LAYOUT:
         raise ValueError(f"layout {kept.layout}, this code reads {LAYOUT}")
-    numbers = np.array(known.bank.numbers_of(kept.patients), np.int64)
+    numbers = np.array(known.bank.numbers_in(partition, kept.patients), np.int64)
     known.memory.grow(known.bank.room)
     arrays = {name: array.read() for name, array in kept.arrays.items()}
     known.memory.put(numbers, arrays, np.array(rows_of(kept.signals), np.int64))

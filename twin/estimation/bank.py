@@ -109,13 +109,26 @@ class Bank:
         """Their numbers; new ones are allotted on first sight, in order."""
         before = len(self.patients)
         numbers = self.patients.numbers_of(patients)
-        size = len(self.patients)
-        if size > before:
-            self.reserve(size)
+        if len(self.patients) > before:
             new = self.patients.text[before:]
-            self.partition[before:size] = [partition_of(one, self.partitions) for one in new]
-            self.turn[before:size] = [crc32(one.encode()) % TURNS for one in new]
+            self._begin(before, [partition_of(one, self.partitions) for one in new])
         return numbers
+
+    def numbers_in(self, partition: int, patients: Sequence[str]) -> list[int]:
+        """`numbers_of` patients of whom it is known that they are of this partition."""
+        before = len(self.patients)
+        numbers = self.patients.numbers_of(patients)
+        if len(self.patients) > before:
+            self._begin(before, partition)
+        return numbers
+
+    def _begin(self, before: int, partition: int | Sequence[int]) -> None:
+        """Room for the patients from number `before` on, all in one partition, or each in its."""
+        size = len(self.patients)
+        self.reserve(size)
+        self.partition[before:size] = partition
+        names = self.patients.text[before:]
+        self.turn[before:size] = [crc32(one.encode()) % TURNS for one in names]
 
     @property
     def room(self) -> int:
@@ -309,9 +322,10 @@ class Bank:
             made.append(Forecast(target, mean, std, scales))
         return made
 
-    def restore(self, patients: Sequence[str], slots: NDArray[np.int64]) -> None:
-        """Own these slots (as `Slots.put` made them); `patients` names each slot's patient."""
-        numbers = np.array(self.numbers_of(patients), np.int64)
+    def restore(self, partition: int, patients: Sequence[str], slots: NDArray[np.int64]) -> None:
+        """Own these slots (as `Slots.put` made them); `patients` names each slot's patient, of this
+        partition."""
+        numbers = np.array(self.numbers_in(partition, patients), np.int64)
         self.slots.of["patient"][slots] = numbers
         self.slot_of[numbers, self.slots.of["model"][slots]] = slots
 

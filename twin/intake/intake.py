@@ -256,7 +256,7 @@ class Intake(Unasked):
         """Everything of the partition, packed."""
         return packed(self, partition)
 
-    def restore(self, partition: int, content: bytes) -> None:
+    def restore(self, partition: int, content: bytes | memoryview) -> None:
         """Raises ValueError: another layout."""
         self.forget(partition)
         unpacked(self, partition, content)

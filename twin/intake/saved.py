@@ -53,9 +53,9 @@ class _Saved(msgspec.Struct, frozen=True, array_like=True):
     layout: tuple[int, int, int]
     patients: list[str]
     devices: list[str]
-    marks: bytes
-    clock: bytes
-    meters: bytes
+    marks: memoryview
+    clock: memoryview
+    meters: memoryview
     gaps: dict[int, list[tuple[int, int, int, int, bool]]]
     shifts: dict[int, list[tuple[int, int, int]]]
     gateways_off: list[str]
@@ -82,9 +82,9 @@ def packed(intake: Remembered, partition: int) -> bytes:
         (*_LAYOUT, len(CODES)),
         [intake.bank.patients.text[n] for n in marks[:, PATIENT].tolist()],
         [intake.devices.text[n] for n in marks[:, DEVICE].tolist()],
-        marks.astype("<i8").tobytes(),
-        clock.astype("<f8").tobytes(),
-        intake.meters.take(table, metered).astype("<i8").tobytes(),
+        memoryview(marks.astype("<i8").tobytes()),
+        memoryview(clock.astype("<f8").tobytes()),
+        memoryview(intake.meters.take(table, metered).astype("<i8").tobytes()),
         {
             place[row]: [(g.first, g.last, g.boot, g.opened, g.missing) for g in gaps]
             for row, gaps in intake.gaps.of.items()
@@ -98,7 +98,7 @@ def packed(intake: Remembered, partition: int) -> bytes:
     return _encode(saved)
 
 
-def unpacked(intake: Remembered, partition: int, content: bytes) -> None:
+def unpacked(intake: Remembered, partition: int, content: bytes | memoryview) -> None:
     """Put it into an intake that knows nothing of the partition. Raises ValueError."""
     try:
         saved = _decode(content)
@@ -114,7 +114,7 @@ def unpacked(intake: Remembered, partition: int, content: bytes) -> None:
         "marks": _marks(_array(saved.marks, "<i8", width)),
         "clock": _array(saved.clock, "<f8", CLOCK_COLUMNS),
     }
-    patients = np.array(intake.bank.numbers_of(saved.patients), np.int64)
+    patients = np.array(intake.bank.numbers_in(partition, saved.patients), np.int64)
     devices = np.array(intake.devices.numbers_of(saved.devices), np.int64)
     rows = intake.table.put(patients, devices, partition, part)
     metered = rows[part["marks"][:, METER] > 0].tolist()
@@ -147,5 +147,5 @@ def _marks(saved: NDArray[np.int64]) -> NDArray[np.int64]:
     return marks
 
 
-def _array(content: bytes, kind: str, columns: int) -> NDArray[Any]:
+def _array(content: memoryview, kind: str, columns: int) -> NDArray[Any]:
     return np.frombuffer(content, kind).reshape(-1, columns)

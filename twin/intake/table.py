@@ -141,6 +141,11 @@ class DeviceTable:
         self._first[of] = sorted_rows  # of several rows the last
         return rows
 
+    def reserve(self, times: float) -> None:
+        """Room for so many times the rows in use, so that it need not grow on the way there."""
+        if times * self.count > len(self.marks):
+            self._grow(int(times * self.count))
+
     def add(self, patient: int, device: int, partition: int) -> int:
         """A new row for the pair; its number."""
         row = self.count
