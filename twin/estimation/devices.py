@@ -164,9 +164,11 @@ def entry(w, i, device):  # type: ignore[no-untyped-def]
 
 @compiled
 def note(w, i, z, device, p, row):  # type: ignore[no-untyped-def]
-    """The device said z now: its own series moves on. A new device takes a place.
+    """The device said z now: its own series moves on. A new device takes a place, but of none that
+    spoke at this stamp.
 
-    Returns its entry's column, whether what it said before is known, and seconds since then.
+    Returns its entry's column (−1: it has none), whether what it said before is known, and seconds
+    since then.
     """
     e = entry(w, i, device)
     if e < 0:
@@ -176,13 +178,12 @@ def note(w, i, z, device, p, row):  # type: ignore[no-untyped-def]
             age = UNKNOWN + 1.0 if w[i, other + NUMBER] < 0.0 else float(w[i, other + AGE])
             if age > oldest or (age == oldest and w[i, other + LAST] < w[i, e + LAST]):
                 e, oldest = other, age
+        if oldest == 0.0:
+            return -1, False, 0.0
         o = ENTRY if e == 0 else 0
         if w[i, o + NUMBER] >= 0.0 and w[i, o + AGE] == oldest and w[i, o + LAST] == w[i, e + LAST]:
-            for j in range(ENTRY):  # nothing but arrival tells them apart: both go
-                w[i, o + j] = 0.0
-            w[i, o + NUMBER] = -1.0
-        for j in range(ENTRY):
-            w[i, e + j] = 0.0
+            forget(w, i, o)  # nothing but arrival tells them apart: both go
+        forget(w, i, e)
         w[i, e + NUMBER], w[i, e + AGE] = device, UNKNOWN
         w[i, e + SLOW1] = w[i, e + SLOW2] = w[i, e + LAST] = z
     age, last = float(w[i, e + AGE]), float(w[i, e + LAST])
@@ -196,6 +197,14 @@ def note(w, i, z, device, p, row):  # type: ignore[no-untyped-def]
         w[i, e + SLOW1] = slow1 + g * (last - slow1)
     w[i, e + LAST], w[i, e + AGE] = z, 0.0
     return e, known, 0.0 if age >= UNKNOWN else min(age, 60.0)
+
+
+@compiled
+def forget(w, i, e):  # type: ignore[no-untyped-def]
+    """The place of entry e is free."""
+    for j in range(ENTRY):
+        w[i, e + j] = 0.0
+    w[i, e + NUMBER] = -1.0
 
 
 @compiled

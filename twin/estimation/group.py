@@ -13,15 +13,23 @@ from twin.estimation.compiled import compiled, inlined
 from twin.estimation.consistency import note_nis
 from twin.estimation.devices import (
     AGE,
+    APART,
     BEHIND,
+    DEVICES,
+    DISTANCE,
+    FLAGS,
     JUMPED,
     LAST,
+    LEARNED,
+    SLOW1,
+    SLOW2,
     STEPPED,
     cleared,
     compare,
     doubt_other,
     entry,
     flag,
+    forget,
     forgive,
     heard,
     join,
@@ -129,7 +137,8 @@ def take_group(  # type: ignore[no-untyped-def]
         e, known, age = -1, False, 0.0
         if several:
             e, known, age = note(w, i, ring_z[m], ring_device[m], p, row)
-            compare(w, i, e, age, p, row)
+            if e >= 0:
+                compare(w, i, e, age, p, row)
         nis, weight = take_one(
             x, y, w, i, ring_z[m], ring_r[m], ring_device[m], several, e, known, age, p, row
         )
@@ -138,7 +147,7 @@ def take_group(  # type: ignore[no-untyped-def]
         return nis, weight
     nis, weight = 0.0, 0.0
     inside = -1  # the member that was no outlier, of those taken so far the last
-    note_group(w, i, ring_z, ring_r, ring_device, start, head, size, first, n, p, row, taken)
+    note_group(y, w, i, ring_z, ring_r, ring_device, start, head, size, first, n, p, row, taken)
     for j in range(n):
         taken[0, j] = 0.0
     for _ in range(n):
@@ -170,11 +179,11 @@ def take_group(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def before(w, i, ring_z, ring_r, ring_device, m, chosen):  # type: ignore[no-untyped-def]
+def before(y, w, i, ring_z, ring_r, ring_device, m, chosen):  # type: ignore[no-untyped-def]
     """Whether member m comes before the chosen one, of equal stamp.
 
-    By value, variance, then what is remembered; not by the device's number, which is given in order
-    of arrival. Two members alike in all of it change the state alike.
+    By value, variance, then all that is remembered of its device; not by the device's number, which
+    is given in order of arrival. Two members alike in all of it change the state alike.
     """
     if ring_z[m] != ring_z[chosen]:
         return ring_z[m] < ring_z[chosen]
@@ -182,20 +191,39 @@ def before(w, i, ring_z, ring_r, ring_device, m, chosen):  # type: ignore[no-unt
         return ring_r[m] < ring_r[chosen]
     one, other = entry(w, i, ring_device[m]), entry(w, i, ring_device[chosen])
     if one < 0 or other < 0:
-        return one > other
-    if w[i, one + LAST] != w[i, other + LAST]:
-        return w[i, one + LAST] < w[i, other + LAST]
-    if suspicion(w, i, one) != suspicion(w, i, other):
-        return suspicion(w, i, one) < suspicion(w, i, other)
-    for column in (BEHIND, AGE):
-        if w[i, one + column] != w[i, other + column]:
-            return w[i, one + column] < w[i, other + column]
-    return False
+        if one != other:
+            return one > other
+    else:
+        if w[i, one + LAST] != w[i, other + LAST]:
+            return w[i, one + LAST] < w[i, other + LAST]
+        if suspicion(w, i, one) != suspicion(w, i, other):
+            return suspicion(w, i, one) < suspicion(w, i, other)
+        for column in (BEHIND, AGE, FLAGS, SLOW1, SLOW2, APART, DISTANCE, LEARNED):
+            if w[i, one + column] != w[i, other + column]:
+                return w[i, one + column] < w[i, other + column]
+    return ring_device[m] == y[i, INSIDE] and ring_device[chosen] != y[i, INSIDE]
+
+
+@compiled
+def leave_out(w, i, ring_z, ring_r, ring_device, start, head, size, first, n, taken):  # type: ignore[no-untyped-def]
+    """Of new devices that say the same at one stamp all have a place or none: arrival alone would
+    tell who has."""
+    for j in range(n):
+        m = place(start, head, size, first + j)
+        e = entry(w, i, ring_device[m])
+        if e < 0 or taken[3, j] > 0.0:
+            continue
+        for k in range(n):
+            o = place(start, head, size, first + k)
+            alike = ring_z[o] == ring_z[m] and ring_r[o] == ring_r[m]
+            if alike and entry(w, i, ring_device[o]) < 0:
+                forget(w, i, e)
+                break
 
 
 @compiled
 def note_group(  # type: ignore[no-untyped-def]
-    w, i, ring_z, ring_r, ring_device, start, head, size, first, n, p, row, taken
+    y, w, i, ring_z, ring_r, ring_device, start, head, size, first, n, p, row, taken
 ):  # fmt: skip
     """Remember what n devices said at one stamp, by value, so that arrival has no say."""
     for j in range(n):
@@ -205,13 +233,15 @@ def note_group(  # type: ignore[no-untyped-def]
         for j in range(n):
             if taken[0, j] == 0.0:
                 m = place(start, head, size, first + j)
-                if best < 0 or before(w, i, ring_z, ring_r, ring_device, m, chosen):
+                if best < 0 or before(y, w, i, ring_z, ring_r, ring_device, m, chosen):
                     best, chosen = j, m
         taken[0, best] = 1.0
         _, known, age = note(w, i, ring_z[chosen], ring_device[chosen], p, row)
         taken[3, best] = 1.0 if known else 0.0
         taken[4, best] = age
         taken[5, best] = rank
+    if n > DEVICES:
+        leave_out(w, i, ring_z, ring_r, ring_device, start, head, size, first, n, taken)
     for rank in range(n):
         j = 0
         while taken[5, j] != rank:
