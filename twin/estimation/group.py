@@ -146,7 +146,6 @@ def take_group(  # type: ignore[no-untyped-def]
         taken[2, 0] = weight
         return nis, weight
     nis, weight = 0.0, 0.0
-    inside = -1  # the member that was no outlier, of those taken so far the last
     note_group(y, w, i, ring_z, ring_r, ring_device, start, head, size, first, n, p, row, taken)
     for j in range(n):
         taken[0, j] = 0.0
@@ -167,14 +166,13 @@ def take_group(  # type: ignore[no-untyped-def]
         taken[0, best] = 1.0
         taken[1, best] = nis
         taken[2, best] = weight
-        if y[i, INSIDE_AGE] == 0.0 and y[i, INSIDE] == ring_device[chosen]:
-            if (
-                inside >= 0
-                and ring_z[inside] == ring_z[chosen]
-                and ring_r[inside] == ring_r[chosen]
-            ):
-                y[i, INSIDE] = SEVERAL  # they say the same: which of them was last is by arrival
-            inside = chosen
+        if y[i, INSIDE_AGE] == 0.0:
+            for j in range(n):  # who says the same: which of them was last is by arrival
+                m = place(start, head, size, first + j)
+                alike = ring_z[m] == ring_z[chosen] and ring_r[m] == ring_r[chosen]
+                last = y[i, INSIDE] == ring_device[m] or y[i, INSIDE] == ring_device[chosen]
+                if j != best and taken[0, j] > 0.0 and alike and last:
+                    y[i, INSIDE] = SEVERAL
     return nis, weight
 
 

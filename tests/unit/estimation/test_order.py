@@ -34,6 +34,12 @@ samples = st.lists(
 )
 
 
+#: At 4 the two say the same, and the first of them is an outlier.
+OUTLIER_AND_NOT = [
+    (0, 60, 1), (1, 78, 1), (2, 78, 0), (3, 78, 0), (3, 78, 1), (4, 78, 0), (4, 78, 1), (5, 60, 0),
+]  # fmt: skip
+
+
 def alike(samples: Sequence[tuple[float, float, int]]) -> list[Sample]:
     """Stamp, value, device: two that say the same at one stamp are told apart by arrival alone."""
     return [Sample(*each) for each in samples]
@@ -64,6 +70,7 @@ def final(said: Updated) -> dict[int, NDArray[np.float64]]:
 @example(alike([(1, 60, 1), (1, 60, 2), (3, 78, 0), (5, 120, 1), (5, 78, 2), (6, 78, 1)]), 402)
 @example(alike([(0, 60, 0), (0, 60, 1), (0, 60, 2), (1, 100, 1), (5, 60, 0)]), 7)
 @example(alike([(0, 60, 0), (0, 78, 1), (1, 60, 0), (1, 60, 1), (2, 78, 0), (2, 78, 1)]), 3)
+@example(alike(OUTLIER_AND_NOT), 5)
 @settings(max_examples=60, deadline=None)
 def test_any_order_of_arrival_inside_the_ring_gives_the_same_state_and_final_estimates(
     model: str, given_samples: list[Sample], seed: int
