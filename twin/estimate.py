@@ -1,8 +1,8 @@
 """What the twin says, and the protocols by which it is written and asked.
 
 One record of the estimates journal is an `EstimateBatch`: a row for each input observation with its
-verdict (and the estimate, if accepted), revisions of earlier estimates, status changes, coasting
-rows and forecasts. Others are an `Outcome` (the answer to a command), `Judgements` (alarms and
+verdict (and the estimate, if accepted), revisions of earlier estimates, status changes and coasting
+rows; and forecasts. Others are an `Outcome` (the answer to a command), `Judgements` (alarms and
 scores, see `twin.judgement`), `DeviceReports` and `SystemEvent` (see `twin.device_report`),
 `Anchors` (see `twin.anchor`). Store writer, live feed and ledger read nothing else.
 """
@@ -13,7 +13,7 @@ import math
 import struct
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Protocol
 
@@ -44,6 +44,7 @@ from twin.device_report import (
     encode_event,
     encode_reports,
 )
+from twin.forecast_row import FORECAST, WIDE_ROW, wide
 from twin.judgement import Judgements, PackedScores
 
 #: Standard normal quantiles of two-sided 50, 90 and 95 % bands.
@@ -57,7 +58,10 @@ class Kind(IntEnum):
     REVISION = 1  # the estimate at an earlier stamp again, because an observation came late
     STATUS = 2  # a tick changed the status of a key
     COASTING = 3  # prediction without measurement at a tick: for the live feed only, never stored
-    FORECAST = 4  # the value expected at measured_at, `flags` seconds after as_of (twin.forecast)
+    FORECAST = (
+        FORECAST  # the value expected at measured_at, `flags` seconds after as_of; in batches
+    )
+    # of a journal before 2026-11-27, and where forecasts become points
 
 
 class Verdict(IntEnum):
@@ -126,6 +130,11 @@ class _Wire(msgspec.Struct, frozen=True, array_like=True):
     reasons: tuple[str, ...]
     offsets: bytes
     rows: bytes
+    forecasts: bytes | None = None  # None: of before 2026-11-27, they are among the rows
+
+
+def _no_forecasts() -> NDArray[Any]:
+    return np.zeros(0, WIDE_ROW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +144,8 @@ class EstimateBatch:
     model: model version of every estimate in it. row["patient"] etc. index the tables; reason
     indexes `reasons`, whose entry 0 is "" (none). as_of of a verdict row is the state's time after
     it (the newest stamp); of a revision the stamp that it revises; received_at of a revision is
-    that of the observation that caused it (known_at).
+    that of the observation that caused it (known_at). forecasts: (m,) dtype WIDE_ROW, indexing the
+    same tables, sorted by patient.
     """
 
     model: str
@@ -144,6 +154,7 @@ class EstimateBatch:
     signals: tuple[str, ...]
     reasons: tuple[str, ...]
     rows: NDArray[Any]
+    forecasts: NDArray[Any] = field(default_factory=_no_forecasts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +216,7 @@ def encode_output(output: Output) -> bytes:
         output.reasons,
         _offsets(output),
         output.rows.tobytes(),
+        output.forecasts.tobytes(),
     )
     return seal(KIND_ESTIMATES, _encoder.encode(wire))
 
@@ -242,7 +254,15 @@ def decode_output(record: bytes) -> Output:
     if len(wire.rows) % ESTIMATE_ROW.itemsize:
         raise RecordDamaged("rows are cut")
     rows = np.frombuffer(wire.rows, ESTIMATE_ROW)
-    return EstimateBatch(wire.model, wire.patients, wire.devices, wire.signals, wire.reasons, rows)
+    if wire.forecasts is None:
+        forecasts = wide(rows)
+        rows = rows[rows["kind"] != FORECAST]
+    elif len(wire.forecasts) % WIDE_ROW.itemsize:
+        raise RecordDamaged("forecasts are cut")
+    else:
+        forecasts = np.frombuffer(wire.forecasts, WIDE_ROW)
+    tables = wire.patients, wire.devices, wire.signals, wire.reasons
+    return EstimateBatch(wire.model, *tables, rows, forecasts)
 
 
 #: Lower and upper end, numbers or (n,).

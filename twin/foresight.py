@@ -16,7 +16,7 @@ from ingest.instant import MINUTE, SECOND
 from twin.estimate import Status
 from twin.estimation.bank import TURNS, Bank
 from twin.estimation.kalman import NEVER
-from twin.forecast import HORIZONS
+from twin.forecast_row import HORIZONS, WIDE_ROW
 
 #: A forecast begins at least so much measured time after the one before (ns). Less than a minute,
 #: because of two stamps a minute apart one may come late.
@@ -52,12 +52,16 @@ def forecast_due(
     return np.asarray(due[order], np.int64)
 
 
-def fill_forecasts(bank: Bank, slots: NDArray[np.int64], rows: NDArray[Any]) -> None:
-    """Write the forecasts of n slots into rows (n · horizons,), a slot's horizons together."""
+def forecasts_of(bank: Bank, slots: NDArray[np.int64], at: int) -> NDArray[Any]:
+    """The forecasts (n,) of these slots, dtype WIDE_ROW, made at a tick at `at` (ns); patients by
+    the bank's numbers, signals by their rows."""
+    a = bank.slots.of
+    rows = np.empty(len(slots), WIDE_ROW)
+    rows["patient"], rows["signal"] = a["patient"][slots], a["model"][slots]
+    rows["as_of"], rows["known_at"] = a["state_t"][slots], at
     made = bank.forecasts(slots, [float(seconds) for seconds in HORIZONS])
-    for i, (seconds, ahead) in enumerate(zip(HORIZONS, made, strict=True)):
-        part = rows[i :: len(HORIZONS)]
-        part["flags"], part["measured_at"] = seconds, ahead.at
-        part["mean"], part["std"] = ahead.mean, ahead.std
+    for i, ahead in enumerate(made):
+        rows["mean"][:, i], rows["std"][:, i] = ahead.mean, ahead.std
         for name, factor in zip(("scale50", "scale90", "scale95"), ahead.scales.T, strict=True):
-            part[name] = factor
+            rows[name][:, i] = factor
+    return rows

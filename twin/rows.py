@@ -17,8 +17,8 @@ from twin.estimation.events import Updated
 from twin.estimation.kalman import E_DIVERGED, E_INTERVAL
 from twin.estimation.names import Names
 from twin.estimation.status import grow_old, status_of, told_of
-from twin.forecast import HORIZONS
-from twin.foresight import fill_forecasts
+from twin.forecast_row import WIDE_ROW
+from twin.foresight import forecasts_of
 from twin.intake.arrivals import Arrivals
 from twin.rows_kernel import cut, keys, name_devices, observed
 
@@ -37,6 +37,7 @@ def _empty_row() -> NDArray[Any]:
 
 
 _EMPTY = _empty_row()
+_NONE = np.zeros(0, ESTIMATE_ROW)
 
 
 def empty_rows(n: int, kind: Kind) -> NDArray[Any]:
@@ -54,6 +55,7 @@ class RowBuilder:
     devices: Names
     _parts: list[NDArray[Any]] = field(default_factory=list)
     _events: list[NDArray[np.int64]] = field(default_factory=list)
+    _forecasts: NDArray[Any] = field(default_factory=lambda: np.zeros(0, WIDE_ROW))
 
     def refuse(self, arrived: Arrivals, chosen: NDArray[np.int64], reason: str) -> None:
         """A verdict row for each chosen observation that the twin cannot use.
@@ -120,12 +122,9 @@ class RowBuilder:
         self._take(rows, None)
 
     def forecast(self, slots: NDArray[np.int64], at: int) -> None:
-        """Forecast rows of these slots, made at a tick at `at` (ns)."""
-        if not len(slots):
-            return
-        rows = self._of_slots(np.repeat(slots, len(HORIZONS)), Kind.FORECAST, at)
-        fill_forecasts(self.bank, slots, rows)
-        self._take(rows, None)
+        """Forecasts of these slots, by partition and patient, made at a tick at `at` (ns)."""
+        if len(slots):
+            self._forecasts = forecasts_of(self.bank, slots, at)
 
     def _of_slots(self, slots: NDArray[np.int64], kind: Kind, at: int) -> NDArray[Any]:
         a = self.bank.slots.of
@@ -140,7 +139,12 @@ class RowBuilder:
         self._events.append(np.zeros(len(rows), np.int64) if events is None else events)
 
     def batches(self) -> Iterator[tuple[int, EstimateBatch]]:
-        """(partition, batch) in order of partition; nothing where there are no rows."""
+        """(partition, batch) in order of partition; nothing where there are no rows. Forecasts are
+        in batches of their own, after the others."""
+        yield from self._row_batches()
+        yield from self._forecast_batches()
+
+    def _row_batches(self) -> Iterator[tuple[int, EstimateBatch]]:
         if not any(map(len, self._parts)):
             return
         rows, events = self._parts[0], self._events[0]
@@ -172,3 +176,20 @@ class RowBuilder:
             )
             begin, first, device = end, last, until
             yield of, batch
+
+    def _forecast_batches(self) -> Iterator[tuple[int, EstimateBatch]]:
+        rows = self._forecasts
+        if not len(rows):
+            return
+        who = rows["patient"].astype(np.int64)
+        partition = self.bank.partition[who]
+        first = np.append(True, who[1:] != who[:-1])  # of its patient
+        begins = np.flatnonzero(np.append(True, partition[1:] != partition[:-1])).tolist()
+        number, named = np.cumsum(first) - 1, who[first].tolist()
+        model, codes = self.bank.model_file.version, tuple(CODES)
+        for begin, end in zip(begins, [*begins[1:], len(rows)], strict=True):
+            before, last = int(number[begin]), int(number[end - 1]) + 1
+            rows["patient"][begin:end] = number[begin:end] - before
+            patients = tuple(map(self.bank.patients.text.__getitem__, named[before:last]))
+            batch = EstimateBatch(model, patients, (), codes, REASONS, _NONE, rows[begin:end])
+            yield int(partition[begin]), batch

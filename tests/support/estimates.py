@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from twin.estimate import ESTIMATE_ROW, NO_DEVICE, EstimateBatch, Kind, Status, Verdict
+from twin.forecast_row import wide
 
 T0 = 1_764_000_000_000_000_000
 SECOND = 1_000_000_000
@@ -77,7 +78,8 @@ def batch(*rows: Row, model: str = "m1") -> EstimateBatch:
         table["device"][place] = devices.index(row.device) if row.device else NO_DEVICE
         for name, value in row.columns.items():
             table[name][place] = value
-    return EstimateBatch(model, tuple(patients), tuple(devices), tuple(signals), ("",), table)
+    tables = tuple(patients), tuple(devices), tuple(signals), ("",)
+    return EstimateBatch(model, *tables, table[table["kind"] != Kind.FORECAST], wide(table))
 
 
 def _names(rows: Sequence[Row], attribute: str) -> list[str]:

@@ -119,7 +119,14 @@ def _lines(batch: EstimateBatch) -> list[Line]:
     ]
     for column in ("patient", "device", "signal", "reason"):
         rows[column] = 0
-    return [(*name, row.tobytes()) for name, row in zip(names, rows, strict=True)]
+    ahead = batch.forecasts.copy()
+    names += [
+        (batch.model, batch.patients[row["patient"]], "", batch.signals[row["signal"]], "forecast")
+        for row in ahead
+    ]
+    ahead["patient"] = ahead["signal"] = 0
+    said = [*rows, *ahead]
+    return [(*name, row.tobytes()) for name, row in zip(names, said, strict=True)]
 
 
 def by_patient(outputs: Mapping[int, Sequence[Output]]) -> dict[object, list[Line]]:

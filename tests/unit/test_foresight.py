@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -11,13 +12,16 @@ import pytest
 
 from ingest.instant import HOUR, MINUTE, SECOND
 from ingest.journal.protocol import ALL_PARTITIONS
-from ingest.observation import Observation, Record, Tick, batch_of
+from ingest.observation import KIND_ESTIMATES, Observation, Record, Tick, batch_of, seal
 from tests.support.twin_journals import PARTITIONS, by_patient, merged, placed, ward_records
 from tests.support.twins import T0, observation
-from twin.estimate import EstimateBatch, Kind, Output
-from twin.forecast import HORIZONS, WIDE_ROW, chance_below, wide
+from twin.estimate import EstimateBatch, Output, decode_output, encode_output
+from twin.forecast import chance_below
+from twin.forecast_row import HORIZONS, WIDE_ROW
 from twin.snapshot import Captured, capture, restore
 from twin.step import TwinState, new_state, step
+from twin.store.merged import merged as merged_batches
+from twin.store.merged import with_points
 
 
 def tick(second: float) -> tuple[int, Record]:
@@ -30,9 +34,7 @@ def said(*observations: Observation) -> tuple[int, Record]:
 
 def forecasts(outputs: dict[int, list[Output]]) -> np.ndarray:
     """WIDE_ROWs of all batches; patients by the first of each batch's table."""
-    found = [
-        wide(o.rows)[0] for part in outputs.values() for o in part if isinstance(o, EstimateBatch)
-    ]
+    found = [o.forecasts for part in outputs.values() for o in part if isinstance(o, EstimateBatch)]
     return np.concatenate(found) if found else np.zeros(0, WIDE_ROW)
 
 
@@ -76,12 +78,27 @@ def test_a_forecast_is_the_calibrated_one_of_the_bank() -> None:
     assert (rows["scale90"][0] != 1).any()
 
 
-def test_a_row_names_its_horizon_and_target() -> None:
-    outputs = step(new_state(1), placed(beats(61)))[1]
-    rows = np.concatenate([o.rows for o in outputs[0] if isinstance(o, EstimateBatch)])
-    rows = rows[rows["kind"] == Kind.FORECAST]
-    assert rows["flags"].tolist() == list(HORIZONS)
-    assert (rows["measured_at"] - rows["as_of"]).tolist() == [h * SECOND for h in HORIZONS]
+def test_a_journal_of_before_is_read_with_its_forecasts_together() -> None:
+    outputs = step(new_state(1), placed(beats(121)))[1]
+    found = [o for o in outputs[0] if isinstance(o, EstimateBatch)]
+    batch = next(o for o in found if len(o.forecasts))
+    kept = next(o for o in found if len(o.rows))
+    points = with_points(merged_batches([replace(batch, rows=kept.rows[:0])]))
+    assert points.rows["flags"].tolist() == list(HORIZONS)
+    assert (points.rows["measured_at"] - points.rows["as_of"]).tolist() == [
+        h * SECOND for h in HORIZONS
+    ]
+    rows = np.concatenate([kept.rows, points.rows])
+    tables = batch.patients, kept.devices, batch.signals, batch.reasons
+    offsets = np.array([0, len(rows)], "<i4").tobytes()
+    before = msgspec.msgpack.encode([batch.model, *tables, offsets, rows.tobytes()])
+    read = decode_output(seal(KIND_ESTIMATES, before))
+    assert isinstance(read, EstimateBatch)
+    assert read.rows.tobytes() == kept.rows.tobytes()
+    assert read.forecasts.tobytes() == batch.forecasts.tobytes()
+    again = decode_output(encode_output(read))
+    assert isinstance(again, EstimateBatch)
+    assert again.forecasts.tobytes() == batch.forecasts.tobytes()
 
 
 def test_a_slow_signal_is_forecast_once_for_each_measurement() -> None:

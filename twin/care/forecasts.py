@@ -18,8 +18,9 @@ from twin.bytewise import readable
 from twin.care.board import Board
 from twin.care.latest_kernel import says
 from twin.care.limits import limits_in_force
-from twin.estimate import EstimateBatch, Kind, Status, bands
-from twin.forecast import HORIZONS, WIDE_ROW, chance_below, wide
+from twin.estimate import EstimateBatch, Status, bands
+from twin.forecast import chance_below
+from twin.forecast_row import HORIZONS, WIDE_ROW
 from twin.judgement import Priority
 
 #: Of two limits on one side the nearer one is forecast, whichever priority it is of.
@@ -69,12 +70,9 @@ class Forecasts:
     def fold(self, batch: EstimateBatch) -> None:
         """Take in one batch. A forecast from an older stamp never replaces a newer one; of a key
         that has diverged there is none."""
-        made, diverged = says(readable(batch.rows), int(Kind.FORECAST), int(Status.DIVERGED))
-        if diverged:
+        if says(readable(batch.rows), int(Status.DIVERGED)):
             self._forget(batch)
-        if not made:
-            return
-        for row in wide(batch.rows)[0]:
+        for row in batch.forecasts:
             code = batch.signals[row["signal"]]
             if code not in SIGNALS:
                 continue

@@ -30,12 +30,12 @@ def _one(batches: Sequence[EstimateBatch]) -> EstimateBatch:
     if len(batches) == 1:
         return first
     rows = bytewise.joined([batch.rows for batch in batches])
-    renumber(
-        rows,
-        np.cumsum([len(batch.rows) for batch in batches]),
-        _begins([len(batch.patients) for batch in batches]),
-        _begins([len(batch.devices) for batch in batches]),
-    )
+    patients = _begins([len(batch.patients) for batch in batches])
+    devices = _begins([len(batch.devices) for batch in batches])
+    renumber(rows, np.cumsum([len(batch.rows) for batch in batches]), patients, devices)
+    forecasts = bytewise.joined([batch.forecasts for batch in batches])
+    if len(forecasts):
+        forecasts["patient"] += np.repeat(patients, [len(batch.forecasts) for batch in batches])
     return EstimateBatch(
         first.model,
         tuple(chain.from_iterable(batch.patients for batch in batches)),
@@ -43,6 +43,7 @@ def _one(batches: Sequence[EstimateBatch]) -> EstimateBatch:
         first.signals,
         first.reasons,
         rows,
+        forecasts,
     )
 
 

@@ -49,13 +49,12 @@ def fold(rows, begin, patients, signals, slots, newest, size, changed, valued): 
 
 
 @compiled
-def says(rows, kind, status):  # type: ignore[no-untyped-def]
-    """Whether any row is of this kind, and whether any has this status."""
-    of_kind, has_status = False, False
+def says(rows, status):  # type: ignore[no-untyped-def]
+    """Whether any row has this status."""
+    any_of_them = False
     for i in range(rows.shape[0]):
-        of_kind |= rows[i].kind == kind
-        has_status |= rows[i].status == status
-    return of_kind, has_status
+        any_of_them |= rows[i].status == status
+    return any_of_them
 
 
 @inlined

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ingest.catalogue import SIGNALS
 from twin.bytewise import octets
-from twin.forecast import HORIZONS, NUMBERS
+from twin.forecast_row import HORIZONS, NUMBERS
 from twin.store.columns import FLAGS, PLAIN, Column, Layout
 from twin.store.packing import Part
 

@@ -203,7 +203,7 @@ class _Writer:
                 raise
             if position is not None:
                 self._position = position
-        return Written(len(whole.rows), (), ())
+        return Written(len(whole.rows) + len(whole.forecasts), (), ())
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -254,8 +254,8 @@ class _Writer:
                 elif stored in (Stored.ESTIMATE, Stored.OBSERVATION):
                     self._marks.note(rows)
                 self._series.hot.append(stored, rows)
-        if len(parts.forecasts) and Stored.FORECAST in self._keeps:
-            rows = forecast_rows(whole, parts.forecasts, self._series)
+        if len(whole.forecasts) and Stored.FORECAST in self._keeps:
+            rows = forecast_rows(whole, self._series)
             self._series.hot.append(Stored.FORECAST, rows)
 
     def _count_new(self, rows: Rows) -> None:

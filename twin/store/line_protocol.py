@@ -34,7 +34,7 @@ from ingest.instant import MINUTE
 from twin.bytewise import taken
 from twin.estimate import Z50, Z90, Z95, EstimateBatch, Kind, band, reach_of
 from twin.store.line_text import Lines, Points, lines_of, written
-from twin.store.merged import Indexes, Merged, kept, merged
+from twin.store.merged import Indexes, Merged, kept, merged, with_points
 from twin.store.rows import by_series
 from twin.text.series_kernel import series_of
 
@@ -68,7 +68,7 @@ class Chosen:
 def lines(batches: Sequence[EstimateBatch], full: bool = False, now: int | None = None) -> Lines:
     """The lines of all rows that are stored. now: ns UTC, to tell rows that came late; else none
     is marked."""
-    whole = merged(batches)
+    whole = with_points(merged(batches))
     made = _Made()
     parts = kept(whole.rows)
     _observations(made, whole, parts.observations, full)

@@ -216,7 +216,7 @@ class StoreWriter:
 
 def _rows_of(storable: Storable) -> int:
     if isinstance(storable, EstimateBatch):
-        return len(storable.rows)
+        return len(storable.rows) + len(storable.forecasts)
     if isinstance(storable, Judgements):
         return len(storable.alarms) + len(storable.scores) + len(storable.changes)
     return len(storable.anchors)

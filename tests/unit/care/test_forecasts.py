@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -87,7 +88,7 @@ def test_bands_end_where_the_signal_ends() -> None:
     rows = [forecast(T0, 60, 99.0, std=3.0)]
     said = batch(*rows)
     feed = feed_of(Said(signal="spo2"))
-    named = type(said)(said.model, said.patients, (), ("spo2",), ("",), said.rows)
+    named = replace(said, signals=("spo2",))
     feed.take([Entry(0, 2, encode_output(named))], 2)
     (one,) = body("/api/v1/patients/p1/signals/spo2/forecast", feed)["forecasts"]
     assert (one["mean"], one["hi50"], one["hi95"]) == (99, 100, 100)
