@@ -113,6 +113,44 @@ def test_a_note_written_before_its_module_is_here_is_taken_all_the_same(
     expect(note.filter(has_text="Asleep")).to_have_count(1)
 
 
+@pytest.mark.parametrize("lost", ["ui/note.js", "ui/name.js", "name"])
+def test_a_note_says_that_it_cannot_be_used_now_and_is_taken_at_another_try(
+    ward: TwinWard, page: Page, lost: str
+) -> None:
+    """What it needs and cannot load: its module, the question for a name, or where names go."""
+    page.goto(f"{ward.page.address}/p/p1")
+    page.wait_for_function(LIVE)
+    page.route(f"**/{lost}", lambda route: route.abort())
+    page.locator("#note-words").fill("Turned to the left side")
+    page.locator("#note button").click()
+    if lost == "name":
+        page.locator("#act [name=name]").fill("I. Roux")
+        page.keyboard.press("Enter")
+    expect(page.locator("#toast")).to_contain_text("Not possible")
+    expect(page.locator("#note-words")).to_have_value("Turned to the left side")
+    page.unroute(f"**/{lost}")
+    page.locator("#note button").click()
+    page.locator("#act [name=name]").fill("I. Roux")
+    page.keyboard.press("Enter")
+    note = page.locator("#journal [data-kind=note]")
+    expect(note).to_contain_text("I. Roux Turned to the left side")
+    expect(page.locator("#note-words")).to_have_value("")
+
+
+def test_an_alarm_says_that_its_question_cannot_be_asked_now(ward: TwinWard, page: Page) -> None:
+    ward.run(60, low(82.0))
+    page.request.post(f"{ward.page.address}/name", form={"name": "I. Roux"})
+    page.goto(ward.page.address)
+    page.wait_for_function(LIVE)
+    expect(page.locator("#strip")).to_contain_text("Bed 1")
+    page.route("**/ui/dialog.js", lambda route: route.abort())
+    page.keyboard.press("p")
+    expect(page.locator("#toast")).to_contain_text("could not be loaded")
+    page.unroute("**/ui/dialog.js")
+    page.keyboard.press("p")
+    expect(page.locator("#act [name=reason]")).to_be_visible()
+
+
 def test_whoever_opens_an_alarm_by_name_has_seen_it(ward: TwinWard, browser: Browser) -> None:
     ward.run(60, low(82.0))
     (alarm, *_rest) = ask(ward, "/api/v1/alarms?state=active")["alarms"]

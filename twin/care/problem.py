@@ -11,6 +11,7 @@ import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from twin.estimate import HistoryUnavailable
 
@@ -75,6 +76,10 @@ def install(app: FastAPI) -> None:
     async def _http(_request: Request, error: HTTPException) -> Response:
         headers = dict(error.headers or {})
         return problem_response(Problem(error.status_code, "").body, headers)
+
+    @app.exception_handler(ClientDisconnect)
+    async def _gone(_request: Request, _error: ClientDisconnect) -> Response:
+        return problem_response(Problem(400, "the body ended before its end").body)  # nobody hears
 
     @app.exception_handler(Exception)
     async def _failed(request: Request, error: Exception) -> Response:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 
 import httpx2 as httpx
 import pytest
@@ -275,3 +275,39 @@ def test_nobody_names_himself_without_the_token() -> None:
         assert answer.status_code == 303
 
     visit(steps)
+
+
+@pytest.mark.parametrize("path", ["/name", "/sign-in", "/api/v1/patients/p1/entries"])
+def test_whoever_leaves_in_mid_body_is_no_error_of_ours(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Or anybody could fill the log, a traceback for each connection that is dropped."""
+    app = create_app(OPEN, feed_of(Said()), MemoryHistory(), MemoryPeople(), MemoryQuarantine())
+    told: list[dict[str, object]] = []
+    heard: list[dict[str, object]] = [
+        {"type": "http.disconnect"},
+        {"type": "http.request", "body": b"name=I", "more_body": True},
+    ]
+
+    async def receive() -> dict[str, object]:
+        return heard.pop()
+
+    async def send(message: MutableMapping[str, object]) -> None:
+        told.append(dict(message))
+
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"localhost"), (b"content-length", b"100")],
+        "client": ("127.0.0.1", 4000),
+        "server": ("127.0.0.1", 80),
+    }
+    asyncio.run(app(scope, receive, send))
+    assert told[0]["status"] == 400
+    assert caplog.records == []

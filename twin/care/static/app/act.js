@@ -38,8 +38,8 @@ export function disable(lost) {
 export async function act(kind, alarm) {
   if (cut) return tell(t("act.cut"));
   if (!(await named())) return undefined;
-  const body = ASKED.includes(kind) ? await (await import("../ui/dialog.js")).askOf(kind) : {};
-  if (body === null) return undefined;
+  const body = ASKED.includes(kind) ? await (await needed(import("../ui/dialog.js")))?.askOf(kind) : {};
+  if (!body) return undefined;
   return post(`/api/v1/alarms/${encodeURIComponent(alarm)}/${kind}`, body);
 }
 
@@ -67,6 +67,9 @@ export async function post(path, body, method = "POST") {
   return false;
 }
 
+/** What the import gives; says so, and gives undefined, where that part of the page cannot be loaded. */
+export const needed = (loading) => loading.catch(() => tell(t("act.unloaded")));
+
 function tell(words) {
   toast.textContent = words;
   toast.hidden = false;
@@ -74,7 +77,7 @@ function tell(words) {
   hiding = setTimeout(() => { toast.hidden = true; }, TOAST_MS);
 }
 
-const askName = async () => (await import("../ui/name.js")).askName(tell, showName);
+const askName = async () => (await needed(import("../ui/name.js")))?.askName(tell, showName);
 
 function showName() {
   name.textContent = about.name || t("who.none");

@@ -7,7 +7,11 @@ import { ask } from "./dialog.js";
 export async function askName(tell, show) {
   const said = await ask(t("act.name_title"), [["name", null]], t("act.name_save"), t("act.name_hint"));
   if (said === null) return false;
-  const answer = await fetch("/name", { method: "POST", body: new URLSearchParams(said) });
+  const answer = await fetch("/name", { method: "POST", body: new URLSearchParams(said) }).catch(() => null);
+  if (!answer) {
+    tell(t("act.cut"));
+    return false;
+  }
   if (!answer.ok) {
     tell(t("act.failed", { why: (await answer.json()).expected }));
     return false;

@@ -11,12 +11,15 @@ export async function heard(event, form, written) {
   const keyed = event.key === "Enter" && (event.ctrlKey || event.metaKey);
   if (busy || !(pressed || keyed) || !form.reportValidity()) return;
   busy = true;
-  const words = form.elements.value;
-  const path = `/api/v1/patients/${encodeURIComponent(about.patient)}/entries`;
-  if ((await named()) && (await post(path, { kind: "note", value: words.value }))) {
-    words.value = "";
-    words.blur();
-    written();
+  try {
+    const words = form.elements.value;
+    const path = `/api/v1/patients/${encodeURIComponent(about.patient)}/entries`;
+    if ((await named()) && (await post(path, { kind: "note", value: words.value }))) {
+      words.value = "";
+      words.blur();
+      written();
+    }
+  } finally {
+    busy = false;
   }
-  busy = false;
 }

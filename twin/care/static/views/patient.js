@@ -1,5 +1,6 @@
 // One patient: a chart for each vital, one time for all of them, live or in the past.
 import { about, signals } from "../app/about.js";
+import { needed } from "../app/act.js";
 import { now } from "../app/clock.js";
 import { age, edges, put, words } from "../app/format.js";
 import { fresh } from "../app/fresh.js";
@@ -133,7 +134,7 @@ export function open(store) {
   const judged = fresh("judged", "journal");
   const note = element("note");
   note.hidden = false;
-  for (const kind of ["focusin", "keydown", "click"]) note.addEventListener(kind, async (event) => (await import("../ui/note.js")).heard(event, note, () => judged("al")));
+  for (const kind of ["focusin", "keydown", "click"]) note.addEventListener(kind, async (event) => (await needed(import("../ui/note.js")))?.heard(event, note, () => judged("al")));
   loadLimits();
 
   /** Limits in force, for the charts; asked again with each new picture. */
