@@ -64,6 +64,9 @@ MEET = 4.0
 LEARNING_TIME, ENOUGH = 400.0, 0.25
 #: A device lags if it is this much nearer to the other's past than to its present.
 NEARER = 0.75
+#: And if its mean distance from the other is so many times the noise: the noise of two alone makes
+#: 1.1 to 1.4, and by chance 1.7 once in thousands of pairs.
+APART_ENOUGH = 2.0
 #: Of a lagging device no witness is made while the other is heard within so many seconds.
 SILENT = 10.0
 #: Mean |a| of a Gaussian is 0.8 standard deviations; the lag's error counts twice that.
@@ -232,7 +235,7 @@ def compare(w, i, e, age, p, row):  # type: ignore[no-untyped-def]
     learned = float(w[i, e + LEARNED])
     if (
         mine < NEARER * min(now, others)
-        and w[i, e + DISTANCE] > 1.5 * noise * learned
+        and w[i, e + DISTANCE] > APART_ENOUGH * noise * learned
         and learned > ENOUGH
     ):
         set_flag(w, i, e, LAGS, True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -112,6 +112,8 @@ def test_two_gone_wild_together_are_left_when_the_first_recovers(
 
 
 @given(pair=PAIRS, step=STEPS, later=st.floats(30.0, 60.0), first=st.integers(0, 1))
+@example(Pair((1.0, 5.0), 0.0, 158), 25.0, 30.0, 0)  # by the noise alone one seemed to lag
+@example(Pair((1.0, 5.0), 0.0, 158), 25.0, 30.0, 1)
 @settings(max_examples=60, deadline=None)
 def test_two_that_step_one_after_the_other_are_followed_by_the_third_sample_of_each(
     pair: Pair, step: float, later: float, first: int
