@@ -30,6 +30,7 @@ from twin.config_table import STRICT
 from twin.config_values import (
     DeviceName,
     FileName,
+    HeaderText,
     Name,
     Url,
     Zone,
@@ -160,7 +161,7 @@ class InfluxTable(_Table):
     """Organisation."""
     bucket: Name = "twin"
     """Bucket; made at the start if it is missing."""
-    token: Annotated[Name | None, Field(examples=["secret"], repr=False)] = None
+    token: Annotated[HeaderText | None, Field(examples=["secret"], repr=False)] = None
     """Token that may read and write the bucket; better in the environment variable
     TWIN_INFLUX_TOKEN, which overrides it."""
     fields: Literal["default", "full"] = "default"

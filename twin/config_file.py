@@ -62,7 +62,7 @@ def read_config(path: Path, environment: Mapping[str, str] = os.environ) -> Conf
     """The configuration in a file, secrets of the environment put in. Raises ConfigError."""
     content, document = _document(path)
     _declare_signals(path, document)
-    from_environment = _put_secrets(document, environment)
+    from_environment = _put_secrets(path, document, environment)
     try:
         config = Config.model_validate(document, context={"folder": path.absolute().parent})
     except ValidationError as invalid:
@@ -133,7 +133,9 @@ def _document(path: Path) -> tuple[str, dict[str, Any]]:
         raise ConfigError(path, line, "", "TOML", f"a syntax error ({why})") from None
 
 
-def _put_secrets(document: dict[str, Any], environment: Mapping[str, str]) -> dict[Key, str]:
+def _put_secrets(
+    path: Path, document: dict[str, Any], environment: Mapping[str, str]
+) -> dict[Key, str]:
     """Override secrets in the document; which keys came from which variable."""
     put: dict[Key, str] = {}
     for variable, (*tables, key) in SECRETS.items():
@@ -144,9 +146,20 @@ def _put_secrets(document: dict[str, Any], environment: Mapping[str, str]) -> di
                 table[name] = {}
             table = table.get(str(name)) if isinstance(table, dict) else None
         if environment.get(variable) and isinstance(table, dict):
-            table[key] = environment[variable]
+            table[key] = _utf_8(
+                path, f"{_dotted((*tables, key))} (from {variable})", environment[variable]
+            )
             put[*tables, key] = variable
     return put
+
+
+def _utf_8(path: Path, name: str, secret: str) -> str:
+    """The secret; bytes that no text has would end the service where it is sent, much later."""
+    try:
+        secret.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(path, 0, name, "UTF-8 text", "something else (not shown)") from None
+    return secret
 
 
 def _refused(

@@ -87,6 +87,13 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _header(text: str) -> str:
+    """What goes into a header of HTTP: whoever sends it raises at others, and shows them."""
+    if not re.fullmatch(r"[!-~]([ -~]*[!-~])?", text):
+        raise refusal("a text of one line of ASCII characters")
+    return text
+
+
 def _hour(text: str) -> str:
     if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d|24:00", text):
         raise refusal("a time of day, like 08:00")
@@ -103,4 +110,5 @@ TopicPrefix = Annotated[str, AfterValidator(_prefix)]
 ShareName = Annotated[str, AfterValidator(_share)]
 DeviceName = Annotated[str, AfterValidator(_gateway)]
 Url = Annotated[str, AfterValidator(_url)]
+HeaderText = Annotated[str, AfterValidator(_header)]
 HourMinute = Annotated[str, AfterValidator(_hour)]

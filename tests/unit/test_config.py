@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -187,6 +188,32 @@ def test_environment_overrides_secrets_and_is_blamed_for_them(tmp_path: Path) ->
     assert refused(tmp_path, "[care]\n", TWIN_CARE_TOKEN="short") == [
         "config.toml: care.token (from TWIN_CARE_TOKEN): got something else (not shown), "
         "expected a text of at least 16 characters"
+    ]
+
+
+def test_a_secret_of_the_environment_that_is_no_text_is_refused_at_once(tmp_path: Path) -> None:
+    """A password in Latin-1, as Python hands it over: sent to the broker it was a traceback."""
+    latin = "h\udce9las"
+    for variable, key in (
+        ("TWIN_MQTT_PASSWORD", "mqtt.password"),
+        ("TWIN_CARE_TOKEN", "care.token"),
+        ("TWIN_OUTWARD_PASSWORD", "outward.broker.password"),
+    ):
+        assert refused(tmp_path, "[outward.broker]\n", **{variable: latin}) == [
+            f"config.toml: {key} (from {variable}): got something else (not shown), "
+            "expected UTF-8 text"
+        ]
+
+
+@pytest.mark.parametrize("token", ["", "two\nlines", "line-end\n", " ", "caf\u00e9"])
+def test_a_token_that_no_header_can_carry_is_refused_and_not_shown(
+    tmp_path: Path, token: str
+) -> None:
+    """Whoever sends it raises an error that shows it."""
+    content = f'[store]\nkinds = ["influx"]\n[store.influx]\ntoken = {json.dumps(token)}\n'
+    assert refused(tmp_path, content) == [
+        "config.toml:4: store.influx.token: got something else (not shown), "
+        "expected a text of one line of ASCII characters"
     ]
 
 

@@ -106,7 +106,9 @@ def _recorded(config: Config, patient: str | None, days: float) -> Recording:
     with failing(StoreDamaged, apsw.Error, OSError), EmbeddedStore(path, readonly=True) as store:
         tables = [observation_table(piece) for piece in store.reading.observations(patient)]
     if not tables:
-        raise Failed("no observation in the record" if patient is None else "no such patient")
+        if patient is None:
+            raise Failed("no observation in the record")
+        raise WrongInput(f"--patient: got {patient!r}, expected a patient who has measurements")
     whole = pa.concat_tables(tables)
     stamps = whole.column("measured_at").to_numpy().astype("int64")
     chosen = stamps >= stamps.max() - round(days * DAY)

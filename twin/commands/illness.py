@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -46,7 +46,7 @@ def judge_nights(
     not_an_input(out, [observations], "--out")
     try:
         site = ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
+    except (LookupError, OSError, ValueError) as error:  # a folder of zones is OSError
         raise WrongInput(f"--zone: expected a zone as Europe/Paris, got {zone!r}") from error
     with wrong_input(RecordingError, OSError, ValueError):
         recording = read_recording(observations, columns(wide), time_column, patient)

@@ -188,5 +188,7 @@ def stored_recording(config: Config, patient: str | None) -> Recording:
     with failing(StoreDamaged, apsw.Error, OSError), EmbeddedStore(path, readonly=True) as store:
         tables = [observation_table(piece) for piece in store.reading.observations(patient)]
     if not tables:
-        raise Failed("no observation in the record" if patient is None else "no such patient")
+        if patient is None:
+            raise Failed("no observation in the record")
+        raise WrongInput(f"--patient: got {patient!r}, expected a patient who has measurements")
     return recording_of(pa.concat_tables(tables))

@@ -63,7 +63,11 @@ def test_limits_that_cannot_be_are_refused(folder: Path, line: str, said: str) -
 
 
 def test_days_beyond_the_record_and_unknown_patients_are_said(folder: Path) -> None:
-    assert twin("alarms", "backtest", "--data-dir", folder, "--patient", "nobody").code == 1
+    smooth = ("smooth", "--signal", "heart_rate", "--out", folder / "s.csv")
+    for command in (("alarms", "backtest"), smooth):
+        ended = twin(*command, "--data-dir", folder, "--patient", "nobody")
+        assert ended.code == 2
+        assert "--patient: got 'nobody', expected a patient who has measurements" in ended.err
     assert twin("alarms", "backtest", "--data-dir", folder, "--days", 0).code == 2
     ending = twin("alarms", "backtest", "--data-dir", folder, "--html", folder / "b.txt")
     assert (ending.code, "--html" in ending.err) == (2, True)

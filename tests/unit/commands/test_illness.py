@@ -58,6 +58,8 @@ def test_nights_are_those_on_site(tmp_path: Path) -> None:
     ("options", "said"),
     [
         (("--zone", "Mars/Olympus"), "--zone: expected a zone as Europe/Paris, got 'Mars/Olympus'"),
+        (("--zone", "Europe"), "--zone: expected a zone as Europe/Paris, got 'Europe'"),
+        (("--zone", "a" * 300), "--zone: expected a zone as Europe/Paris"),
         (("--out", "n.txt"), "--out"),
     ],
 )
