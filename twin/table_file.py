@@ -29,6 +29,10 @@ def write_tables(tables: Iterable[pa.Table], out: Path) -> int:
     try:
         rows = write(tables, draft)
         draft.replace(out)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror or str(error), str(out)) from error
     finally:
         draft.unlink(missing_ok=True)
     return rows

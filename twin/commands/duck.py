@@ -36,6 +36,8 @@ def write_duckdb(tables: Iterable[pa.Table], out: Path, name: str) -> int:
                 connection.unregister("piece")
                 rows += table.num_rows
         draft.replace(out)
+    except duckdb.Error as error:  # a full disk, as DuckDB says it
+        raise OSError(None, str(error).splitlines()[0], str(out)) from error
     finally:
         draft.unlink(missing_ok=True)
         draft.with_name(f"{draft.name}.wal").unlink(missing_ok=True)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EDQUOT, EFBIG, ENOSPC, EROFS
+
+#: Of a copy that ends so, the file that was written is to blame, which Python names second.
+_FULL = frozenset({EDQUOT, EFBIG, ENOSPC, EROFS})
 
 
 class CommandEnded(Exception):
@@ -47,6 +51,8 @@ def failing(*kinds: type[Exception]) -> Iterator[None]:
 def in_words(error: Exception) -> str:
     """An error for people: an OSError as "file: why", others as they say it themselves."""
     if isinstance(error, OSError) and error.strerror:
-        named = f"{error.filename}: " if error.filename is not None else ""
+        full = error.errno in _FULL and error.filename2 is not None
+        place = error.filename2 if full else error.filename
+        named = f"{place}: " if place is not None else ""
         return f"{named}{error.strerror}"
     return str(error) or type(error).__name__

@@ -69,18 +69,22 @@ def back_up(folder: Path, out: Path, version: str, now: int) -> Manifest:
     draft = out.with_name(out.name + ".draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True, mode=0o700)
-    for _ in range(_ATTEMPTS):
-        _copy_all(folder, draft)
-        if _fits_together(draft):
-            break
-    else:
-        raise BackupUnusable(folder, "its snapshots changed faster than they could be copied")
-    manifest = _manifest(draft, version, now)
-    written = draft / MANIFEST
-    written.write_text(json.dumps(asdict(manifest), indent=1), "utf-8")
-    for each in (*_files(draft), draft):
-        sync(each)
-    os.rename(draft, out)
+    try:
+        for _ in range(_ATTEMPTS):
+            _copy_all(folder, draft)
+            if _fits_together(draft):
+                break
+        else:
+            raise BackupUnusable(folder, "its snapshots changed faster than they could be copied")
+        manifest = _manifest(draft, version, now)
+        written = draft / MANIFEST
+        written.write_text(json.dumps(asdict(manifest), indent=1), "utf-8")
+        for each in (*_files(draft), draft):
+            sync(each)
+        os.rename(draft, out)
+    except BaseException:  # often a full disk, that the service itself may live on
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
     sync(out.parent)
     return manifest
 
@@ -96,14 +100,19 @@ def restore(backup: Path, folder: Path, now: Callable[[], int]) -> Manifest:
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(17, "is not empty; move it away first", str(folder))
     folder.mkdir(parents=True, exist_ok=True)
-    for name in manifest.files:
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(backup / name, target)
-        target.chmod(0o600)
-    _say_what_is_lost(folder, manifest, now)
-    for each in _files(folder):
-        sync(each)
+    try:
+        for name in manifest.files:
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(backup / name, target)
+            target.chmod(0o600)
+        _say_what_is_lost(folder, manifest, now)
+        for each in _files(folder):
+            sync(each)
+    except BaseException:  # a service would take a part of it for the whole
+        for left in folder.iterdir():
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        raise
     return manifest
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import sys
+from functools import partial
 from math import nan
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
@@ -14,9 +17,13 @@ from ingest.instant import format_instant
 from ingest.recording import LONG_COLUMNS, read_recording
 from tests.support.command import twin
 from tests.support.estimates import SECOND, T0, batch, observed, revised
+from tests.support.full_disk import files_at_most
+from twin.commands.duck import write_duckdb
+from twin.commands.failure import in_words
 from twin.estimate import Verdict
 from twin.estimation.replay import COLUMNS
 from twin.store.embedded import EmbeddedStore
+from twin.table_file import write_tables
 
 
 @pytest.fixture
@@ -180,3 +187,16 @@ def test_damaged_store_is_a_failure_that_names_the_file(tmp_path: Path) -> None:
     assert ended.code == 1
     assert "store.db" in ended.err
     assert not (tmp_path / "e.csv").exists()
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "duckdb"])
+def test_a_full_disk_is_said_by_the_name_of_the_file(tmp_path: Path, ending: str) -> None:
+    if ending == "duckdb":
+        pytest.importorskip("duckdb")
+    out = tmp_path / f"e.{ending}"
+    table = pa.table({"value": np.random.default_rng(1).random(50_000)})
+    write = partial(write_duckdb, name="estimates") if ending == "duckdb" else write_tables
+    with files_at_most(100_000), pytest.raises(OSError, match=r"e\.") as full:
+        write([table], out)
+    assert in_words(full.value).startswith(f"{out}: ")
+    assert list(tmp_path.iterdir()) == []

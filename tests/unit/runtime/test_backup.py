@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import apsw
 import pytest
 
 from ingest.journal.protocol import Progress
 from ingest.journal.sqlite import SqliteJournal
+from tests.support.full_disk import files_at_most
 from twin.runtime.backup import MANIFEST, SKIPPED, BackupUnusable, back_up, examine, restore
 
 NOW = 1_795_000_000_000_000_000
@@ -108,3 +110,18 @@ def test_a_damaged_backup_is_refused_by_name(folder: Path, tmp_path: Path, wrong
     with pytest.raises(BackupUnusable):
         restore(backup, tmp_path / "again", lambda: NOW)
     assert not (tmp_path / "again").exists()
+
+
+def test_a_full_disk_leaves_nothing_of_a_backup_nor_of_a_restored_folder(
+    folder: Path, tmp_path: Path
+) -> None:
+    """A rest keeps the disk full, and a service would take a part of a folder for the whole."""
+    room = (folder / "journal" / "observations.db").stat().st_size - 1
+    with files_at_most(room), pytest.raises((OSError, apsw.Error)):
+        back_up(folder, tmp_path / "small", "1", 0)
+    assert not [each for each in tmp_path.iterdir() if each.name.startswith("small")]
+    back_up(folder, tmp_path / "b", "1", 0)
+    with files_at_most(room), pytest.raises(OSError, match="too large"):
+        restore(tmp_path / "b", tmp_path / "back", lambda: 0)
+    assert list((tmp_path / "back").iterdir()) == []
+    restore(tmp_path / "b", tmp_path / "back", lambda: 0)
