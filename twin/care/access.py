@@ -6,10 +6,12 @@ what another site's page makes a browser send.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from http.cookies import CookieError, SimpleCookie
@@ -78,6 +80,7 @@ class Access:
     clock: Callable[[], float] = time.monotonic
     attempts: Attempts = field(default_factory=Attempts)
     _sessions: dict[bytes, float] = field(default_factory=dict)
+    _followers: dict[bytes, set[Callable[[], None]]] = field(default_factory=dict)
 
     def token_matches(self, offered: str) -> bool:
         expected = self.token
@@ -88,23 +91,50 @@ class Access:
         now = self.clock()
         self._sessions = {key: end for key, end in self._sessions.items() if end > now}
         if len(self._sessions) >= _MOST_SESSIONS:
-            del self._sessions[min(self._sessions, key=self._sessions.__getitem__)]
+            self._end(min(self._sessions, key=self._sessions.__getitem__))
         secret = secrets.token_urlsafe(32)
         self._sessions[_key(secret)] = now + SESSION_S
         return secret
 
     def close_session(self, secret: str) -> None:
-        self._sessions.pop(_key(secret), None)
+        """End a session, and what goes on in it."""
+        self._end(_key(secret))
+
+    def _end(self, key: bytes) -> None:
+        self._sessions.pop(key, None)
+        for ended in tuple(self._followers.pop(key, ())):
+            ended()
 
     def admits(self, headers: Headers) -> bool:
         """Does this request come from somebody who has the token, or a session that it opened?"""
-        if self.token is None:
-            return True
-        scheme, _, offered = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self.token_matches(offered.strip()):
+        if self.token is None or self._bears_token(headers):
             return True
         end = self._sessions.get(_key(session_of(headers)))
         return end is not None and end > self.clock()
+
+    @contextmanager
+    def following(self, headers: Headers, ended: Callable[[], None]) -> Iterator[None]:
+        """While an answer to this request goes on: `ended` is called, in the event loop, as soon as
+        its session is closed or over. Who bears the token has none."""
+        if self.token is None or self._bears_token(headers):
+            yield
+            return
+        key = _key(session_of(headers))
+        left = max(self._sessions.get(key, 0.0) - self.clock(), 0.0)
+        timer = asyncio.get_running_loop().call_later(left, self._end, key)
+        self._followers.setdefault(key, set()).add(ended)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            mine = self._followers.get(key, set())
+            mine.discard(ended)
+            if not mine:
+                self._followers.pop(key, None)
+
+    def _bears_token(self, headers: Headers) -> bool:
+        scheme, _, offered = headers.get("authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and self.token_matches(offered.strip())
 
 
 def session_of(headers: Headers) -> str:

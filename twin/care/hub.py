@@ -60,6 +60,8 @@ class Client:
         #: It missed frames: it needs a snap before anything else.
         self.behind = False
         self.closed = False
+        #: It may see nothing more, not even what waits.
+        self.expelled = False
         self._frames: deque[Frame] = deque()
         self._kept: deque[Frame] = deque()
         self._news = asyncio.Event()
@@ -68,6 +70,8 @@ class Client:
 
     def give(self, parcel: Parcel) -> None:
         """Send these frames, or let them wait."""
+        if self.expelled:
+            return
         known = 0 < parcel.least <= self.seen
         if self._flows and self._wire and not known and self._wire.write(parcel.chunk):
             return
@@ -89,6 +93,11 @@ class Client:
     def close(self) -> None:
         self.closed = True
         self._news.set()
+
+    def expel(self) -> None:
+        """Close it; what waits is not sent."""
+        self.expelled = True
+        self.close()
 
     async def take(self) -> list[Frame]:
         """What came since the last call, alarms first; waits until there is something that was not
