@@ -1,5 +1,5 @@
-// What people do to alarms: take, pause, resume, close, note. Who acts has a name; it is asked
-// for at the first act. Buttons say what they do with data-act, and stand inside a [data-alarm].
+// What people do to alarms. Who acts has a name; it is asked for at the first act. Buttons say
+// what they do with data-act, inside a [data-alarm].
 import { about } from "./about.js";
 import { t } from "./i18n.js";
 
@@ -27,8 +27,8 @@ export function install() {
 export function disable(lost) {
   cut = lost;
   for (const button of document.querySelectorAll("[data-act]")) {
-    if (button.getAttribute("aria-disabled") === String(lost)) continue;
-    button.setAttribute("aria-disabled", String(lost));
+    if (button.ariaDisabled === String(lost)) continue;
+    button.ariaDisabled = String(lost);
     if (lost) button.title = t("act.cut");
     else button.removeAttribute("title");
   }
@@ -37,10 +37,8 @@ export function disable(lost) {
 /** Do it, asking first for what it needs. */
 export async function act(kind, alarm) {
   if (cut) return tell(t("act.cut"));
-  if (!(await named())) return undefined;
-  const body = ASKED.includes(kind) ? await (await needed(import("../ui/dialog.js")))?.askOf(kind) : {};
-  if (!body) return undefined;
-  return post(`/api/v1/alarms/${encodeURIComponent(alarm)}/${kind}`, body);
+  const body = (await named()) && (ASKED.includes(kind) ? await (await needed(import("../ui/dialog.js")))?.askOf(kind) : {});
+  return body && post(`/api/v1/alarms/${encodeURIComponent(alarm)}/${kind}`, body);
 }
 
 /** Does whoever is here have a name? It is asked for if not. */
@@ -67,7 +65,7 @@ export async function post(path, body, method = "POST") {
   return false;
 }
 
-/** What the import gives; says so, and gives undefined, where that part of the page cannot be loaded. */
+/** What is imported; undefined, and said, where it cannot be. */
 export const needed = (loading) => loading.catch(() => tell(t("act.unloaded")));
 
 function tell(words) {
@@ -81,5 +79,5 @@ const askName = async () => (await needed(import("../ui/name.js")))?.askName(tel
 
 function showName() {
   name.textContent = about.name || t("who.none");
-  if (about.name) name.setAttribute("aria-label", t("who.change", { name: about.name }));
+  if (about.name) name.ariaLabel = t("who.change", { name: about.name });
 }

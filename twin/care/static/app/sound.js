@@ -13,7 +13,7 @@ let before = null;
 
 export function install() {
   chip.hidden = false;
-  chip.setAttribute("aria-pressed", "false");
+  chip.ariaPressed = "false";
   chip.addEventListener("click", async () => {
     chip.disabled = true; // one click, one change
     if (tones === null) {
@@ -28,7 +28,7 @@ export function install() {
     chip.disabled = false;
     chip.focus();
     chip.textContent = t(tones ? "sound.on" : "sound.off");
-    chip.setAttribute("aria-pressed", String(tones !== null));
+    chip.ariaPressed = String(tones !== null);
   });
 }
 

@@ -30,7 +30,7 @@ export class VitalChart {
     [this.figure, this.plot, this.note, this.retry] = [".figure", ".plot", ".note", ".retry"].map(part);
     this.read = document.createElement("p");
     this.read.className = "read";
-    this.read.setAttribute("aria-hidden", "true");
+    this.read.ariaHidden = "true";
     this.figure.append(this.read);
     this.spoken = new Spoken(this, section);
     this.build();

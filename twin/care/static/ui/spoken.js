@@ -67,7 +67,7 @@ export class Spoken {
         at: moment(series.time[seen.at(-1)]), gaps: plural("chart.gaps", gaps),
       })}${forecast ? ` ${this.chart.ahead.words(forecast, signal)}.` : ""}${this.chart.smoothed?.words(this.chart) ?? ""} ${t("chart.hint")}`;
     }
-    this.figure.setAttribute("aria-label", sentence);
+    this.figure.ariaLabel = sentence;
     this.tabulate();
   }
 

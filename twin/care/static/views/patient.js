@@ -72,9 +72,7 @@ export function open(store) {
     element("mode").firstElementChild.textContent = t(live ? "patient.live" : "patient.history");
     element("return").hidden = live;
     element("later").disabled = live;
-    for (const button of document.querySelectorAll("[data-range]")) {
-      button.setAttribute("aria-pressed", String(RANGES[button.dataset.range] === span));
-    }
+    for (const button of document.querySelectorAll("[data-range]")) button.ariaPressed = String(RANGES[button.dataset.range] === span);
     const query = new URLSearchParams(location.search);
     for (const name of ["r", "from", "to"]) query.delete(name);
     const named = Object.keys(RANGES).find((name) => RANGES[name] === span);
@@ -197,7 +195,7 @@ export function open(store) {
     if (arrow.textContent !== said.arrow) {
       arrow.textContent = said.arrow;
       arrow.hidden = said.arrow === "";
-      arrow.setAttribute("aria-label", said.trend);
+      arrow.ariaLabel = said.trend;
     }
     const [low, high] = edges(cell);
     put(band, said.arrow === "" ? "" : t("band.95", { low, high }));
