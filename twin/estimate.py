@@ -58,10 +58,9 @@ class Kind(IntEnum):
     REVISION = 1  # the estimate at an earlier stamp again, because an observation came late
     STATUS = 2  # a tick changed the status of a key
     COASTING = 3  # prediction without measurement at a tick: for the live feed only, never stored
-    FORECAST = (
-        FORECAST  # the value expected at measured_at, `flags` seconds after as_of; in batches
-    )
-    # of a journal before 2026-11-27, and where forecasts become points
+    # The value expected at measured_at, `flags` seconds after as_of: in batches of a journal before
+    # 2026-11-27, and where forecasts become points.
+    FORECAST = FORECAST
 
 
 class Verdict(IntEnum):
