@@ -156,7 +156,8 @@ class Tick(msgspec.Struct, frozen=True, array_like=True):
 class Command(msgspec.Struct, frozen=True):
     """Anything but data that changes a result. The same id twice acts once.
 
-    patient None: it concerns all partitions. issued_at is int64 ns UTC.
+    patient None: it concerns all partitions. issued_at is int64 ns UTC. request: what a person's
+    request asked for, as a hash ("": no request of a person); an id stands for one such request.
     """
 
     id: str
@@ -165,6 +166,7 @@ class Command(msgspec.Struct, frozen=True):
     issued_at: int
     body: dict[str, Any]
     patient: str | None = None
+    request: str = ""
 
 
 class DeviceState(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -78,6 +78,7 @@ class _Snapshot(msgspec.Struct, frozen=True):
     devices: tuple[str, ...]
     arrays: dict[str, _Array]
     signals: tuple[str, ...] = BEFORE_NAMES
+    requests: dict[str, str] = {}
 
 
 class _Before(msgspec.Struct, frozen=True):
@@ -150,6 +151,7 @@ def capture(state: TwinState, partition: int) -> Captured:
         tuple(state.devices.text[n] for n in numbers),
         {},
         tuple(CODES),
+        dict(state.requests[partition]),
     )
     return Captured(partition, snapshot.position, snapshot, part)
 
@@ -221,6 +223,7 @@ def put_back(state: TwinState, found: Opened) -> None:
     state.tick_at[snapshot.partition] = snapshot.tick_at
     state.elapsed[snapshot.partition] = snapshot.elapsed
     state.commands[snapshot.partition] = snapshot.commands
+    state.requests[snapshot.partition] = dict(snapshot.requests)
 
 
 def _read(body: memoryview) -> tuple[_Snapshot, dict[str, NDArray[Any]]]:

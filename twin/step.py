@@ -43,6 +43,8 @@ TICK_LONGEST = 3 * SECOND
 REGISTRY_KINDS = frozenset({"binding", "patient", "device", "consent"})
 #: So many ids of commands are remembered, in each partition.
 REMEMBERED_COMMANDS = 10_000
+#: Why a command is refused whose id a person has used before, to ask for something else.
+OTHER_REQUEST = "idempotency-key: it stands for another request, which was answered before"
 
 
 @dataclass(slots=True)
@@ -52,7 +54,7 @@ class TwinState:
     parts: what remembers besides the bank, in the order in which they are told of a record; the
     first is `intake`, which sees observations before the bank.
     commands: of each partition the ids of the commands that it was told, the newest last, and why
-    each was refused ("": it acted).
+    each was refused ("": it acted). requests: of those that a person's request gave, its hash.
     position, tick_at, elapsed: (partitions,) int64. The journal position taken in last, the last
     tick (ns, NEVER: none yet), the journal time that has passed for delays and dwell (ns).
     """
@@ -62,6 +64,7 @@ class TwinState:
     parts: Sequence[Part] = ()
     intake: Intake = field(init=False)
     commands: list[dict[str, str]] = field(init=False)
+    requests: list[dict[str, str]] = field(init=False)
     position: NDArray[np.int64] = field(init=False)
     tick_at: NDArray[np.int64] = field(init=False)
     elapsed: NDArray[np.int64] = field(init=False)
@@ -70,6 +73,7 @@ class TwinState:
         self.intake = Intake(self.bank, self.devices)
         self.parts = (self.intake, *self.parts)
         self.commands = [{} for _ in range(self.bank.partitions)]
+        self.requests = [{} for _ in range(self.bank.partitions)]
         self.position = np.zeros(self.bank.partitions, np.int64)
         self.tick_at = np.full(self.bank.partitions, NEVER, np.int64)
         self.elapsed = np.zeros(self.bank.partitions, np.int64)
@@ -288,19 +292,31 @@ def _obey(
     fresh = due.copy()
     fresh[partitions] = [command.id not in state.commands[p] for p in partitions]
     if not fresh.any():
-        before = state.commands[partitions[0]][command.id]
-        answer = Outcome(command.id, not before, before or "already done", command.issued_at)
-        _add(outputs, [(partitions[0], answer)])
+        _add(outputs, [(partitions[0], _again(state, command, partitions[0]))])
         return
     refused, said = _act(state, command, Moment(fresh, state.elapsed))
     for partition in np.flatnonzero(fresh).tolist():
         remembered = state.commands[partition]
         remembered[command.id] = refused
+        if command.request:
+            state.requests[partition][command.id] = command.request
         while len(remembered) > REMEMBERED_COMMANDS:
-            del remembered[next(iter(remembered))]
+            oldest = next(iter(remembered))
+            del remembered[oldest]
+            state.requests[partition].pop(oldest, None)
     _add(outputs, said)
     answer = Outcome(command.id, not refused, refused, command.issued_at)
     _add(outputs, [(partitions[0], answer)])
+
+
+def _again(state: TwinState, command: Command, partition: int) -> Outcome:
+    """The answer to a command whose id the partition was told before: what became of that one,
+    unless the id stood for another request, of which this one says nothing."""
+    before = state.commands[partition][command.id]
+    first = state.requests[partition].get(command.id, "")
+    if first and command.request not in ("", first):
+        return Outcome(command.id, False, OTHER_REQUEST, command.issued_at)
+    return Outcome(command.id, not before, before or "already done", command.issued_at)
 
 
 def _act(state: TwinState, command: Command, moment: Moment) -> tuple[str, Said]:

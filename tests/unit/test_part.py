@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from ingest.journal.protocol import ALL_PARTITIONS, partition_of
 from ingest.observation import Command, DeviceState, DeviceStates, Record, Tick, batch_of
@@ -16,7 +17,7 @@ from tests.support.twins import T0, observation
 from twin.estimate import Outcome, Output
 from twin.part import Moment, Said, Seen
 from twin.snapshot import SnapshotUnreadable, capture, restore
-from twin.step import TwinState, new_state, step
+from twin.step import OTHER_REQUEST, TwinState, new_state, step
 
 PARTITIONS = 4
 
@@ -121,6 +122,22 @@ def test_a_command_reaches_the_part_that_knows_its_kind_once_and_its_refusal_is_
         ("b", False, "by: expected 1"),
         ("b", False, "by: expected 1"),
     ]
+    assert [part.counts[p, "obeyed"] for p in range(PARTITIONS)] == [1] * PARTITIONS
+
+
+def test_an_id_that_stood_for_another_request_is_refused_and_does_not_act() -> None:
+    part, again = Tally(), Tally()
+    state, other = state_with(part), state_with(again)
+    first, second = (structs.replace(count("a"), request=each) for each in ("one", "two"))
+    told(state, (ALL_PARTITIONS, first))
+    for partition in range(PARTITIONS):  # a snapshot keeps for what the id stood
+        restore(other, "s", capture(state, partition).encode())
+    for twin in (state, other):
+        said = told(twin, *((ALL_PARTITIONS, each) for each in (second, first)), first=2)
+        assert [(o.done, o.reason) for o in said if isinstance(o, Outcome) and o.id == "a"] == [
+            (False, OTHER_REQUEST),
+            (True, "already done"),
+        ]
     assert [part.counts[p, "obeyed"] for p in range(PARTITIONS)] == [1] * PARTITIONS
 
 

@@ -99,13 +99,15 @@ class Commands:
         body: Mapping[str, Any],
         patient: str | None,
         id: str | None = None,  # noqa: A002
+        request: str = "",
     ) -> Outcome:
         """Append a command and wait for its outcome, 2 s at most.
 
         patient None: it concerns everybody. id: of a request that is made again; the same id acts
-        once. Blocks. Raises NotJournalled, NoOutcome.
+        once. request: what it asks for, as a hash; with another one the id is refused. Blocks.
+        Raises NotJournalled, NoOutcome.
         """
-        command = Command(id or uuid4().hex, kind, actor, self.now(), dict(body), patient)
+        command = Command(id or uuid4().hex, kind, actor, self.now(), dict(body), patient, request)
         place = ALL_PARTITIONS
         if patient is not None:
             place = partition_of(patient, self.journal.partitions)

@@ -23,10 +23,12 @@ from twin.care.feed import Feed
 from twin.care.settings import Receipt
 from twin.estimate import Outcome, Output, encode_output
 from twin.judgement import AlarmEvent, AlarmState, Judgements, Priority, Switched
+from twin.step import OTHER_REQUEST
 
 ON = Judgements(switched=(Switched(True, "remote_monitoring", "configuration", NOW),))
 TAKEN = {"state": AlarmState.ACKNOWLEDGED, "event": AlarmEvent.ACKNOWLEDGED, "taken_by": "I. Roux"}
 CLOSED = {"state": AlarmState.CLOSED, "event": AlarmEvent.CLOSED, "outcome": "cleared"}
+KEY = {"idempotency-key": "k1"}
 MEDIUM = {"priority": Priority.MEDIUM}
 
 
@@ -188,11 +190,36 @@ def test_a_pause_has_a_reason_and_an_end(desk: Desk) -> None:
 def test_the_same_request_again_is_the_same_command(desk: Desk) -> None:
     desk.tell(Judgements((alarm(),), ()))
     for _ in range(2):
-        answer = desk.ask(
-            "POST", "/api/v1/alarms/a1/resume", {"actor": "I. Roux"}, **{"idempotency-key": "k1"}
-        )
+        answer = desk.ask("POST", "/api/v1/alarms/a1/resume", {"actor": "I. Roux"}, **KEY)
         assert answer.status_code == 200
     assert [command.id for command in desk.commands] == ["k1", "k1"]
+
+
+def test_a_request_is_told_apart_from_another_with_the_same_key(desk: Desk) -> None:
+    desk.tell(Judgements((alarm(), alarm(id="a2")), ()))
+    ways = [
+        ("a1/close", b'{"actor": "I. Roux", "outcome": "acted"}'),
+        ("a1/close", b'{"outcome":"acted","actor":"I. Roux"}'),  # the same, written differently
+        ("a1/close", b'{"outcome":"acted","actor":"A. Blanc"}'),
+        ("a1/close", b'{"outcome":"false","actor":"I. Roux"}'),
+        ("a2/close", b'{"outcome":"acted","actor":"I. Roux"}'),
+        ("a1/resume", b'{"actor":"I. Roux"}'),
+        ("a2/resume", b'{"actor":"I. Roux"}'),
+    ]
+    for path, body in ways:
+        assert desk.ask("POST", f"/api/v1/alarms/{path}", body, **KEY).status_code == 200
+    first, same, *others = (command.request for command in desk.commands)
+    assert first == same != ""
+    assert len({first, *others}) == 1 + len(others)
+
+
+def test_a_key_that_stood_for_another_request_is_a_problem_422(desk: Desk) -> None:
+    desk.tell(Judgements((alarm(),), ()))
+    desk.says = lambda c: [Outcome(c.id, False, OTHER_REQUEST, NOW)]
+    answer = desk.ask("POST", "/api/v1/alarms/a1/resume", {"actor": "I. Roux"}, **KEY)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"] == OTHER_REQUEST
 
 
 def test_a_body_that_is_no_json_or_too_long_is_refused(desk: Desk) -> None:

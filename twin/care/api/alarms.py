@@ -9,7 +9,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from ingest.instant import format_instant
-from twin.care.api.asked import Asked, actor_of, body_of, body_schema, command
+from twin.care.api.asked import Asked, body_of, body_schema, command
 from twin.care.api.bodies import answer, answers
 from twin.care.api.signals import WHEN, span_of
 from twin.care.board import OPEN
@@ -200,9 +200,8 @@ def _act(
     story = story_of(parts, alarm)
     if not story:
         raise Problem(404, "no such alarm")
-    actor = actor_of(request, parts, asked)
     patient = story[-1].patient or None
-    command(request, parts, kind, actor, {"alarm": alarm, **body}, patient)
+    command(request, parts, asked, kind, {"alarm": alarm, **body}, patient)
     return answer(_story_of(parts, alarm))
 
 

@@ -8,6 +8,7 @@ but not answered within 2 s (it will still act; ask again with the same idempote
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from hashlib import blake2b
 from typing import Any, TypeVar
 
 import msgspec
@@ -71,17 +72,24 @@ def actor_of(request: Request, parts: Parts, asked: Asked) -> str:
 def command(
     request: Request,
     parts: Parts,
+    asked: Asked,
     kind: str,
-    actor: str,
     body: Mapping[str, Any],
     patient: str | None,
 ) -> Outcome:
-    """Give the command and wait for what became of it. Blocks. Raises Problem where not done."""
+    """Give the command and wait for what became of it. Blocks. Raises Problem where not done.
+
+    The request's `Idempotency-Key` is the command's id. As the IETF's draft of that header asks
+    (draft-ietf-httpapi-idempotency-key-header, 2.7), a key that stood for another request is 422.
+    """
+    actor = actor_of(request, parts, asked)
     key = request.headers.get("idempotency-key", "")
     if len(key) > 100:
         raise Problem(422, "idempotency-key", name="idempotency-key", expected="100 characters")
     try:
-        outcome = parts.commands.give(kind, actor, body, patient, key or None)
+        outcome = parts.commands.give(
+            kind, actor, body, patient, key or None, _hash_of(request, asked, kind, actor, patient)
+        )
     except NotJournalled as error:
         raise Problem(503, "nothing can be recorded now; it was not done") from error
     except NoOutcome as error:
@@ -92,7 +100,14 @@ def command(
     return outcome
 
 
+def _hash_of(request: Request, asked: Asked, kind: str, actor: str, patient: str | None) -> str:
+    """What is asked for, of what and by whom: of the request, not of the command made of it, which
+    has times that the server gave."""
+    said = msgspec.json.encode([kind, actor, patient, request.path_params, asked])
+    return blake2b(said, digest_size=16).hexdigest()
+
+
 def status_of(reason: str) -> int:
     """HTTP status of a refusal, by the first word of its reason."""
     word = reason.partition(":")[0].partition(" ")[0]
-    return {"unknown": 404, "no": 404, "expected": 422}.get(word, 409)
+    return {"unknown": 404, "no": 404, "expected": 422, "idempotency-key": 422}.get(word, 409)

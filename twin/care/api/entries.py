@@ -144,5 +144,5 @@ def enter(
         "at": None if asked.at is None else instant_of("at", str(asked.at)),
     }
     said = {name: each for name, each in body.items() if each is not None}
-    outcome = command(request, parts, "entry", actor, said, patient)
+    outcome = command(request, parts, asked, "entry", said, patient)
     return answer(EntryBody(outcome.id, kind, actor))

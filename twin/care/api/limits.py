@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from ingest.catalogue import SIGNALS
 from ingest.instant import DAY, format_instant
 from twin.assessment.limits import Rule
-from twin.care.api.asked import Asked, actor_of, body_of, body_schema, command
+from twin.care.api.asked import Asked, body_of, body_schema, command
 from twin.care.api.bodies import answer, answers
 from twin.care.parts import Parts, PartsOf
 from twin.care.problem import Problem
@@ -144,13 +144,12 @@ def _body(signal: str, priority: str, rule: Rule, level: str) -> LimitBody:
 def _set(request: Request, parts: Parts, asked: SetLimits, patient: str | None) -> None:
     if not parts.feed.alarms_on:
         raise Problem(409, "there are no clinical alarms in this mode: no limit can be set")
-    actor = actor_of(request, parts, asked)
     body = {name: value for name in _GIVEN if (value := getattr(asked, name)) is not None}
     if asked.remove:
         body["remove"] = True
     if asked.review_days is not None:
         body["review_at"] = parts.feed.now() + round(asked.review_days * DAY)
-    command(request, parts, "limits", actor, body, patient)
+    command(request, parts, asked, "limits", body, patient)
 
 
 _GIVEN = ("signal", "priority", "low", "high", "unit", "delay_s", "hysteresis", "reason", "profile")
