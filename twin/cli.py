@@ -19,6 +19,7 @@ from twin.commands.export import export_record
 from twin.commands.failure import CommandEnded, in_words
 from twin.commands.fit import fit_constants
 from twin.commands.fleet import run_devices
+from twin.commands.given import expect_values
 from twin.commands.illness import judge_nights
 from twin.commands.printing import print_line, say
 from twin.commands.refilter import refilter_record
@@ -94,8 +95,11 @@ app.add_typer(store.app, name="store")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command that was typed, then exit with its code."""
     keep_freed_memory()
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    command = typer.main.get_command(app)
     try:
-        app(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="twin")
+        expect_values(command, typed)
+        command(args=typed, prog_name="twin")
     except CommandEnded as ended:
         say(str(ended))
         sys.exit(ended.code)

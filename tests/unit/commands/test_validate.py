@@ -258,7 +258,7 @@ def test_horizon_beyond_the_recording_is_said_and_not_drawn(
     [
         (("--horizons", "soon"), "--horizons: got 'soon'"),
         (("--horizons", "0s"), "--horizons: expected times above 0"),
-        (("--horizons", ""), "--horizons: expected times above 0"),
+        (("--horizons", ""), "--horizons: got ''"),
         (("--name", "../up"), "--name: got '../up'"),
         (("--name", ".hidden"), "--name: got '.hidden'"),
         (("--reference-device", "strap"), "--reference-device: got 'strap', expected one of"),

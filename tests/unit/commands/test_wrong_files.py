@@ -49,6 +49,38 @@ def test_no_command_writes_over_what_it_reads(recording: Path, arguments: tuple[
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ("demo", "--duration", "1", "--data-dir", ""),
+        ("devices", "list", "--data-dir="),
+        ("check", "-c", ""),
+        ("validate", "r.csv", "--out", ""),
+        ("fit", "r.csv", "--signal", "heart_rate", "--out", "m.toml", "--report", ""),
+        ("replay", "r.csv", "--out", "e.csv", "--forecast", ""),
+        ("replay", "r.csv", "--out", "e.csv", "--model=", "--json"),
+        ("restore", "folder.csv", "--data-dir", ""),
+        ("export", "observations", "--patient", "", "--out", "e.csv"),
+        ("patients", "consent", "p", "--basis", "care", "--signals", ""),
+    ],
+)
+def test_an_option_without_its_value_is_refused(
+    recording: Path, arguments: tuple[str, ...]
+) -> None:
+    before = sorted(recording.parent.iterdir())
+    ended = twin(*arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert "got '', expected a value" in ended.err
+    assert sorted(recording.parent.iterdir()) == before
+
+
+def test_a_text_that_may_be_empty_is_taken(recording: Path) -> None:
+    """A label can be none, and is taken away by an empty one."""
+    made = twin("patients", "add", "--label", "", "--id", "p", "--data-dir", ".", "--json")
+    assert made.json == {"id": "p", "label": ""}
+    assert twin("patients", "label", "p", "", "--data-dir", ".", "--json").json["label"] == ""
+
+
+@pytest.mark.parametrize(
     ("arguments", "why"),
     [
         (("validate", "r.csv", "--out", "r.csv"), "--out: "),

@@ -1,0 +1,44 @@
+"""What was typed, looked at before any command is asked: an option that is given has a value.
+
+An empty one is what a shell makes of a variable that is not set: `--data-dir "$DATA"` would be the
+current folder, `--patient ""` everybody and `--forecast ""` nothing at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+from twin.commands.failure import WrongInput
+
+
+def expect_values(command: Any, arguments: Sequence[str]) -> None:
+    """Raises WrongInput for the first option with an empty value, but those that are empty anyway.
+
+    command: the whole tree, as typer makes it. Arguments without an option's name in front may be
+    empty: each command says itself what that means.
+    """
+    named = frozenset(_names(command))
+    for option, value in pairwise([*_apart(arguments), "-"]):
+        if option in named and not value:
+            raise WrongInput(f"{option}: got '', expected a value")
+
+
+def _names(command: Any) -> Iterator[str]:
+    """Of the options that take a value, in this command and those in it."""
+    for each in command.params:
+        if each.param_type_name == "option" and not each.is_flag and each.default != "":
+            yield from each.opts
+    for inner in getattr(command, "commands", {}).values():
+        yield from _names(inner)
+
+
+def _apart(arguments: Sequence[str]) -> Iterator[str]:
+    """`--out=` as the two arguments that it stands for."""
+    for each in arguments:
+        name, sign, value = each.partition("=")
+        if name.startswith("--") and sign:
+            yield from (name, value)
+        else:
+            yield each
