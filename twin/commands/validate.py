@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from twin.commands.printing import print_columns, print_json, say
 from twin.commands.replay import chosen_model
 
 if TYPE_CHECKING:
+    from twin.estimation.credibility import Credibility
     from twin.estimation.thresholds import Statement, Thresholds
     from twin.report.document import Report
     from twin.report.provenance import Source
@@ -126,6 +128,7 @@ def validate_model(
     )
     if not found.signals:
         raise WrongInput("the recordings: got no observation that the model can use")
+    _expect_readings(found, reference=truth is not None)
     report = Report(
         name,
         datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -145,6 +148,21 @@ def validate_model(
     with failing(OSError):
         written = write_report(report, out, name)
     _tell(report, written, as_json)
+
+
+def _expect_readings(found: Credibility, reference: bool) -> None:
+    """Raises WrongInput where nothing of any signal could be judged: there is no report of that."""
+    horizons = [each for signal in found.signals for each in signal.horizons]
+    if any(each.metrics["readings"] for each in horizons):
+        return
+    times = ", ".join(dict.fromkeys(each.name for each in horizons))
+    of = ", ".join(signal.signal for signal in found.signals)
+    if reference:
+        raise WrongInput(f"the reference: nothing to judge, no reading of {of} at {times}")
+    raise WrongInput(
+        f"the recordings: nothing to judge, no reading of {of} lies {times} after an estimate; "
+        "expected longer recordings, or shorter --horizons"
+    )
 
 
 def _positive(ahead: Sequence[float]) -> Sequence[float]:
@@ -231,9 +249,14 @@ def _rows(report: Report) -> list[tuple[object, ...]]:
             signal.signal,
             horizon.name,
             int(horizon.metrics["readings"]),
-            *(f"{horizon.metrics[name]:.3g}" for name in ("rmse", "mae")),
-            *(f"{horizon.metrics[name]:.1%}" for name in ("skill", "coverage90")),
+            *(_shown(horizon.metrics[name], ".3g") for name in ("rmse", "mae")),
+            *(_shown(horizon.metrics[name], ".1%") for name in ("skill", "coverage90")),
         )
         for signal in report.found.signals
         for horizon in signal.horizons
     ]
+
+
+def _shown(value: float, format: str) -> str | None:  # noqa: A002
+    """None: there was nothing to make it of."""
+    return f"{value:{format}}" if math.isfinite(value) else None

@@ -243,7 +243,9 @@ def test_horizon_beyond_the_recording_is_said_and_not_drawn(
     tmp_path: Path, ward: list[Path]
 ) -> None:
     columns = WIDE[:4]
-    assert twin("validate", *ward, "--out", tmp_path, *columns, "--horizons", "1h").code == 0
+    ended = twin("validate", *ward, "--out", tmp_path, *columns, "--horizons", "60s,1h")
+    assert ended.code == 0
+    assert "nan" not in ended.out
 
     assert (
         "Not judged: no reading lies that long after an estimate."
@@ -251,6 +253,28 @@ def test_horizon_beyond_the_recording_is_said_and_not_drawn(
     )
     metrics = report(tmp_path)["signals"]["heart_rate"]["horizons"]["1h"]["metrics"]
     assert (metrics["readings"], metrics["rmse"]) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--horizons", "1h,2h"), "no reading of heart_rate lies 1h, 2h after an estimate"),
+        (("--reference", "other.csv"), "no reading of heart_rate at now, 60s"),
+    ],
+)
+def test_nothing_to_judge_is_said_and_gives_no_report(
+    tmp_path: Path, ward: list[Path], arguments: tuple[str, str], said: str
+) -> None:
+    option, value = arguments
+    if option == "--reference":
+        value = str(tmp_path / value)
+        row = "bed-0,d,heart_rate,70,2026-11-25T08:00:00Z\n"  # a year later
+        Path(value).write_text("patient,device,signal,value,measured_at\n" + row)
+    ended = twin("validate", *ward, "--out", tmp_path / "out", *WIDE[:4], option, value)
+
+    assert (ended.code, ended.out) == (2, "")
+    assert said in ended.err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -331,7 +355,9 @@ def test_folder_that_cannot_be_made_is_wrong_input(tmp_path: Path, ward: list[Pa
     assert ended.code == 2
 
 
-def test_one_observation_is_enough_for_a_report(tmp_path: Path) -> None:
+def test_one_observation_is_enough_for_a_report_where_it_can_be_judged(tmp_path: Path) -> None:
     one = tmp_path / "one.csv"
-    one.write_text("t,HR\n0,70\n")
-    assert twin("validate", one, "--out", tmp_path / "out", *WIDE).code == 0
+    one.write_text("t,HR,ECG\n0,70,71\n")
+    judged = ("--reference-columns", "ECG=heart_rate")
+    assert twin("validate", one, "--out", tmp_path / "out", *WIDE, *judged).code == 0
+    assert twin("validate", one, "--out", tmp_path / "none", *WIDE).code == 2
