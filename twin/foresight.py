@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from ingest.instant import MINUTE, SECOND
 from twin.estimate import Status
-from twin.estimation.bank import TURNS, Bank
+from twin.estimation.bank import Bank
 from twin.estimation.kalman import NEVER
+from twin.estimation.turns import whose_turn
 from twin.forecast_row import HORIZONS, WIDE_ROW
 
 #: A forecast begins at least so much measured time after the one before (ns). Less than a minute,
@@ -32,14 +33,9 @@ def forecast_due(
     before, after (partitions,): journal time passed, ns, before and after the tick; equal where the
     tick does not count.
     """
-    # By (partition, second of a minute): what is to be looked up for each patient of a ward.
-    turn = np.arange(TURNS) * SECOND
-    turned = (before[:, None] + turn) // MINUTE != (after[:, None] + turn) // MINUTE
-    if not turned.any():
+    patients = whose_turn(bank, before, after, MINUTE)
+    if not len(patients):
         return np.zeros(0, np.int64)
-    known = len(bank.patients)
-    patients = np.flatnonzero(turned.any(axis=0)[bank.turn[:known]])
-    patients = patients[turned[bank.partition[patients], bank.turn[patients]]]
     a = bank.slots.of
     slots = bank.slot_of[patients]
     slots = slots[slots >= 0].astype(np.int64)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from ingest.catalogue import CODES
 from ingest.instant import MINUTE
 from ingest.observation import Tick
-from twin.estimation.bank import TURNS, Bank
+from twin.estimation.bank import Bank
 from twin.estimation.consistency import (
     IN50,
     IN90,
@@ -29,6 +30,7 @@ from twin.estimation.consistency import (
 from twin.estimation.kalman import NEVER
 from twin.estimation.names import Names
 from twin.estimation.robust import TROUBLE
+from twin.estimation.turns import whose_turn
 from twin.judgement import Judgements
 from twin.part import Moment, Said, Unasked
 from twin.personal import Consistency, DeviceConsistency
@@ -59,27 +61,32 @@ class ConsistencyTold(Unasked):
         before = self._at.copy()
         self._at[moment.partitions] = tick.at
         passed = moment.partitions & (before != NEVER) & (before < tick.at)
-        turn = np.arange(TURNS) * (EVERY // TURNS)
-        turned = (before[:, None] + turn) // EVERY != (tick.at + turn) // EVERY
-        turned &= passed[:, None]
-        if not turned.any():
+        bank = self.bank
+        due = whose_turn(
+            bank, np.where(passed, before, tick.at), np.full_like(before, tick.at), EVERY
+        )
+        who, told = self._of(due)
+        if not told:
             return ()
-        bank, known = self.bank, len(self.bank.patients)
-        due = np.flatnonzero(turned[bank.partition[:known], bank.turn[:known]])
         said: dict[int, list[Consistency]] = {}
-        partitions = bank.partition[due].tolist()
-        for number, partition, of in zip(due.tolist(), partitions, self._of(due), strict=True):
-            if of:
-                row = Consistency(bank.patients.text[number], tick.at, tuple(of))
-                said.setdefault(partition, []).append(row)
+        at, name = tick.at, bank.patients.text
+        begins = np.flatnonzero(np.diff(who, prepend=-1))
+        firsts, ends = begins.tolist(), [*begins[1:].tolist(), len(who)]
+        numbers = due[who[begins]]
+        partitions = bank.partition[numbers].tolist()
+        for number, partition, first, end in zip(
+            numbers.tolist(), partitions, firsts, ends, strict=True
+        ):
+            row = Consistency(name[number], at, tuple(told[first:end]))
+            said.setdefault(partition, []).append(row)
         return [
-            (p, Judgements(consistency=tuple(sorted(rows, key=lambda row: row.patient))))
+            (p, Judgements(consistency=tuple(sorted(rows, key=_patient))))
             for p, rows in sorted(said.items())
         ]
 
-    def _of(self, numbers: NDArray[np.int64]) -> list[list[DeviceConsistency]]:
-        """Of each of these patients: signals in the catalogue's order, the devices of each by
-        name."""
+    def _of(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[DeviceConsistency]]:
+        """What is told of these patients' devices, and of which patient (its place) each is, in
+        order: signals in the catalogue's order, the devices of each by name."""
         a = self.bank.slots.of
         slots = self.bank.slot_of[numbers]
         who, signal = np.nonzero(slots >= 0)
@@ -88,24 +95,25 @@ class ConsistencyTold(Unasked):
         place, nth = np.nonzero(
             (a["share_device"][slot] >= 0) & (a["state_t"][slot] != NEVER)[:, None]
         )
+        names = list(
+            map(self.devices.text.__getitem__, a["share_device"][slot[place], nth].tolist())
+        )
+        if nth.any():  # a signal of several devices
+            order = sorted(range(len(names)), key=lambda n: (place[n], names[n]))
+            place, nth, names = place[order], nth[order], [names[n] for n in order]
         who, signal, slot = who[place], signal[place], slot[place]
         shares = a["shares"][slot].reshape(-1, TALLIED, TALLY)[np.arange(len(slot)), nth]
-        heard = sorted(
-            zip(
-                place.tolist(),
-                map(self.devices.text.__getitem__, a["share_device"][slot, nth].tolist()),
-                who.tolist(),
-                signal.tolist(),
-                shares.tolist(),
-                (a["memory"][slot, TROUBLE] < 0.0).tolist(),
-                strict=True,
-            )
+        square, product = shares[:, SQUARE].tolist(), shares[:, PRODUCT].tolist()
+        told = map(
+            DeviceConsistency,
+            map(CODES.__getitem__, signal.tolist()),
+            names,
+            map(_ratio, square),
+            map(_lag1, square, product),
+            *(map(_three_digits, shares[:, inside].tolist()) for inside in (IN50, IN90, IN95)),
+            (a["memory"][slot, TROUBLE] < 0.0).tolist(),
         )
-        of: list[list[DeviceConsistency]] = [[] for _ in range(len(numbers))]
-        for _, device, patient, row, share, diverged in heard:
-            told = DeviceConsistency(CODES[row], device, *_numbers(share), diverged)
-            of[patient].append(told)
-        return of
+        return who, list(told)
 
     def capture(self, partition: int) -> bytes:
         """The last tick."""
@@ -122,12 +130,12 @@ class ConsistencyTold(Unasked):
         self._at[partition] = NEVER
 
 
-def _numbers(share: list[int]) -> tuple[float, float, float, float, float]:
-    """Ratio of variances, lag-1 correlation and coverages; to three digits, as they are kept."""
-    square = share[SQUARE] / UNIT
-    lag1 = share[PRODUCT] / UNIT / square if square > 0.0 else 0.0
-    in50, in90, in95 = (_three_digits(share[c]) for c in (IN50, IN90, IN95))
-    return _ratio(share[SQUARE]), round(lag1, 3), in50, in90, in95
+_patient = attrgetter("patient")
+
+
+# Of all these: to three digits, as they are kept.
+def _lag1(square: int, product: int) -> float:
+    return round(product / UNIT / (square / UNIT), 3) if square > 0 else 0.0
 
 
 @cache  # of an int16, as all shares are

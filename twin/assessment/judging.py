@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ingest.catalogue import CODES, ROWS, SIGNALS
 from ingest.instant import MINUTE, SECOND
-from twin.assessment import kernel, score_kernel, scoring
+from twin.assessment import kernel, rest_kernel, score_kernel, scoring
 from twin.assessment.alarm import Now
 from twin.assessment.equipment import technical_now
 from twin.assessment.kernel import HIGH, MEDIUM, PENDING, QUIET
@@ -101,14 +101,15 @@ def _restless(known: Knowledge, moment: Moment) -> tuple[NDArray[np.int64], NDAr
     for place in known.open.places():
         if place.standing.row.signal in ROWS:
             flags[place.number * signals + ROWS[place.standing.row.signal]] = True
-    keys = np.flatnonzero(flags)
-    patient = keys // signals
-    keys = keys[m["known"][patient] & moment.partitions[bank.partition[patient]]]
-    flags[keys] = False
-    slots = bank.slot_of[keys // signals, keys % signals].astype(np.int64)
-    slots = np.sort(slots[slots >= 0])
+    keys = np.empty(np.count_nonzero(flags), np.int64)
+    slots = np.empty(len(keys), np.int64)
     a = bank.slots.of
-    return keys, slots[(a["state_t"][slots] != NO_STATE) & bank.modelled[a["model"][slots]]]
+    taken, found = rest_kernel.to_judge(
+        m["restless"], flags[: len(flags) // 8 * 8].view(np.uint64), moment.partitions,
+        bank.partition, m["known"], bank.slot_of, a["state_t"], a["model"], bank.modelled, keys,
+        slots,
+    )  # fmt: skip
+    return keys[:taken], np.sort(slots[:found])
 
 
 def _change(
@@ -149,7 +150,7 @@ def judge_scores(
     (partitions,): seconds of journal time."""
     m, bank, count = known.memory.of, known.bank, len(known.bank.patients)
     chosen = np.empty(count, np.int64)
-    looked = score_kernel.to_look_at(
+    looked = rest_kernel.to_look_at(
         count, at, moment.partitions, bank.partition, m["known"], m["rests_until"], chosen
     )
     numbers = chosen[:looked].copy()

@@ -30,18 +30,6 @@ TELL_EVERY = MINUTE
 
 
 @compiled
-def to_look_at(count, at, due, partition, known, rests_until, chosen):  # type: ignore[no-untyped-def]
-    """Which of the first `count` patients do not rest at a tick `at` (ns); returns how many,
-    writes them into chosen in order. due (partitions,); the others by patient."""
-    looked = 0
-    for p in range(count):
-        if at > rests_until[p] and known[p] and due[partition[p]]:
-            chosen[looked] = p
-            looked += 1
-    return looked
-
-
-@compiled
 def to_tell(  # type: ignore[no-untyped-def]
     count, looked, due, partition, known, elapsed, second, turn, held, shown, told_at, chosen,
 ):  # fmt: skip

@@ -24,6 +24,7 @@ _SOURCES = (
     "estimation/slots.py",
     "estimation/status.py",
     "assessment/kernel.py",
+    "assessment/rest_kernel.py",
     "assessment/score_kernel.py",
     "assessment/score_bytes.py",
     "assessment/response_kernel.py",

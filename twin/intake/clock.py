@@ -26,7 +26,6 @@ from twin.device_report import Changed
 from twin.estimation.kalman import NEVER
 from twin.intake.kernel import (
     BEGAN,
-    CHANGED,
     CORRECTION,
     DELAY,
     DRIFT,
@@ -137,7 +136,7 @@ def close_minute(table: DeviceTable, shifts: Shifts, rows: NDArray[np.int64]) ->
     c[:, [MINUTE_SEEN, MINUTE_SUM, MINUTE_SQUARES]] = 0
     c[:, MINUTE_LEAST], c[:, MINUTE_MOST] = np.inf, -np.inf
     untold = np.abs(c[:, OFFSET] - c[:, TOLD_OFFSET]) > np.maximum(0.25, c[:, OFFSET_STD])
-    table.marks[rows[moved | untold | (c[:, W] == 1)], CHANGED] |= Changed.CLOCK
+    table.change(rows[moved | untold | (c[:, W] == 1)], Changed.CLOCK)
     table.clock[rows] = c
     for row in rows[moved].tolist():
         apply_shift(table, shifts, row)

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from ingest.instant import SECOND
 from twin.device_report import Changed
 from twin.intake.kernel import (
-    CHANGED,
     EARLIER,
     GAP,
     MISSING,
@@ -58,7 +57,7 @@ class Gaps:
     ) -> None:
         """Act on what `kernel.hear` noted, in order. elapsed: (partitions,) journal time, ns."""
         for what, row, first, last, boot in notes.tolist():
-            table.marks[row, CHANGED] |= Changed.NUMBERS
+            table.change(row, Changed.NUMBERS)
             if what == GAP:
                 now = int(elapsed[table.marks[row, PARTITION]])
                 self.of.setdefault(row, []).append(Gap(first, last, boot, now))
@@ -114,4 +113,4 @@ class Gaps:
 def _miss(table: DeviceTable, row: int, gap: Gap) -> None:
     gap.missing = True
     table.marks[row, MISSING] += len(gap)
-    table.marks[row, CHANGED] |= Changed.NUMBERS
+    table.change(row, Changed.NUMBERS)

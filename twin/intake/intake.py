@@ -29,7 +29,6 @@ from twin.intake.gateways import Gateways
 from twin.intake.identity import Gaps
 from twin.intake.kernel import (
     BATTERY_LEFT,
-    CHANGED,
     CLOCK_FAULT,
     CONTACT,
     HEARD,
@@ -156,7 +155,7 @@ class Intake(Unasked):
         if state.online is not None:
             marks[row, ONLINE] = state.online
         if (marks[row, [CONTACT, ONLINE]].tolist(), clock[row, BATTERY_LEFT].item()) != before:
-            marks[row, CHANGED] |= Changed.STATE
+            self.table.change(row, Changed.STATE)
         if state.refused or state.stamps_refused:  # it speaks, but says nothing that can be used
             marks[row, CLOCK_FAULT] = state.stamps_refused
             marks[row, REFUSED_AT] = max(1, moment.elapsed[marks[row, PARTITION]])

@@ -244,14 +244,14 @@ def watch(  # type: ignore[no-untyped-def]
     due (mask), elapsed, respite, every (partitions,): counts alone are reported at most so often,
     and after twice that for sure; latest elapsed of those due; at (ns UTC); off (0,) or (rows,):
     whether its gateway is offline; chosen (≥ rows,). look (rows,): the journal time before which a
-    row need not be judged if nothing but counts changes: one number of each instead of a row of
-    marks, for all of a ward each second. The last receipt, which is as good as drawn, says when
-    counts are reported: many devices that were reported at one tick are not at another.
+    row need not be judged: one number of each instead of a row of marks, for all of a ward each
+    second (`DeviceTable.change` and an observation take it back). The last receipt, which is as
+    good as drawn, says when counts are reported: many devices that were reported at one tick are
+    not at another.
     """
     written = 0
     for k in range(chosen.shape[0]):
-        counts_alone = marks[k, CHANGED] & ~ACCOUNT_CHANGED == 0
-        if look[k] > latest and counts_alone and off.shape[0] == 0:
+        if look[k] > latest and off.shape[0] == 0:
             continue
         partition = marks[k, PARTITION]
         if partition < 0 or not due[partition]:

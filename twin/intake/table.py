@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.device_report import Changed
 from twin.estimation.kalman import NEVER
 from twin.estimation.names import Names
 from twin.intake.kernel import (
     BATTERY_LEFT,
+    CHANGED,
     CLOCK_COLUMNS,
     CONTACT,
     DEVICE,
@@ -47,9 +49,8 @@ class DeviceTable:
 
     of (rows,): the partition of each, −1: of none; the column PARTITION of marks, which lies apart
     because all of a ward is looked through for it. look (rows,): as `kernel.watch` has it; who
-    changes a row's marks elsewhere than there and in `kernel.hear` sets it to NEVER, or says so in
-    CHANGED. count rows are in use. devices: the twin's numbers of device names, shared with the
-    bank.
+    changes a row's marks elsewhere than there and in `kernel.hear` sets it to NEVER, as `change`
+    does. count rows are in use. devices: the twin's numbers of device names, shared with the bank.
     """
 
     def __init__(self, devices: Names) -> None:
@@ -93,6 +94,11 @@ class DeviceTable:
         while row >= 0 and self.marks[row, PATIENT] != patient:
             row = int(self.marks[row, NEXT])
         return row
+
+    def change(self, rows: int | NDArray[np.int64], what: Changed) -> None:
+        """Note what changed of these rows, so that the next tick looks at them."""
+        self.marks[rows, CHANGED] |= what
+        self.look[rows] = NEVER
 
     def in_partition(self, partition: int) -> NDArray[np.int64]:
         """Rows of the partition, in order."""

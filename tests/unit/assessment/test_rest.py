@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ingest.instant import SECOND
 from ingest.journal.protocol import ALL_PARTITIONS, partition_of
@@ -14,7 +16,9 @@ from tests.support.alarmed import PATIENTS, alarms_in, ward, with_people
 from tests.support.twin_journals import PARTITIONS, batches, placed
 from tests.support.twins import T0, observation
 from twin.assessment.kernel import NEVER
+from twin.assessment.rest_kernel import to_judge
 from twin.estimate import encode_output
+from twin.estimation.kalman import NEVER as NO_STATE
 from twin.offline import ON
 from twin.snapshot import capture
 from twin.step import Placed, TwinState, assessment_of, new_state, step
@@ -29,7 +33,8 @@ def told(n: int, what: str, at: int, patient: str | None, **body: object) -> tup
 
 def long_ward() -> list[tuple[int, Record]]:
     """Alarms that come and go, then: vitals that get old, entries that end, limits that change, a
-    device taken off, signals of bad quality, alarms switched off and on, a clock set back."""
+    device taken off, signals of bad quality, alarms switched off and on, a clock set back; a device
+    that numbers its messages, of which some never come, and whose clock gains 2 s a minute."""
     records = with_people(ward())
     for second in range(150, 1100):
         at = T0 + (second - (400 if second >= 900 else 0)) * SECOND
@@ -44,6 +49,13 @@ def long_ward() -> list[tuple[int, Record]]:
                     quality = 0.2 if n == 4 and 300 < second < 480 else 1.0
                     one = observation((at - T0) // SECOND, value, patient, f"w{n}", signal)
                     sent.append(replace(one, quality=quality))
+            if n == 3 and second % 40 == 0:
+                one = observation((at - T0) / SECOND, 70.0, patient, "numbers", "heart_rate")
+                ahead = one.measured_at + second * SECOND // 30
+                number = second // 40 + 2 * (second > 600)
+                sent.append(
+                    replace(one, measured_at=ahead, device_stamp=ahead, device_sequence=number)
+                )
         records += batches(sent)
         if second == 200:
             records.append(told(1, "entry", at, "p0", kind="consciousness", value="V"))
@@ -114,3 +126,31 @@ def test_it_says_and_keeps_what_it_would_if_everybody_were_looked_at(
     all_said, all_kept, _ = run(records, woken=True)
     assert said == all_said
     assert kept == all_kept
+
+
+@given(st.data(), st.integers(1, 40), st.integers(1, 25))
+def test_who_is_to_be_judged_is_found_by_eights_too(
+    data: st.DataObject, patients: int, signals: int
+) -> None:
+    draw = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    flags = draw.random((patients, signals)) < draw.choice([0.01, 0.3, 1.0])
+    known, due = draw.random(patients) < 0.8, draw.random(4) < 0.8
+    partition = draw.integers(0, 4, patients).astype(np.int32)
+    slot_of = draw.permutation(patients * signals).astype(np.int32).reshape(flags.shape)
+    slot_of[draw.random(flags.shape) < 0.2] = -1
+    state_t = np.where(draw.random(flags.size) < 0.2, NO_STATE, 1)
+    model = draw.integers(0, signals, flags.size).astype(np.int16)
+    modelled = draw.random(signals) < 0.8
+    chosen = flags & (known & due[partition])[:, None]
+    slots = slot_of[chosen]
+    slots = slots[slots >= 0]
+    slots = slots[(state_t[slots] != NO_STATE) & modelled[model[slots]]]
+    awake = flags.copy()
+    keys_out, slots_out = np.empty((2, flags.size), np.int64)
+    eights = awake.reshape(-1)[: flags.size // 8 * 8].view(np.uint64)
+    taken, found = to_judge(
+        awake, eights, due, partition, known, slot_of, state_t, model, modelled, keys_out, slots_out
+    )
+    assert keys_out[:taken].tolist() == np.flatnonzero(chosen).tolist()
+    assert slots_out[:found].tolist() == slots.tolist()
+    assert np.array_equal(awake, flags & ~chosen)
