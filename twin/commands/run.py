@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from twin.commands.failure import Failed, failing, wrong_input
+from twin.commands.failure import Failed, WrongInput, failing, wrong_input
 from twin.memory import collector_held
 
 #: With less than this left, bytes, SQLite's errors are those of a full disk, whatever they say.
@@ -85,6 +85,7 @@ def starting(page: str, folder: Path) -> Iterator[None]:
     from ingest.trace import TracingMissing
     from twin.broker import BrokerFailed
     from twin.estimation.models import ModelError
+    from twin.runtime.backup import is_half_restored
     from twin.store.protocol import StoreUnavailable
     from twin.store.sqlite_file import StoreDamaged, StoreInUse
 
@@ -98,6 +99,8 @@ def starting(page: str, folder: Path) -> Iterator[None]:
         TracingMissing,
     )
     with failing(*machine), wrong_input(*person):
+        if is_half_restored(folder):
+            raise WrongInput(f"{folder}: a `twin restore` was cut off; empty it and restore again")
         try:
             yield
         except OSError as error:

@@ -30,6 +30,8 @@ from ingest.journal.topic_file import TopicFile
 
 FORMAT = 1
 MANIFEST = "backup.json"
+#: Folder in a data folder that is being restored: what it holds is not in its place yet.
+UNFINISHED = "restoring.draft"
 #: Positions that are skipped at a restore: more than a journal gives in the life of a backup.
 SKIPPED = 1 << 32
 _ATTEMPTS = 5
@@ -92,28 +94,43 @@ def back_up(folder: Path, out: Path, version: str, now: int) -> Manifest:
 def restore(backup: Path, folder: Path, now: Callable[[], int]) -> Manifest:
     """Make a data folder of a backup, whose files are examined first; `folder` must be empty.
 
+    All is written to a draft in it (beside it there may be no right to write, or another disk), and
+    moved to its place when it is complete and durable, the journal last. A draft that is left over,
+    of a process that was killed, is made anew; what else was left is refused as not empty.
     Raises BackupUnusable, FileExistsError, OSError.
     """
     manifest = examine(backup)
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(17, "is a file, expected a folder", str(folder))
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and any(each.name != UNFINISHED for each in folder.iterdir()):
         raise FileExistsError(17, "is not empty; move it away first", str(folder))
-    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / UNFINISHED
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True, mode=0o700)
     try:
         for name in manifest.files:
-            target = folder / name
+            target = draft / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(backup / name, target)
             target.chmod(0o600)
-        _say_what_is_lost(folder, manifest, now)
-        for each in _files(folder):
+        _say_what_is_lost(draft, manifest, now)
+        for each in (*draft.rglob("*"), draft, folder):
             sync(each)
-    except BaseException:  # a service would take a part of it for the whole
-        for left in folder.iterdir():
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+    except BaseException:  # a full disk, often: no rest of it stays there
+        shutil.rmtree(draft, ignore_errors=True)
         raise
+    for each in sorted(draft.iterdir(), key=lambda one: one.name == "journal"):
+        os.rename(each, folder / each.name)
+    sync(folder)
+    draft.rmdir()
+    sync(folder)
     return manifest
+
+
+def is_half_restored(folder: Path) -> bool:
+    """Whether a restore was cut off here: a service would take a part of a folder for the whole."""
+    draft = folder / UNFINISHED
+    return draft.is_dir() and any(draft.iterdir())
 
 
 def examine(backup: Path) -> Manifest:

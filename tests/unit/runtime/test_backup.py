@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import apsw
@@ -9,8 +12,17 @@ import pytest
 
 from ingest.journal.protocol import Progress
 from ingest.journal.sqlite import SqliteJournal
+from tests.support.command import twin
 from tests.support.full_disk import files_at_most
-from twin.runtime.backup import MANIFEST, SKIPPED, BackupUnusable, back_up, examine, restore
+from twin.runtime.backup import (
+    MANIFEST,
+    SKIPPED,
+    BackupUnusable,
+    back_up,
+    examine,
+    is_half_restored,
+    restore,
+)
 
 NOW = 1_795_000_000_000_000_000
 
@@ -125,3 +137,44 @@ def test_a_full_disk_leaves_nothing_of_a_backup_nor_of_a_restored_folder(
         restore(tmp_path / "b", tmp_path / "back", lambda: 0)
     assert list((tmp_path / "back").iterdir()) == []
     restore(tmp_path / "b", tmp_path / "back", lambda: 0)
+
+
+#: Restores, and is killed before the second call of a function of a module.
+KILLED = """
+import importlib, os, signal, sys
+from pathlib import Path
+from twin.runtime.backup import restore
+module, name, backup, folder = sys.argv[1:]
+does, calls = getattr(importlib.import_module(module), name), []
+def once(*given):
+    calls.append(given)
+    if len(calls) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return does(*given)
+setattr(importlib.import_module(module), name, once)
+restore(Path(backup), Path(folder), lambda: 0)
+"""
+
+
+@pytest.mark.parametrize(("function", "again"), [("shutil.copyfile", True), ("os.rename", False)])
+def test_a_killed_restore_leaves_nothing_that_a_service_takes_for_the_whole(
+    folder: Path, tmp_path: Path, function: str, again: bool
+) -> None:
+    backup, target = tmp_path / "b", tmp_path / "back"
+    back_up(folder, backup, "1", 0)
+    arguments = [*function.rsplit("."), str(backup), str(target)]
+    done = subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False)
+    assert done.returncode == -signal.SIGKILL
+
+    assert is_half_restored(target)
+    assert not (target / "journal").exists()
+    ended = twin("demo", "--data-dir", target, "--duration", "1")
+    assert ended.code == 2
+    assert f"{target}: a `twin restore` was cut off" in ended.err
+    if again:  # nothing of anybody lies there
+        restore(backup, target, lambda: 0)
+        assert not is_half_restored(target)
+        assert sorted(each.name for each in target.iterdir()) == ["journal", "snapshots"]
+    else:
+        with pytest.raises(FileExistsError, match="is not empty"):
+            restore(backup, target, lambda: 0)
