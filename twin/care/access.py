@@ -18,10 +18,12 @@ from http.cookies import CookieError, SimpleCookie
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from twin.care.problem import Problem, problem_response
+from twin.care.problem_answers import answer
 
 SESSION_COOKIE = "twin_session"
 SESSION_S = 12 * 3600
@@ -176,14 +178,16 @@ class Guard:
                 outgoing.setdefault("cache-control", "no-store")
             await send(message)
 
-        answer = self._refusal(scope["method"], path, headers)
-        await (answer or self._app)(scope, receive, send_guarded)
+        refused = self._refusal(Request(scope), scope["method"], path, headers)
+        await (refused or self._app)(scope, receive, send_guarded)
 
-    def _refusal(self, method: str, path: str, headers: Headers) -> ASGIApp | None:
+    def _refusal(
+        self, request: Request, method: str, path: str, headers: Headers
+    ) -> ASGIApp | None:
         if self._access.token is None and not _is_loopback(headers.get("host", "")):
-            return problem_response(Problem(421, "without a token only loopback is served").body)
+            return answer(request, Problem(421, "without a token only loopback is served").body)
         if method not in ("GET", "HEAD") and not _same_origin(headers):
-            return problem_response(Problem(403, "sent by another site's page").body)
+            return answer(request, Problem(403, "sent by another site's page").body)
         if path in _OPEN or path.startswith("/static/") or self._access.admits(headers):
             return None
         if path.startswith("/api/") or path in ("/metrics", "/openapi.json"):

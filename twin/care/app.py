@@ -12,7 +12,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from ingest.onboarding import Onboarding
-from twin.care import alarm_views, device_views, problem, sign_in, views
+from twin.care import alarm_views, device_views, problem_answers, sign_in, views
 from twin.care.access import Access, Guard
 from twin.care.api import (
     alarms,
@@ -107,7 +107,7 @@ def create_app(
         judged=judged or NothingKept(),
     )
     app.mount("/static", _Static(directory=STATIC), name="static")
-    problem.install(app)
+    problem_answers.install(app)
     described = (
         *bodies.BODIES,
         *alarms.BODIES,

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-import jinja2
 import msgspec
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
@@ -27,6 +24,7 @@ from twin.care.reader import THEMES, Reader, remember
 from twin.care.reading import Reading
 from twin.care.settings import LANGUAGES
 from twin.care.silences import lines_of
+from twin.care.templates import TEMPLATES
 from twin.care.vitals import VITALS
 from twin.care.words import Words, catalogue
 from twin.judgement import Alarm
@@ -37,16 +35,6 @@ _LIVE_WORDS = {
     *("outcome", "parameter", "patient", "priority", "reason", "short", "signal", "sound", "state"),
     *("status", "strip", "trend", "trial", "wall", "ward", "who", "forecast", "smooth", "whatif"),
 }
-
-_pages = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent / "pages"),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_pages.filters["path"] = lambda text: quote(text, safe="")
-
 
 #: What is said of the system in a banner (`twin.runtime.watchdogs`), where a page is made.
 FAULTS = frozenset(
@@ -77,7 +65,7 @@ def render(
     name = parts.names.of(request.headers)
     alarms = parts.feed.open_alarms()
     settings = parts.settings
-    html = _pages.get_template(page).render(
+    html = TEMPLATES.get_template(page).render(
         t=reader.words,
         reader=reader,
         settings=settings,

@@ -193,6 +193,27 @@ def test_a_form_of_another_site_is_refused() -> None:
     visit(steps)
 
 
+def test_whoever_is_not_let_in_sees_a_page_not_json() -> None:
+    person = {"accept": "text/html,*/*;q=0.8", "accept-language": "fr"}
+
+    async def another_site(client: httpx.AsyncClient) -> None:
+        headers = person | {"origin": "https://evil.example"}
+        answer = await client.post("/sign-in", data={"token": TOKEN}, headers=headers)
+        assert answer.status_code == 403
+        assert "envoyé par la page d’un autre site" in answer.text
+        assert "set-cookie" not in answer.headers
+        assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+
+    async def another_name(client: httpx.AsyncClient) -> None:
+        answer = await client.get("/", headers=person | {"host": "evil.example"})
+        assert answer.status_code == 421
+        assert "sous localhost" in answer.text
+        assert "p1" not in answer.text
+
+    visit(another_site)
+    visit(another_name, OPEN, "http://localhost:8000")
+
+
 def test_a_form_without_end_is_refused() -> None:
     async def steps(client: httpx.AsyncClient) -> None:
         assert (await client.post("/sign-in", content=b"x" * 5_000)).status_code == 413

@@ -101,6 +101,39 @@ def test_a_patient_nobody_knows_is_a_page_of_its_own() -> None:
     assert "no such page or patient" in answer.text
 
 
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("/nowhere", 404, "There is no such page or patient."),
+        ("/nowhere?lang=fr", 404, "Cette page ou ce patient n’existe pas."),
+        ("/p/p1/limits/deeper", 404, "There is no such page"),
+        ("/sign-out", 405, "wrong with this request, or with the service now (405)"),
+        ("/wall?mask=perhaps", 422, '<span lang="en">a parameter is wrong</span>'),
+    ],
+)
+def test_an_error_is_a_small_page_in_a_browser_and_json_for_programs(
+    path: str, status: int, said: str
+) -> None:
+    shown = page(path, Said(), accept=BROWSER)
+    assert shown.status_code == status
+    assert shown.headers["content-type"] == "text/html; charset=utf-8"
+    assert said in shown.text
+    assert '<a href="/">' in shown.text
+    assert "Bed" not in shown.text
+    for accept in ("*/*", "application/json"):
+        told = page(path, Said(), accept=accept)
+        assert told.status_code == told.json()["status"] == status
+        assert told.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["/api/v1/patients/nobody", "/api/nowhere", "/static/nowhere.js"])
+def test_what_is_no_page_stays_json_in_a_browser(path: str) -> None:
+    assert page(path, accept=BROWSER).headers["content-type"] == "application/problem+json"
+
+
 def test_a_patient_without_measurement_waits() -> None:
     assert '<p class="empty" id="waiting" >' in page("/p/p8").text
 
