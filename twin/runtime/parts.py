@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -27,6 +26,7 @@ from twin.runtime.clock import Clock
 from twin.runtime.refilter import RefilterJob
 from twin.runtime.retention import (
     InfluxRetention,
+    Job,
     RetentionJob,
     kept_beside_influx,
     kept_of,
@@ -36,7 +36,7 @@ from twin.runtime.shared_store import SharedStore
 from twin.snapshot import SnapshotFolder
 from twin.store.embedded import EmbeddedStore
 from twin.store.judged_reading import JudgedReading
-from twin.store.retention import Report, Retention
+from twin.store.retention import Retention
 from twin.store.writer import StoreWriter
 from twin.worker import TwinWorker
 
@@ -231,7 +231,7 @@ def _retention(
     clock: Clock,
 ) -> RetentionJob:
     kept = kept_of(config.store.retention)
-    jobs: dict[str, Callable[[int], Report]] = {}
+    jobs: dict[str, Job] = {}
     if embedded is not None:
         jobs["embedded"] = Retention(embedded, kept, limits_of()).run
     if influx is not None:

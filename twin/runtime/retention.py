@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Event, Thread
 from typing import TYPE_CHECKING
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _FIRST_S = 20.0
+
+#: What is done at a time (ns), unless the process is stopping, and what came of it.
+Job = Callable[[int, Callable[[], bool]], Report]
 
 
 def kept_of(table: RetentionTable) -> Kept:
@@ -68,7 +71,7 @@ class InfluxRetention:
     kept: Kept
     _looked: bool = False
 
-    def __call__(self, now: int) -> Report:
+    def __call__(self, now: int, stopping: Callable[[], bool]) -> Report:
         from twin.store.influx_tasks import forget, outdated
 
         if not self._looked:
@@ -80,17 +83,18 @@ class InfluxRetention:
                 self._looked = True
                 if old:
                     _log.warning("`twin store init` has to make in InfluxDB: %s", ", ".join(old))
-        return forget(self.settings, self.kept, now)
+        return forget(self.settings, self.kept, now, stopping)
 
 
 @dataclass(slots=True)
 class RetentionJob:
-    """`start`, then `stop`. jobs: by store, what is done at a time (ns) and what came of it.
+    """`start`, then `stop`. jobs: by store, what is done at a time (ns) and what came of it; each
+    asks between its parts whether to leave the rest for the next time.
 
     A store that is away is left for the next time: what is due stays due.
     """
 
-    jobs: dict[str, Callable[[int], Report]]
+    jobs: Mapping[str, Job]
     now: Callable[[], int]
     every_s: float
     totals: dict[str, Report] = field(default_factory=dict)
@@ -104,7 +108,7 @@ class RetentionJob:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the turn in hand."""
+        """End after the part in hand, some 100 ms, or a request to a database."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(30.0)
@@ -118,8 +122,10 @@ class RetentionJob:
     def turn(self) -> None:
         """Every store's job once."""
         for name, job in self.jobs.items():
+            if self._stopping.is_set():
+                return
             try:
-                report = job(self.now())
+                report = job(self.now(), self._stopping.is_set)
             except Exception as error:  # noqa: BLE001  the stores go on; the next time does it
                 self.failures[name] = self.failures.get(name, 0) + 1
                 _log.warning("retention of store %s: %s: %s", name, type(error).__name__, error)

@@ -12,7 +12,7 @@ behind a feature flag.) Windows keep the tags of the rows, so that the storage e
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -240,22 +240,23 @@ def _dictionary(numbers: Mapping[str, float]) -> str:
     return f"[{pairs or ':'}]"
 
 
-def forget(settings: InfluxSettings, kept: Kept, now: int) -> Report:
+def forget(
+    settings: InfluxSettings, kept: Kept, now: int, stopping: Callable[[], bool] = lambda: False
+) -> Report:
     """Delete what is older than it is kept; windows and the bucket's own retention are the
-    database's to keep. Raises StoreUnavailable."""
-    gone: dict[str, int] = {}
+    database's to keep. Once it is `stopping` the rest stays due. Raises StoreUnavailable."""
+    spans = {
+        "observations": kept.raw,
+        "estimates": kept.derived,
+        "logs": kept.logs,
+        "judgements": kept.judgements,
+    }
+    gone = dict.fromkeys(spans, 0)
     with asked(settings) as client:
-        for name, span in (
-            ("observations", kept.raw),
-            ("estimates", kept.derived),
-            ("logs", kept.logs),
-            ("judgements", kept.judgements),
-        ):
-            gone[name] = sum(
-                _delete(client, settings, measurement, now - span)
-                for measurement in _MEASUREMENTS[name]
-                if span
-            )
+        for name, span in spans.items():
+            for measurement in _MEASUREMENTS[name]:
+                if span and not stopping():
+                    gone[name] += _delete(client, settings, measurement, now - span)
     return Report(now, **gone)
 
 

@@ -2,12 +2,14 @@
 
 A turn is short (some 100 ms), because writing waits for it; the job makes as many as there is work.
 Windows are made anew wherever a row was written since, however old; rows that are older than they
-are kept are forgotten after their windows were made, and count for them no more.
+are kept are forgotten after their windows were made, and count for them no more. A job can be
+broken off between two turns: what is due stays due.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,32 +75,43 @@ class Retention:
     kept: Kept
     limits: Limits = field(default_factory=dict)
 
-    def run(self, now: int) -> Report:
-        """Do all that is to be done at `now` (ns) and remember the report in the store."""
-        made = self._make_windows(now)
-        gone = {
-            name: self._forget(stored, now, kept)
-            for name, stored, kept in (
-                ("observations", (Stored.OBSERVATION, Stored.CONFLICT), self.kept.raw),
-                ("estimates", (Stored.ESTIMATE, Stored.FORECAST), self.kept.derived),
-                ("logs", (Stored.STATUS,), self.kept.logs),
-            )
-        }
+    def run(self, now: int, stopping: Callable[[], bool] = lambda: False) -> Report:
+        """Do all that is to be done at `now` (ns) and remember the report in the store.
+
+        stopping is asked after each turn: once it is so the rest stays due, for the next time.
+        """
+        done: Counter[str] = Counter()
+        for name, n in self._turns(now):
+            done[name] += n
+            if stopping():
+                break
+        report = Report(now, **done)
+        self.store.upkeep(lambda db, _series, _marks: _remember(db, report))
+        return report
+
+    def _turns(self, now: int) -> Iterator[tuple[str, int]]:
+        """Each turn, made when it is asked for: (what of a report, how many)."""
+        for n in self._make_windows(now):
+            yield "windows", n
+        for name, kinds, kept in (
+            ("observations", (Stored.OBSERVATION, Stored.CONFLICT), self.kept.raw),
+            ("estimates", (Stored.ESTIMATE, Stored.FORECAST), self.kept.derived),
+            ("logs", (Stored.STATUS,), self.kept.logs),
+        ):
+            for n in self._forget(kinds, now, kept):
+                yield name, n
         for name, length, kept in (
             ("minutes", LENGTHS[0], self.kept.minutes),
             ("quarters", LENGTHS[1], self.kept.quarters),
         ):
-            gone[name] = self._forget_windows(length, now, kept)
-        gone["judgements"] = self._forget_judged(now)
+            yield name, self._forget_windows(length, now, kept)
+        for n in self._forget_judged(now):
+            yield "judgements", n
         if self.kept.derived:
             cut = (now - self.kept.derived) // QUARTER * QUARTER
             self.store.of_strayed(lambda strayed: strayed.forget(cut))
-        report = Report(now, made, **gone)
-        self.store.upkeep(lambda db, _series, _marks: _remember(db, report))
-        return report
 
-    def _make_windows(self, now: int) -> int:
-        made = 0
+    def _make_windows(self, now: int) -> Iterator[int]:
         while True:
             found = self.store.upkeep(
                 lambda db, _series, _marks: touched(db, now - SETTLED, _QUARTERS_READ)
@@ -110,29 +123,26 @@ class Retention:
                         db, series, marks, p, self.limits
                     )
                 )
-            made += len(found)
+                yield len(part)
             if len(found) < _QUARTERS_READ:
-                return made
+                return
 
-    def _forget(self, kinds: Sequence[Stored], now: int, kept: int) -> int:
+    def _forget(self, kinds: Sequence[Stored], now: int, kept: int) -> Iterator[int]:
         if not kept:
-            return 0
+            return
         cut = (now - kept) // QUARTER * QUARTER
-        gone = 0
         for stored in kinds:
-            while True:
+            n = _BLOCKS_AT_ONCE
+            while n == _BLOCKS_AT_ONCE:
                 n, rows = self.store.upkeep(
                     lambda db, _series, _marks, s=stored: _forget_blocks(db, s, cut)  # type: ignore[misc]
                 )
-                gone += rows
-                if n < _BLOCKS_AT_ONCE:
-                    break
+                yield rows
             for first in range(0, HOMES, _HOMES_AT_ONCE):
                 part = range(first, min(first + _HOMES_AT_ONCE, HOMES))
-                gone += self.store.upkeep(
+                yield self.store.upkeep(
                     lambda db, series, _marks, s=stored, p=part: _forget_hot(db, series, s, p, cut)  # type: ignore[misc]
                 )
-        return gone
 
     def _forget_windows(self, length: int, now: int, kept: int) -> int:
         if not kept:
@@ -145,12 +155,12 @@ class Retention:
 
         return self.store.upkeep(turn)
 
-    def _forget_judged(self, now: int) -> int:
+    def _forget_judged(self, now: int) -> Iterator[int]:
         if not self.kept.judgements:
-            return 0
-        cut, gone = now - self.kept.judgements, 0
+            return
+        cut = now - self.kept.judgements
         while n := self.store.upkeep(lambda db, _series, _marks: judged.forget_alarms(db, cut)):
-            gone += n
+            yield n
         for table in judged.POINTS:
             after: str | None = ""
             while after is not None:
@@ -159,8 +169,7 @@ class Retention:
                         db, cut, t, a
                     )
                 )
-                gone += n
-        return gone
+                yield n
 
 
 def _forget_blocks(db: apsw.Connection, stored: Stored, cut: int) -> tuple[int, int]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+from collections.abc import Callable
 
 from ingest.instant import DAY
 from twin.config import RetentionTable
@@ -25,17 +27,37 @@ def test_windows_are_judged_by_the_starting_limits_of_medium_priority() -> None:
 
 
 def test_reports_add_up_and_a_store_that_is_away_is_left_for_the_next_time() -> None:
-    def away(_now: int) -> Report:
+    def away(_now: int, _stopping: Callable[[], bool]) -> Report:
         raise StoreUnavailable("no answer")
 
     job = RetentionJob(
-        {"influx": away, "embedded": lambda now: Report(now, 2, observations=3)}, lambda: 7, 60.0
+        {"influx": away, "embedded": lambda now, _: Report(now, 2, observations=3)}, lambda: 7, 60.0
     )
     job.turn()
     job.turn()
 
     assert job.totals == {"embedded": Report(7, 4, observations=6)}
     assert job.failures == {"influx": 2}
+
+
+def test_a_stop_ends_the_job_in_hand_after_its_part_and_begins_no_other() -> None:
+    begun, parts = threading.Event(), 0
+
+    def long(now: int, stopping: Callable[[], bool]) -> Report:
+        nonlocal parts
+        begun.set()
+        while not stopping():
+            parts += 1
+        return Report(now, parts)
+
+    job = RetentionJob(
+        {"embedded": long, "influx": lambda now, _: Report(now, 1)}, lambda: 7, every_s=0.0
+    )
+    job.start()
+    assert begun.wait(60)
+    job.stop()
+
+    assert job.totals == {"embedded": Report(7, parts)}
 
 
 def test_the_record_beside_influx_is_bounded_whatever_the_database_keeps() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import fields
+from itertools import count
 from pathlib import Path
 
 import apsw
@@ -13,7 +16,7 @@ from tests.support.estimates import SECOND, T0, Row, batch, observed, revised
 from twin.estimate import Series
 from twin.store.aggregates import QUARTER
 from twin.store.embedded import EmbeddedStore
-from twin.store.retention import Kept, Retention, reports
+from twin.store.retention import Kept, Report, Retention, reports
 
 START = T0 // QUARTER * QUARTER
 LIMITS = {"heart_rate": (50.0, 100.0)}
@@ -147,6 +150,32 @@ def test_rows_go_and_their_windows_stay(store: EmbeddedStore, tmp_path: Path) ->
     assert_alike(chart(store, 3, 72), before)
     assert store.stored() == stored  # what was ever stored, for the ledger
     assert reports(apsw.Connection(str(tmp_path / "store.db")))[0] == report
+
+
+def after(turns: int) -> Callable[[], bool]:
+    """Says that it is time to stop once it was asked so many times."""
+    asked = count(1)
+    return lambda: next(asked) >= turns
+
+
+def test_a_job_that_is_broken_off_leaves_the_rest_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("twin.store.retention._QUARTERS_AT_ONCE", 50)
+    now, kept, done = START + 3 * DAY, Kept(raw=DAY, derived=DAY, minutes=DAY), []
+    for name, turns in (("broken", (1, 3, 9, 12)), ("whole", ())):
+        with EmbeddedStore(tmp_path / f"{name}.db") as store:
+            store.write(batch(*run_of(3)))
+            job = Retention(store, kept, LIMITS)
+            made = [job.run(now, after(n)) for n in turns]
+            assert [each.windows for each in made[:2]] in ([], [50, 150])
+            made.append(job.run(now))
+            left = chart(store, 3, 72)
+            sums = [sum(getattr(each, f.name) for each in made) for f in fields(Report)[1:]]
+            done.append((sums, left, windows(store, MINUTE)))
+    assert done[0][0] == done[1][0]
+    assert done[0][2] == done[1][2]
+    assert_alike(done[0][1], done[1][1])
 
 
 def test_a_row_older_than_what_is_kept_spoils_no_window(store: EmbeddedStore) -> None:
