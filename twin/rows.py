@@ -78,14 +78,21 @@ class RowBuilder:
         chosen: NDArray[np.int64],
         slot: NDArray[np.int64],
         updated: Updated,
+        declared: NDArray[np.float32] | None,
     ) -> None:
         """Verdict rows of observations, revisions and changes of status they caused.
 
-        chosen (n,): which of the step's they are. A revision has the status of what caused it by
-        age: that is when it was known.
+        chosen (n,): which of the step's they are. declared (n,): s between values as the device's
+        model has it, 0: not; None: of none. It holds until a key has learned its own. A revision
+        has the status of what caused it by age: that is when it was known.
         """
         estimates, by = updated.estimates, updated.revised_by
-        expected = self.bank.expected_interval(given.signal, estimates[:, E_INTERVAL])
+        seen = estimates[:, E_INTERVAL]
+        if declared is not None:
+            seen = np.where(seen == 0.0, declared, seen)
+            newest = updated.verdict == Verdict.ACCEPTED
+            self.bank.slots.of["declared"][slot[newest]] = declared[newest]
+        expected = self.bank.expected_interval(given.signal, seen)
         aged = status_of(given.received_at - updated.as_of, expected)
         told = told_of(aged, estimates[:, E_DIVERGED])
         revised = told_of(aged[by], updated.revised[:, E_DIVERGED]) if len(by) else aged[:0]
@@ -106,7 +113,8 @@ class RowBuilder:
         changes, coasts = grow_old(
             at, bank.slots.count, partitions, bank.partition, a["patient"], a["model"],
             bank.expected, bank.modelled, a["state_t"], a["memory"], a["ring_at"], a["ring_n"],
-            a["ring_t"], a["status"], a["coasted_at"], bank.slots.rests_until, changed, coasting,
+            a["ring_t"], a["declared"], a["status"], a["coasted_at"], bank.slots.rests_until,
+            changed, coasting,
         )  # fmt: skip
         if changes:
             self._take(self._of_slots(changed[:changes], Kind.STATUS, at), None)

@@ -187,7 +187,8 @@ def _observe(
         verdict = np.full(len(arrived), Verdict.REFUSED, np.uint8)
         verdict[used] = updated.verdict
     state.intake.count(admitted.row, verdict)
-    rows.add(taken, used, slot, updated)
+    declared = state.intake.declared(admitted.row[used], taken.signal)
+    rows.add(taken, used, slot, updated, declared)
     _add(outputs, rows.batches())
     if updated.anchored:
         _add(outputs, _anchors(state, taken, updated))

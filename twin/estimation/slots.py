@@ -40,6 +40,7 @@ _SLOT_ARRAYS: tuple[tuple[str, Any, int, int], ...] = (
     ("waiting", np.int16, FORECASTS, 0),
     ("status", np.uint8, 0, 0),
     ("coasted_at", np.int64, 0, NEVER),
+    ("declared", np.float32, 0, 0),  # s between values by the newest one's device, 0: not said
     ("forecast_at", np.uint32, 0, 0),  # the stamp that was last forecast from, whole seconds
     ("shares", np.int16, TALLIED * TALLY, 0),
     ("share_device", np.int32, TALLIED, -1),

@@ -67,14 +67,16 @@ def interval(k, state_t, ring_at, ring_n, ring_t):  # type: ignore[no-untyped-de
 @compiled
 def grow_old(  # type: ignore[no-untyped-def]
     at, slots, due, partition, patient, signal, expected, modelled, state_t, memory, ring_at,
-    ring_n, ring_t, status, coasted_at, rests_until, changed, coasting,
+    ring_n, ring_t, declared, status, coasted_at, rests_until, changed, coasting,
 ):  # fmt: skip
     """Status of the first `slots` slots at a tick `at` (ns); returns how many changed and coast.
 
     Arrays of the slots, but: due (partitions,) which are ticked, partition (patients,), expected
-    (ns) and modelled by signal row. Written: status, coasted_at; the slots whose status changed
-    and those that give a coasting row, in order, into changed and coasting; rests_until, the whole
-    second (since the epoch) up to which a slot is fresh if nothing comes, whatever the clock does.
+    (ns) and modelled by signal row; declared: s between values as its device's model has it (0:
+    not), which holds until the ring has shown how often they come. Written: status, coasted_at; the
+    slots whose status changed and those that give a coasting row, in order, into changed and
+    coasting; rests_until, the whole second (since the epoch) up to which a slot is fresh if nothing
+    comes, whatever the clock does.
     One pass over a whole ward each second: whoever rests costs one number of a row of numbers, and
     not some lines of memory that nobody has touched since its last measurement.
     """
@@ -85,6 +87,8 @@ def grow_old(  # type: ignore[no-untyped-def]
         if state_t[k] == NEVER or not modelled[signal[k]] or not due[partition[patient[k]]]:
             continue
         seen = interval(k, state_t, ring_at, ring_n, ring_t)
+        if seen == 0.0:
+            seen = np.float64(declared[k])
         usual = max(expected[signal[k]], np.int64(seen * SECOND))
         now = _code(at - state_t[k], usual)
         if now == _FRESH:

@@ -126,6 +126,13 @@ class Intake(Unasked):
         """Count the verdicts (n,) of what was admitted in rows (n,)."""
         settle(row, verdict, self.table.marks)
 
+    def declared(
+        self, row: NDArray[np.int64], signal: NDArray[np.int64]
+    ) -> NDArray[np.float32] | None:
+        """(n,) s between values of a signal as the model of the row's device has it, 0: it does
+        not say; None: none does."""
+        return self.meters.declared(self.table, row, signal)
+
     def refuse(self, row: NDArray[np.int64], reason: str) -> None:
         """Count the reason of those that the twin cannot use: rows (n,), one for each of them."""
         np.add.at(self.table.marks[:, REFUSALS[reason]], row, 1)

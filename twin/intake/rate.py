@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.instant import SECOND
 from twin.estimation.kalman import NEVER
 from twin.intake.kernel import METER, meter
 from twin.intake.table import DeviceTable
@@ -50,6 +51,15 @@ class Meters:
         if not meter(row, signal, stamp, table.marks, self.interval, self.due, self.newest, over):
             return None
         return over
+
+    def declared(
+        self, table: DeviceTable, row: NDArray[np.int64], signal: NDArray[np.int64]
+    ) -> NDArray[np.float32] | None:
+        """(n,) declared s between two samples of the signal (a row of the catalogue), 0: none."""
+        if self.count == 1:
+            return None
+        between = self.interval[table.marks[row, METER], signal] / SECOND
+        return np.asarray(between, np.float32)
 
     def take(self, table: DeviceTable, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """(n, 3, signals) copies of interval, due and newest."""
