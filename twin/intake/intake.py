@@ -180,7 +180,8 @@ class Intake(Unasked):
         marks[row, [MESSAGE_AT, MESSAGE_NUMBER]] = state.received_at, state.sequence
         notes = np.empty((1, 5), np.int64)
         stamp = NEVER if state.at == state.received_at else state.at
-        if kernel.count(row, stamp, state.sequence, state.boot, marks, notes, 0):
+        message = stamp, state.received_at, state.sequence, state.boot
+        if kernel.count(row, *message, marks, notes, 0):
             self.gaps.note(self.table, notes, elapsed)
         marks[row, NEWEST] = max(int(marks[row, NEWEST]), stamp)
 

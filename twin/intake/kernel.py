@@ -7,6 +7,8 @@ rate's (`rate.py`) and the bank's.
 
 from __future__ import annotations
 
+import numpy as np
+
 from twin.estimation.compiled import compiled
 
 # Columns of `marks`, int64. HEARD: journal time (elapsed, ns) of its last word; RECEIVED: wall time
@@ -45,6 +47,11 @@ from twin.estimation.compiled import compiled
 GAP, RESTART, EARLIER = 1, 2, 3
 #: A jump by more than this is no gap but a new count (an id, a time): 11 days of one each second.
 LONGEST_GAP = 1_000_000
+#: And so is a jump by more than the device can have sent since its last message: by so many and,
+#: for each interval that passed, by this many more. An interval is what was seen between messages,
+#: or is declared, and never longer than this (ns): one that is not known yet may be far too long,
+#: and what was lost must be counted.
+AT_ONCE, FASTER, LONGEST_INTERVAL = 256, 100.0, 10_000_000_000
 
 #: Samples that may come at once, and ns besides; the declared interval may be a tenth too long.
 BURST, BURST_NS, TOLERANCE = 5, 1_000_000_000, 10
@@ -115,7 +122,7 @@ def hear(row, stamp, received, number, boot, elapsed, marks, clock, look, notes)
                 most = marks[k, INTERVAL] // 4 + 1
                 marks[k, INTERVAL] += min(max(step, -most), most)
             if number[i] >= 0:
-                written = count(k, stamp[i], number[i], boot[i], marks, notes, written)
+                written = count(k, stamp[i], received[i], number[i], boot[i], marks, notes, written)
         marks[k, NEWEST] = max(marks[k, NEWEST], stamp[i])
         marks[k, RECEIVED] = max(marks[k, RECEIVED], received[i])
         marks[k, HEARD] = elapsed[marks[k, PARTITION]]
@@ -125,11 +132,30 @@ def hear(row, stamp, received, number, boot, elapsed, marks, clock, look, notes)
 
 
 @compiled
-def count(k, stamp, number, boot, marks, notes, written):  # type: ignore[no-untyped-def]
+def longest_gap(k, stamp, received, marks):  # type: ignore[no-untyped-def]
+    """So many numbers a message of row k may be above the highest and the gap be true loss.
+
+    The time since its last message is by its own clock or by receipts, whichever says more: a clock
+    may be set, and a backlog comes at any speed. A device that was away for long has lost much.
+    """
+    if marks[k, RECEIVED] == 0:
+        return LONGEST_GAP
+    passed = np.float64(received - marks[k, RECEIVED])
+    if stamp > -(2**62) and marks[k, NEWEST] > -(2**62):
+        passed = max(passed, np.float64(stamp - marks[k, NEWEST]))
+    pace = min(max(marks[k, INTERVAL], 1), LONGEST_INTERVAL)
+    if marks[k, DECLARED] > 0:
+        pace = min(pace, marks[k, DECLARED])
+    return min(np.float64(LONGEST_GAP), AT_ONCE + FASTER * max(passed, 0.0) / pace)
+
+
+@compiled
+def count(k, stamp, received, number, boot, marks, notes, written):  # type: ignore[no-untyped-def]
     """A message's number against the present count of row k; returns the notes written by now.
 
     Higher by one: nothing to note. Not above the highest, or of another boot, and newer than all:
-    a new count. Not newer: an earlier message, of this count or one before.
+    a new count, and so is one that is too far above. Not newer: an earlier message, of this count
+    or one before.
     """
     highest = marks[k, HIGHEST]
     newer = stamp > marks[k, NEWEST]
@@ -144,7 +170,8 @@ def count(k, stamp, number, boot, marks, notes, written):  # type: ignore[no-unt
     if same and number > highest:
         straggler = boot == 0 and not newer and number <= marks[k, PREVIOUS_HIGHEST]
         if not straggler:
-            what = GAP if number - highest <= LONGEST_GAP else RESTART
+            gap = number - highest <= longest_gap(k, stamp, received, marks)
+            what = GAP if gap else RESTART
     elif newer:
         what = RESTART
     notes[written, 0], notes[written, 1] = what, k

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -90,6 +91,53 @@ def test_numbers_that_are_no_count_make_no_gaps() -> None:
         line.send(float(n), number=1_790_000_000_000 + n * 5_000_000)
     line.run(70)
     assert line.account() == {"accepted": 3, "restarts": 2}
+
+
+@pytest.mark.parametrize(("wrong", "every"), [(100_000, 1.0), (100_000, 300.0), (5, 1.0)])
+def test_one_wrong_number_is_a_new_count_and_no_loss(wrong: int, every: float) -> None:
+    line = IntakeLine()
+    line.tick()
+    for n, number in enumerate((998, 999, 1000, wrong, 1002, 1003)):
+        line.send(n * every, number=number)
+    line.run(70)
+    account = line.account()
+    assert account["accepted"] == 6
+    assert account["restarts"] == 2
+    assert account.get("missing", 0) + account.get("open", 0) == 0
+
+
+def test_a_wrong_number_of_a_message_without_a_usable_sample_is_no_loss_either() -> None:
+    line = IntakeLine()
+    line.tick()
+    line.send(number=1)
+    line.tick()
+    line.say(sequence=90_000)
+    line.tick()
+    line.send(number=3)
+    line.run(70)
+    assert line.account() == {"accepted": 2, "restarts": 2}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.floats(0.1, 900.0),
+    st.integers(1, 12),
+    st.integers(1, 200_000),
+    st.sampled_from(["heart_rate", "systolic_bp"]),
+    st.booleans(),
+)
+def test_true_loss_is_counted_however_much_and_whatever_the_rate(
+    every: float, before: int, lost: int, signal: str, wrong_clock: bool
+) -> None:
+    """By its own clock, or by receipts where that stands still."""
+    line = IntakeLine()
+    line.tick()
+    last = before + lost
+    for n in (*range(before), last):
+        at = float(min(n, before)) if wrong_clock else n * every
+        line.send(at, number=n, signal=signal, after=n * every)
+    line.run(70)
+    assert line.account()["missing"] == lost
 
 
 def test_of_too_many_open_gaps_the_oldest_is_counted_missing() -> None:
