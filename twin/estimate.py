@@ -45,7 +45,8 @@ from twin.device_report import (
     encode_reports,
 )
 from twin.forecast_row import FORECAST, WIDE_ROW, wide
-from twin.judgement import Judgements, PackedScores
+from twin.judgement import Judgements
+from twin.judgement_record import decode_judgements, encode_judgements
 
 #: Standard normal quantiles of two-sided 50, 90 and 95 % bands.
 Z50, Z90, Z95 = 0.6744897501960817, 1.6448536269514722, 1.959963984540054
@@ -180,16 +181,8 @@ Output = EstimateBatch | Outcome | Judgements | DeviceReports | SystemEvent | An
 _FEW = 16
 
 
-def _written(packed: Any) -> msgspec.Raw:
-    """What the encoder has no way of its own for. Raises NotImplementedError: nor have we."""
-    if isinstance(packed, PackedScores):
-        return msgspec.Raw(packed.packed())
-    raise NotImplementedError(f"{type(packed)} is not to be written")
-
-
-_encoder = msgspec.msgpack.Encoder(enc_hook=_written)
+_encoder = msgspec.msgpack.Encoder()
 _anchors = msgspec.msgpack.Decoder(Anchors)
-_judgements = msgspec.msgpack.Decoder(Judgements)
 _wire = msgspec.msgpack.Decoder(_Wire)
 _outcome = msgspec.msgpack.Decoder(_OutcomeWire)
 
@@ -197,7 +190,7 @@ _outcome = msgspec.msgpack.Decoder(_OutcomeWire)
 def encode_output(output: Output) -> bytes:
     """A record of the estimates journal."""
     if isinstance(output, Judgements):
-        return seal(KIND_JUDGEMENTS, _encoder.encode(output))
+        return seal(KIND_JUDGEMENTS, encode_judgements(output))
     if isinstance(output, Anchors):
         return seal(KIND_ANCHORS, _encoder.encode(output))
     if isinstance(output, DeviceReports):
@@ -238,7 +231,7 @@ def decode_output(record: bytes) -> Output:
             said = _outcome.decode(body)
             return Outcome(said.id, said.done, said.reason, said.at)
         if kind == KIND_JUDGEMENTS:
-            return _judgements.decode(body)
+            return decode_judgements(body)
         if kind == KIND_ANCHORS:
             return _anchors.decode(body)
         if kind == KIND_REPORTS:

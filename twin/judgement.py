@@ -11,10 +11,8 @@ acknowledged (responsibility accepted), paused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
-from struct import pack
-from typing import overload
 
 import msgspec
 
@@ -204,45 +202,6 @@ class Score(msgspec.Struct, frozen=True, array_like=True, gc=False):
     validated_by: str = ""
 
 
-_scores = msgspec.msgpack.Decoder(tuple[Score, ...])
-
-
-class PackedScores(Sequence[Score]):
-    """`size` scores as the journal has them, one after another: read when somebody looks.
-
-    A worker says them (thousands each second of a large ward) and only writes them down. No
-    dataclass: of one msgspec writes the fields, and asks nobody.
-    """
-
-    __slots__ = ("content", "size")
-
-    def __init__(self, size: int, content: bytes) -> None:
-        self.size, self.content = size, content
-
-    def packed(self) -> bytes:
-        """As the encoder writes a tuple of them."""
-        n = self.size
-        head = pack("B", 0x90 | n) if n < 16 else pack(">BH", 0xDC, n) if n < 1 << 16 else None
-        return (head or pack(">BI", 0xDD, n)) + self.content
-
-    def read(self) -> tuple[Score, ...]:
-        """All of them."""
-        return _scores.decode(self.packed())
-
-    @overload
-    def __getitem__(self, place: int) -> Score: ...
-    @overload
-    def __getitem__(self, place: slice) -> tuple[Score, ...]: ...
-    def __getitem__(self, place: int | slice) -> Score | tuple[Score, ...]:
-        return self.read()[place]
-
-    def __iter__(self) -> Iterator[Score]:
-        return iter(self.read())
-
-    def __len__(self) -> int:
-        return self.size
-
-
 class LimitSet(msgspec.Struct, frozen=True, array_like=True):
     """Somebody set limits, at one level: the newest of a level, signal and priority holds.
 
@@ -311,11 +270,12 @@ class Entered(msgspec.Struct, frozen=True, array_like=True):
 class Judgements(msgspec.Struct, frozen=True, array_like=True):
     """Alarm transitions, scores and changed settings of one partition at one moment.
 
-    Alarms, scores and changes are sorted by patient.
+    Alarms, scores and changes are sorted by patient. What a tick says of scores are
+    `twin.score_row.ScoreRows`.
     """
 
     alarms: tuple[Alarm, ...] = ()
-    scores: tuple[Score, ...] = ()
+    scores: Sequence[Score] = ()
     limits: tuple[LimitSet, ...] = ()
     pauses: tuple[Pause, ...] = ()
     switched: tuple[Switched, ...] = ()

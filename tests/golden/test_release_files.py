@@ -94,7 +94,7 @@ def test_the_store_becomes_one_that_the_release_before_refuses_by_its_format(fol
         after = schema(folder / name)
         assert {table: after[table] for table in before[name]} == before[name], name
     db = apsw.Connection(str(folder / "store.db"))
-    assert db.execute("SELECT value FROM meta WHERE key = 'format'").get == 3
+    assert db.execute("SELECT value FROM meta WHERE key = 'format'").get == 4
     db.close()
 
 

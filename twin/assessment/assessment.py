@@ -10,7 +10,6 @@ import math
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -168,8 +167,7 @@ class Assessment(Unasked):
                 p,
                 Judgements(
                     tuple(rows[i] for *_, i in sorted(alarms[p])),
-                    # Not read, but written as they are, and read as what this says.
-                    cast(tuple[Score, ...], saying.scores.get(p, ())),
+                    saying.scores.get(p, ()),
                     pauses=tuple(
                         sorted(saying.pauses[p], key=lambda one: (one.patient, one.signal))
                     ),

@@ -35,8 +35,9 @@ from twin.estimation.bank import TURNS
 from twin.estimation.kalman import NEVER as NO_STATE
 from twin.estimation.models import ceiling_of
 from twin.forecast import LOOK_AHEAD_S
-from twin.judgement import LimitSet, PackedScores, Pause, Score, Switched
+from twin.judgement import LimitSet, Pause, Score, Switched
 from twin.part import Moment, Said
+from twin.score_row import ScoreRows
 
 #: Bad quality for so long (s) is a technical alarm.
 BAD_QUALITY_S = 120.0
@@ -48,7 +49,7 @@ LOOK_EVERY, SURE = MINUTE, 0.7
 class Saying:
     """What is to be said at one moment, by partition."""
 
-    scores: dict[int, PackedScores] = field(default_factory=dict)
+    scores: dict[int, ScoreRows] = field(default_factory=dict)
     limits: dict[int, list[LimitSet]] = field(default_factory=lambda: defaultdict(list))
     pauses: dict[int, list[Pause]] = field(default_factory=lambda: defaultdict(list))
     switched: dict[int, list[Switched]] = field(default_factory=lambda: defaultdict(list))

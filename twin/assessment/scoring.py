@@ -7,17 +7,14 @@ instead of vanishing. A person's cuff or thermometer counts as its own value wit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from ingest.catalogue import SIGNALS
 from ingest.instant import HOUR, SECOND
-from twin.assessment import score_bytes
 from twin.assessment.kernel import (
     E_CONSCIOUSNESS,
     E_OXYGEN,
@@ -41,10 +38,12 @@ from twin.assessment.news2 import (
     VITAL_ROW,
 )
 from twin.assessment.score_kernel import lay_out
+from twin.assessment.score_row_kernel import lay_down
 from twin.estimation.bank import Bank
 from twin.estimation.kalman import NEVER as NO_STATE
 from twin.estimation.models import ceiling_of
-from twin.judgement import PARAMETERS, PackedScores
+from twin.judgement import PARAMETERS
+from twin.score_row import CHANCES, HEAD_ROW, PART_ROW, ScoreRows, own_actors
 
 #: Places in `held` in the order of `PARAMETERS`.
 HELD_OF = np.array([0, 1, H_OXYGEN, 2, 3, H_CONSCIOUSNESS, 4])
@@ -75,16 +74,28 @@ Actors = dict[tuple[int, int], str]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """n score rows as bytes, one after another; ends (n,): where each ends."""
+    """n scores as `ScoreRows` has them; part_ends, chance_ends (n,): where those of each end."""
 
-    content: NDArray[np.uint8]
-    ends: NDArray[np.int64]
+    at: int
+    model: str
+    patients: tuple[str, ...]
+    actors: tuple[str, ...]
+    heads: NDArray[Any]
+    parts: NDArray[Any]
+    part_ends: NDArray[np.int64]
+    chances: NDArray[np.float64]
+    chance_ends: NDArray[np.int64]
 
-    def part(self, begin: int, end: int) -> PackedScores:
+    def part(self, begin: int, end: int) -> ScoreRows:
         """Rows begin to end."""
-        first = int(self.ends[begin - 1]) if begin else 0
-        last = int(self.ends[end - 1]) if end else 0
-        return PackedScores(end - begin, self.content[first:last].tobytes())
+        actors, parts = own_actors(self.actors, self.parts[_between(self.part_ends, begin, end)])
+        chances = self.chances[_between(self.chance_ends, begin, end)]
+        of = self.patients[begin:end], actors, self.heads[begin:end], parts, chances
+        return ScoreRows(self.at, self.model, *of)
+
+
+def _between(ends: NDArray[np.int64], begin: int, end: int) -> slice:
+    return slice(int(ends[begin - 1]) if begin else 0, int(ends[end - 1]) if end else 0)
 
 
 def rows_of(
@@ -93,45 +104,31 @@ def rows_of(
     """A score row of each of these patients (n,) as of the tick `at`."""
     now, later = _chances(memory, bank, patients, at)
     m, n = memory.of, len(patients)
-    names, name_ends = _texts(list(map(bank.patients.text.__getitem__, patients.tolist())))
-    who, who_ends = _texts(_who(memory, patients, actors))
-    words, word_ends = _words(bank.model_file.version)
-    longest = len(words) + 2 * len(PARAMETERS) * score_bytes.ROOM + score_bytes.ROOM
-    out = np.empty(n * longest + len(names) + len(who), np.uint8)
-    ends = np.empty(n, np.int64)
-    score_bytes.pack(
-        patients, at, names, name_ends, who, who_ends, words, word_ends, HELD_OF, _ENTRY_OF,
-        VITAL_ROW, PER_UNIT, m["held"], m["context"], m["charted"], m["charted_at"], m["entered"],
-        m["entered_at"], m["source"], now, later, out, ends,
+    names = tuple(map(bank.patients.text.__getitem__, patients.tolist()))
+    by, who = _who(memory, patients, actors)
+    heads, parts = np.empty(n, HEAD_ROW), np.empty(n * len(PARAMETERS), PART_ROW)
+    chances = np.empty(n * CHANCES)
+    part_ends, chance_ends = np.empty(n, np.int64), np.empty(n, np.int64)
+    lay_down(
+        patients, HELD_OF, _ENTRY_OF, VITAL_ROW, PER_UNIT, m["held"], m["context"], m["charted"],
+        m["charted_at"], m["entered"], m["entered_at"], m["source"], by, now, later, heads, parts,
+        part_ends, chances, chance_ends,
     )  # fmt: skip
-    return Rows(out, ends)
+    version = bank.model_file.version
+    return Rows(at, version, names, who, heads, parts, part_ends, chances, chance_ends)
 
 
-def _texts(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """UTF-8 of all of them, one after another, and where each ends (writable, as kernels want)."""
-    whole = "".join(texts).encode()
-    sizes = list(map(len, texts))
-    if sum(sizes) != len(whole):
-        sizes = [len(text.encode()) for text in texts]
-    return np.frombuffer(bytearray(whole), np.uint8), np.cumsum(np.array(sizes, np.int64))
-
-
-def _who(memory: Memory, patients: NDArray[np.int64], actors: Actors) -> list[str]:
-    """Who entered each parameter of each of these patients (n · parameters), "" = nobody."""
-    who = [""] * (len(patients) * len(PARAMETERS))
+def _who(
+    memory: Memory, patients: NDArray[np.int64], actors: Actors
+) -> tuple[NDArray[np.uint16], tuple[str, ...]]:
+    """Who entered each parameter of each of these patients (n, parameters): places in a table."""
+    by = np.zeros((len(patients), len(PARAMETERS)), np.uint16)
+    table: dict[str, int] = {}
     for place in np.flatnonzero((memory.of["entered_at"][patients] != NEVER).any(axis=1)).tolist():
         for parameter, column in enumerate(_ENTRY_OF[HELD_OF].tolist()):
-            mine = (int(patients[place]), column)
-            who[place * len(PARAMETERS) + parameter] = actors.get(mine, "")
-    return who
-
-
-@lru_cache(8)
-def _words(version: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """What is the same in every row, as it is written, and where each of it ends."""
-    words = [msgspec.msgpack.encode(word) for word in (*PARAMETERS, "device", "entry", version)]
-    ends = np.cumsum(np.array(list(map(len, words)), np.int64))
-    return np.frombuffer(bytearray(b"".join(words)), np.uint8), ends
+            name = actors.get((int(patients[place]), column), "")
+            by[place, parameter] = table.setdefault(name, len(table))
+    return by, tuple(table)
 
 
 def _chances(

@@ -26,7 +26,8 @@ _SOURCES = (
     "assessment/kernel.py",
     "assessment/rest_kernel.py",
     "assessment/score_kernel.py",
-    "assessment/score_bytes.py",
+    "assessment/score_row_kernel.py",
+    "score_row.py",
     "assessment/response_kernel.py",
     "estimation/scenario.py",  # its lags
 )

@@ -1,8 +1,8 @@
 """Alarms, scores and change indexes in the embedded store's file: tables beside the rows.
 
-A judgement is kept as the journal has it (MessagePack of its struct), with the columns that are
-asked for beside it. Everything is part of the transaction that writes the rows and the position;
-written again it changes nothing.
+A judgement is kept as the journal has it (MessagePack of its struct; a computed score as its row,
+in a file of format 3 as its struct too), with the columns that are asked for beside it. Everything
+is part of the transaction that writes the rows and the position; written again it changes nothing.
 
 alarm: one row for each alarm as its newest transition says; begun: when it was raised (pending:
 when it began), last: its newest transition; raised: ever more than pending.
@@ -13,13 +13,14 @@ score: by patient, moment and who validated it ("": computed). change: by patien
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import chain
+from collections.abc import Iterable, Sequence
+from itertools import chain, repeat
 
 import apsw
 import msgspec
 
-from twin.judgement import Alarm, AlarmState, Judgements
+from twin import score_row
+from twin.judgement import Alarm, AlarmState, Judgements, Score
 from twin.personal import Change
 
 _TABLES = """
@@ -43,6 +44,9 @@ INSERT INTO alarm VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET
  state = excluded.state, priority = excluded.priority, raised = max(raised, excluded.raised)
 """
 _encode = msgspec.msgpack.Encoder().encode
+_score = msgspec.msgpack.Decoder(Score)
+#: With what a `Score` begins: an array of so many.
+_STRUCT = bytes([0x90 | len(Score.__struct_fields__)])
 #: Tables of points by patient and moment.
 POINTS = ("score", "change")
 #: So many go in one turn, of so many patients at most: writing waits meanwhile.
@@ -64,12 +68,26 @@ def take(connection: apsw.Connection, judgements: Iterable[Judgements]) -> None:
         _take(connection, alarm)
     connection.executemany(
         "INSERT OR REPLACE INTO score VALUES(?, ?, ?, ?)",
-        [(s.patient, s.at, s.validated_by, _encode(s)) for one in said for s in one.scores],
+        chain.from_iterable(_scores(one.scores) for one in said),
     )
     connection.executemany(
         "INSERT OR REPLACE INTO change VALUES(?, ?, ?)",
         [(c.patient, c.at, _encode(_kept(c))) for one in said for c in one.changes],
     )
+
+
+def _scores(scores: Sequence[Score]) -> Iterable[tuple[str, int, str, bytes]]:
+    """Rows of the table."""
+    if isinstance(scores, score_row.ScoreRows):
+        return zip(scores.patients, repeat(scores.at), repeat(""), scores.bodies())
+    return [(s.patient, s.at, s.validated_by, _encode(s)) for s in scores]
+
+
+def score_of(patient: str, at: int, body: bytes) -> Score:
+    """A score of the table. Raises msgspec.DecodeError, ValueError: another layout."""
+    if body[:1] == _STRUCT:
+        return _score.decode(body)
+    return score_row.score_of(patient, at, body)
 
 
 def _kept(change: Change) -> Change:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,11 +14,11 @@ from twin.estimate import HistoryUnavailable
 from twin.judgement import Alarm, Score
 from twin.judgement_history import AlarmsAsked, Page
 from twin.personal import Change
+from twin.store.judged import score_of
 from twin.store.sqlite_file import StoreDamaged, naming_damage, open_store
 
 Point = TypeVar("Point", Score, Change)
 _alarm = msgspec.msgpack.Decoder(Alarm)
-_score = msgspec.msgpack.Decoder(Score)
 _change = msgspec.msgpack.Decoder(Change)
 #: Asked of the file itself: what a connection remembers of its tables may be older.
 _THERE = "SELECT 1 FROM sqlite_master WHERE name = 'change'"
@@ -74,16 +74,16 @@ class JudgedReading:
 
     def scores(self, patient: str, start: int, end: int, limit: int) -> Page[Score]:
         """See `twin.judgement_history.JudgementHistory`."""
-        return self._points("score", _score, patient, start, end, limit)
+        return self._points("score", score_of, patient, start, end, limit)
 
     def changes(self, patient: str, start: int, end: int, limit: int) -> Page[Change]:
         """See `twin.judgement_history.JudgementHistory`."""
-        return self._points("change", _change, patient, start, end, limit)
+        return self._points("change", _change_of, patient, start, end, limit)
 
     def _points(
         self,
         table: str,
-        decoder: msgspec.msgpack.Decoder[Point],
+        point: Callable[[str, int, bytes], Point],
         patient: str,
         start: int,
         end: int,
@@ -96,8 +96,8 @@ class JudgedReading:
         found = self._found(rows, (patient, start, end, limit + 1))
         # What is of the first moment that did not fit comes with the next page.
         following = found[limit][0] if len(found) > limit else None
-        inside = [decoder.decode(body) for at, body in found if following is None or at < following]
-        return Page(tuple(inside), following)
+        inside = [(at, body) for at, body in found if following is None or at < following]
+        return Page(tuple(point(patient, at, body) for at, body in inside), following)
 
     def close(self) -> None:
         """Close the file if it was opened."""
@@ -119,6 +119,10 @@ class JudgedReading:
                     return opened.execute(question, words).fetchall()
             except (StoreDamaged, apsw.Error, OSError) as error:
                 raise HistoryUnavailable(f"{self._path}: {error}") from error
+
+
+def _change_of(_patient: str, _at: int, body: bytes) -> Change:
+    return _change.decode(body)
 
 
 def _where(asked: AlarmsAsked) -> str:

@@ -8,8 +8,9 @@ to its buckets where it has too many series for that, and a full bucket is seale
 over older ones of the same time: recent ones over those of the groups, these over those of the
 buckets, these over blocks.
 
-Format 2 knew no groups, no packed slices and no `counted`; all that it holds is still valid, so it
-is read as it is and becomes 3 when somebody writes. A backup made before that is the way back.
+Format 2 knew no groups, no packed slices and no `counted`, format 3 no scores as rows; all that
+they hold is still valid, so they are read as they are and become 4 when somebody writes. A backup
+made before that is the way back.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ import apsw
 from twin.store import blocks
 from twin.store.columns import Layout
 
-FORMAT = 3
-READABLE = (2, FORMAT)
+FORMAT = 4
+READABLE = (2, 3, FORMAT)
 #: A series' bucket is its number modulo this, its group the bucket divided by BUCKETS / GROUPS.
 BUCKETS, GROUPS = 1024, 64
 #: The home of rows that are not dealt out yet. Without it each small transaction touched as many
@@ -102,7 +103,9 @@ _PRAGMAS = (
     "PRAGMA journal_size_limit=67108864",
 )
 _COUNTED = "CREATE TABLE IF NOT EXISTS counted(id INTEGER PRIMARY KEY, counts BLOB NOT NULL);"
-_FROM_2 = f"{_COUNTED} UPDATE meta SET value = {FORMAT} WHERE key = 'format' AND value = 2;"
+_FROM_BEFORE = (
+    f"{_COUNTED} UPDATE meta SET value = {FORMAT} WHERE key = 'format' AND value IN {READABLE};"
+)
 _SCHEMA = f"""
 CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO meta VALUES('format', {FORMAT}), ('position', 0);
@@ -148,7 +151,7 @@ def _prepare(connection: apsw.Connection) -> None:
         if not connection.execute("SELECT count(*) FROM sqlite_schema").get:
             connection.execute(_SCHEMA)
         elif connection.table_exists("main", "meta"):
-            connection.execute(_FROM_2)
+            connection.execute(_FROM_BEFORE)
     connection.execute("COMMIT")
 
 

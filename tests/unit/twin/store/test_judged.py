@@ -14,6 +14,7 @@ from msgspec.structs import replace as changed
 from ingest.instant import HOUR, MINUTE, SECOND
 from tests.support.estimates import batch, observed
 from tests.support.judged import alarm, score, technical
+from tests.support.score_rows import rows_of
 from tests.support.ward import T0
 from twin.estimate import HistoryUnavailable
 from twin.judgement import AlarmEvent, AlarmState, Judgements, Score
@@ -126,6 +127,27 @@ def test_scores_come_in_pages(store: EmbeddedStore, reading: JudgedReading) -> N
     assert same(second.items, [made[9], by_hand, *made[10:]])
     assert second.following is None
     assert reading.scores("p1", T0 + MINUTE, T0 + 2 * MINUTE, 10).items[0].at == made[1].at
+
+
+def test_scores_of_a_file_of_before_are_read_beside_rows(
+    path: Path, reading: JudgedReading
+) -> None:
+    made = [score(at=60 * n, pulse=n, spo2=3) for n in range(3)]
+    with EmbeddedStore(path) as store:
+        store.write_all([Judgements(scores=made[:1])], 1)
+    before = apsw.Connection(str(path))
+    before.execute("UPDATE meta SET value = 3 WHERE key = 'format'")
+    assert before.execute("SELECT body FROM score").get == msgspec.msgpack.encode(made[0])
+    assert same(reading.scores("p1", T0, T0 + HOUR, 9).items, made[:1])
+    with EmbeddedStore(path) as store:
+        assert before.execute("SELECT value FROM meta WHERE key = 'format'").get == 4
+        for _ in range(2):
+            store.write_all([Judgements(scores=rows_of([one])) for one in made[1:]], 2)
+    before.close()
+    page = reading.scores("p1", T0, T0 + HOUR, 2)
+    assert same(page.items, made[:2])
+    assert page.following == made[2].at
+    assert same(reading.scores("p1", made[2].at, T0 + HOUR, 2).items, made[2:])
 
 
 def test_retention_lets_go_whole_alarms_that_are_over(
