@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.commands import eventually
 from tests.support.contents import embedded_content
+from tests.support.reliability import Campaign
 from tests.support.runs import TwinRun, metric
 from tests.support.servers import MosquittoServer
 from twin.store.embedded import EmbeddedStore
@@ -78,17 +79,11 @@ def account(request: pytest.FixtureRequest) -> Account:
     return note
 
 
+_campaign = Campaign()
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    # Of setup and teardown only what went wrong there, which is no less a failure.
-    if REPORT is None or (report.when != "call" and report.outcome == "passed"):
-        return
-    told = {
-        "test": report.nodeid,
-        "outcome": report.outcome,
-        "seconds": report.duration,
-        "at": time.time(),
-        "load": os.getloadavg()[0],
-        **dict(report.user_properties),
-    }
-    with Path(REPORT).open("a", encoding="utf-8") as lines:
-        lines.write(json.dumps(told) + "\n")
+    told = None if REPORT is None else _campaign.line(report, time.time(), os.getloadavg()[0])
+    if REPORT is not None and told is not None:
+        with Path(REPORT).open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(told) + "\n")

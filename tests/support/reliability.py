@@ -12,9 +12,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "reliability.md"
@@ -35,6 +37,36 @@ class Row:
     failed: int
     skipped: int
     stall_s: float | None
+
+
+@dataclass(slots=True)
+class Campaign:
+    """Makes a test's line of what pytest reports of it, in this order: set-up, call, end."""
+
+    _setups: dict[str, float] = field(default_factory=dict)
+
+    def line(
+        self, report: pytest.TestReport, at: float, load: float
+    ) -> Mapping[str, object] | None:
+        """What the campaign is to be told; None: nothing. at: s UTC, now.
+
+        Of set-up and end only what went wrong there, which is no less a failure; but the set-up
+        takes its time, with the servers that the first test of a run waits for.
+        """
+        if report.when == "setup":
+            self._setups[report.nodeid] = report.duration
+        if report.when != "call" and report.outcome == "passed":
+            return None
+        before = self._setups.pop(report.nodeid, 0.0) if report.when == "call" else 0.0
+        return {
+            "test": report.nodeid,
+            "outcome": report.outcome,
+            "seconds": report.duration,
+            "setup_s": before,
+            "at": at,
+            "load": load,
+            **dict(report.user_properties),
+        }
 
 
 def rows(lines: Sequence[str]) -> list[Row]:
@@ -102,7 +134,7 @@ def commit() -> str:
 
 def head_of(told: Sequence[Mapping[str, float]], found: Sequence[Row]) -> str:
     """When, of which commit, how much, how long, and how busy the machine was meanwhile."""
-    begun = min(each["at"] - each["seconds"] for each in told)
+    begun = min(each["at"] - each["seconds"] - each.get("setup_s", 0.0) for each in told)
     minutes = (max(each["at"] for each in told) - begun) / 60
     loads = sorted(each["load"] for each in told)
     day = datetime.fromtimestamp(begun, UTC).date().isoformat()
