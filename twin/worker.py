@@ -7,10 +7,9 @@ again after a restart, up to the committed position, is thrown away.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import groupby
 from threading import Event, Thread
 from uuid import uuid4
 
@@ -25,17 +24,11 @@ from ingest.journal.protocol import (
     Progress,
     Worker,
 )
-from ingest.observation import (
-    Command,
-    ObservationBatch,
-    RecordDamaged,
-    all_whole,
-    decode_record,
-    encode_record,
-)
+from ingest.observation import Command, encode_record
 from ingest.trace import Tracer
 from twin.assessment.knowledge import WELLNESS
 from twin.beside import Beside
+from twin.entries import EntryReader, WorkerCounts, runs
 from twin.estimate import Output, encode_output
 from twin.estimation.models import ModelFile, base_model
 from twin.intake.page import PageReader
@@ -62,19 +55,6 @@ class CannotRecover(Exception):
     def __init__(self, partition: int, why: str) -> None:
         super().__init__(f"partition {partition}: {why}")
         self.partition, self.why = partition, why
-
-
-@dataclass(slots=True)
-class WorkerCounts:
-    """For metrics; what must survive a restart is in the journal."""
-
-    entries: int = 0
-    observations: int = 0
-    steps: int = 0
-    damaged: int = 0
-    snapshots: int = 0
-    recovered: int = 0
-    stalls: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +100,7 @@ class TwinWorker:
     fault: BaseException | None = None
     told: Event = field(default_factory=Event)
     state: TwinState = field(init=False)
-    _pages: PageReader = field(init=False)
+    _entries: EntryReader = field(init=False)
     _rotation: Rotation = field(init=False)
     _committed: dict[int, int] = field(default_factory=dict)
     _untold: list[Command] = field(default_factory=list)
@@ -133,7 +113,8 @@ class TwinWorker:
     def start(self) -> None:
         """Join the group and go. Raises AlreadyOwned if another worker holds the journal."""
         self.state = new_state(self.journal.partitions)  # `model` comes through the journal
-        self._pages = PageReader(self.state.bank.patients, self.state.devices)
+        pages = PageReader(self.state.bank.patients, self.state.devices)
+        self._entries = EntryReader(pages, self.counts)
         self._rotation = Rotation(self.snapshots, self.journal.partitions, self.now)
         self._membership = self.journal.join(self)
         self._thread = Thread(target=self._run, name="twin-worker", daemon=True)
@@ -279,7 +260,7 @@ class TwinWorker:
     def _take(self, entries: Sequence[Entry]) -> None:
         tracer = self.tracer
         began = tracer.now() if tracer else 0
-        placed = self._whole(self._decoded(entries))
+        placed = self._entries.read(entries, page=self._far_behind(entries))
         outputs = self._fresh_outputs(placed)
         end = entries[-1].position
         np.maximum(self.state.position, end, out=self.state.position)  # also where nothing came
@@ -334,53 +315,9 @@ class TwinWorker:
             records = sum(len(each.outputs) for each in made.progress.values())
             self.tracer.span("commit", made.sampled, made.at, records=records)
 
-    def _decoded(self, entries: Sequence[Entry]) -> list[Placed]:
-        """Without those that are damaged. Far behind, the batches of a page are read at once."""
-        if not self._far_behind(entries):
-            return [one for entry in entries if (one := self._decode(entry))]
-        placed = []
-        batches = self._pages.read([entry.record for entry in entries])
-        for entry, batch in zip(entries, batches, strict=True):
-            if batch is not None:
-                self.counts.observations += len(batch)
-                placed.append(Placed(entry.partition, entry.position, batch))
-            elif one := self._decode(entry):
-                placed.append(one)
-        return placed
-
     @staticmethod
     def _far_behind(entries: Sequence[Entry]) -> bool:
         return 2 * len(entries) >= READ_RECORDS
-
-    def _decode(self, entry: Entry) -> Placed | None:
-        try:
-            record = decode_record(entry.record)
-        except RecordDamaged as error:
-            self._count_damaged(entry.position, error)
-            return None
-        return Placed(entry.partition, entry.position, record)
-
-    def _whole(self, placed: Sequence[Placed]) -> Sequence[Placed]:
-        """Without those whose rows are damaged; counts the observations. Looked at together: of a
-        large ward a record has a few rows, and a look at each would cost more than decoding it."""
-        batches = [p.record for p in placed if isinstance(p.record, ObservationBatch)]
-        if all_whole(batches):
-            self.counts.observations += sum(map(len, batches))
-            return placed
-        kept = []
-        for one in placed:
-            try:
-                if isinstance(one.record, ObservationBatch):
-                    self.counts.observations += len(one.record.table())
-            except RecordDamaged as error:
-                self._count_damaged(one.position, error)
-            else:
-                kept.append(one)
-        return kept
-
-    def _count_damaged(self, position: int, error: RecordDamaged) -> None:
-        self.counts.damaged += 1
-        log.error("record at position %d is damaged: %s", position, error.why)
 
     def _fresh_outputs(self, placed: Sequence[Placed]) -> Mapping[int, Sequence[Output]]:
         """Step the records; outputs of what was already committed are thrown away."""
@@ -388,20 +325,9 @@ class TwinWorker:
         if not placed or placed[0].position > behind:
             return step(self.state, placed)[1]
         kept: dict[int, list[Output]] = {}
-        for position, run in _runs(placed, set(self._committed.values())):
+        for position, run in runs(placed, set(self._committed.values())):
             for partition, outputs in step(self.state, run)[1].items():
                 if position > self._committed.get(partition, 0):
                     kept.setdefault(partition, []).extend(outputs)
         self.counts.recovered += sum(one.position <= behind for one in placed)
         return kept
-
-
-def _runs(placed: Sequence[Placed], borders: Iterable[int]) -> list[tuple[int, list[Placed]]]:
-    """Cut the records at the committed positions: (a position of the run, its records)."""
-    sorted_borders = sorted(borders)
-
-    def side(one: Placed) -> int:
-        return sum(one.position > border for border in sorted_borders)
-
-    runs = [list(run) for _, run in groupby(placed, side)]
-    return [(run[0].position, run) for run in runs]
