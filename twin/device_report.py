@@ -16,6 +16,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.sparse_rows import packed, unpacked
+
 
 class Silence(IntEnum):
     """Why a device is silent; NONE while it is heard."""
@@ -86,11 +88,34 @@ class Changed(IntEnum):
     ACCOUNT = 16  # observations were counted, or an hour has passed
 
 
+def _unsaid() -> NDArray[Any]:
+    row = np.zeros(1, DEVICE_ROW)
+    row["contact"] = row["online"] = -1
+    for name in ("battery", "offset", "offset_std", "drift", "drift_std"):
+        row[name] = np.nan
+    return row
+
+
+#: (1,) DEVICE_ROW: a device that has said nothing and of which nothing is known.
+UNSAID = _unsaid()
+
+
+class _Said(msgspec.Struct, frozen=True, array_like=True):
+    """n rows as `sparse_rows.packed`, patient and device less the row's place: where each patient
+    has one device, these do not differ."""
+
+    n: int
+    marks: bytes
+    values: bytes
+    refused: Mapping[int, Mapping[str, int]]
+
+
 class _Wire(msgspec.Struct, frozen=True, array_like=True):
     patients: tuple[str, ...]
     devices: tuple[str, ...]
-    rows: bytes
-    refused: Mapping[int, Mapping[str, int]] | None = None  # None: of before reasons were counted
+    rows: bytes = b""  # these two of before 2026-11-27; the last also None, of before reasons were
+    refused: Mapping[int, Mapping[str, int]] | None = None  # counted
+    said: _Said | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,22 +156,34 @@ _event = msgspec.msgpack.Decoder(SystemEvent)
 
 def encode_reports(reports: DeviceReports) -> bytes:
     """The body of a record."""
-    return _encode(
-        _Wire(reports.patients, reports.devices, reports.rows.tobytes(), reports.refused)
-    )
+    rows = _placed(reports.rows, -1)
+    said = _Said(len(rows), *packed(rows, UNSAID), reports.refused)
+    return _encode(_Wire(reports.patients, reports.devices, b"", {}, said))
 
 
 def decode_reports(body: bytes) -> DeviceReports:
     """The inverse. Raises ValueError: another layout, or an index outside its table."""
     wire = _wire.decode(body)
-    rows = np.frombuffer(wire.rows, DEVICE_ROW)
+    if wire.said is None:
+        rows = np.frombuffer(wire.rows, DEVICE_ROW)
+        refused = reasons_before(rows) if wire.refused is None else wire.refused
+    else:
+        rows = _placed(unpacked(wire.said.marks, wire.said.values, wire.said.n, UNSAID), 1)
+        refused = wire.said.refused
     for column, table in (("patient", wire.patients), ("device", wire.devices)):
         if len(rows) and rows[column].max() >= len(table):
             raise ValueError(f"a row names a {column} outside its table")
-    refused = reasons_before(rows) if wire.refused is None else wire.refused
     if refused and not 0 <= min(refused) <= max(refused) < len(rows):
         raise ValueError("reasons of a row that is not there")
     return DeviceReports(wire.patients, wire.devices, rows, refused)
+
+
+def _placed(rows: NDArray[Any], sign: int) -> NDArray[Any]:
+    """With each row's place added to its patient and device, or taken away."""
+    placed, place = rows.copy(), np.arange(len(rows)) * sign
+    for column in ("patient", "device"):
+        placed[column] = (rows[column] + place).astype(np.uint32)
+    return placed
 
 
 def reasons_before(rows: NDArray[Any]) -> dict[int, dict[str, int]]:

@@ -22,6 +22,7 @@ from twin.care.places import Places
 from twin.care.silences import Pairs, SilentGroup, grouped
 from twin.device_report import (
     DEVICE_ROW,
+    UNSAID,
     DeviceReports,
     Silence,
     SystemEvent,
@@ -41,12 +42,6 @@ _FACTS = (
 )  # fmt: skip
 _DIGITS = {"battery": 2, **dict.fromkeys(("offset", "offset_std", "drift", "drift_std"), 6)}
 _COUNTED = {verdict: verdict.name.lower() for verdict in Verdict if verdict}
-#: What nobody has said yet of a device whose first report is still to come.
-_UNSAID = {
-    "contact": -1,
-    "online": -1,
-    **dict.fromkeys(("battery", "offset", "offset_std", "drift", "drift_std"), np.nan),
-}
 
 
 class ToldState(msgspec.Struct, frozen=True, array_like=True):
@@ -119,8 +114,7 @@ class Told:
             grown = np.zeros(2 * size, DEVICE_ROW)
             grown[:known] = self._rows[:known]
             self._rows = grown
-        for name, unsaid in _UNSAID.items():
-            self._rows[name][known:size] = unsaid
+        self._rows[known:size] = UNSAID
 
     def facts(self, device: str | None = None) -> list[DeviceFacts]:
         """Of every device (or of one) on every patient, in order of device id, then of patient."""
