@@ -23,7 +23,7 @@ from ingest.registry import Registry
 from ingest.settings import DeviceSettings, IngestSettings
 from tests.support.intake_line import PARTITIONS, IntakeLine
 from tests.support.twins import T0
-from twin.estimate import Verdict
+from twin.estimate import EstimateBatch, Kind, Verdict
 
 RATES = Rates(watch_s=1.0, patch_s=4.0)
 SECONDS = 60
@@ -61,6 +61,7 @@ def ledgers(stream: list[Message]) -> dict[str, Told]:
         patients = {device: str(registry.patient_at(device, T0)) for device in found}
         registry.close()
     line.run(75)
+    again = belated_again(line)
     for device, ledger in found.items():
         ledger.received += sum(ledger.refused.values())
         heard = line.reports(device, patients[device])
@@ -70,7 +71,22 @@ def ledgers(stream: list[Message]) -> dict[str, Told]:
         )
         for name in ("duplicate", "redelivered", "missing", "restarts"):
             setattr(ledger, name, account.get(name, 0))
+        ledger.duplicate += again[patients[device], device]
     return found
+
+
+def belated_again(line: IntakeLine) -> Counter[tuple[str, str]]:
+    """(patient, device) → samples that came again, deeper than the ring, which forgot them."""
+    known, again = set(), Counter[tuple[str, str]]()
+    for output in line.outputs:
+        rows = output.rows if isinstance(output, EstimateBatch) else ()
+        for row in rows:
+            if row["kind"] == Kind.VERDICT and row["verdict"] != Verdict.REFUSED:
+                wearer = output.patients[row["patient"]], output.devices[row["device"]]
+                key = *wearer, output.signals[row["signal"]], int(row["device_stamp"])
+                again[wearer] += key in known and row["verdict"] == Verdict.BELATED
+                known.add(key)
+    return again
 
 
 def assert_told(*faults: Fault) -> None:
@@ -102,6 +118,14 @@ def test_a_burst_that_holds_a_message_twice_tells_of_both() -> None:
     found = ledgers(stream)
     assert found["patch-01"].redelivered == 3
     assert found == {d: t for d, t in told(stream).items() if t.received}
+
+
+def test_a_message_twice_in_a_burst_deeper_than_the_ring_is_told_too() -> None:
+    """As the property below once found it: the copy of the oldest comes after 24 newer ones."""
+    assert_told(
+        Fault(kind="held", device="watch-01", duration_s=25),
+        Fault(kind="duplicated", device="watch-01", duration_s=2, delay_s=1),
+    )
 
 
 def test_a_burst_after_offline_and_a_silent_device_lose_nothing() -> None:
