@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.estimate import Z50, Z90, Z95
+from twin.bands import Z50, Z90, Z95
 
 #: The one that pages draw, advisories look at, and people read.
 LOOK_AHEAD_S = 1800

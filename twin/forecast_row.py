@@ -16,7 +16,7 @@ _N = len(HORIZONS)
 #: The forecasts of one key at one moment. patient and signal index the tables of the batch that
 #: they are in; as_of the newest stamp, known_at the tick (int64 ns UTC); the columns of each
 #: horizon in the order of HORIZONS, NaN where there is none. The NN % band is
-#: mean ± z·std·scaleNN (`twin.estimate.bands`).
+#: mean ± z·std·scaleNN (`twin.bands.bands`).
 WIDE_ROW = np.dtype(
     [
         ("patient", "<u4"),

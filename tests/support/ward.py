@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ingest.instant import SECOND
+from twin.bands import bands
 from twin.estimate import (
     ESTIMATE_ROW,
     NO_DEVICE,
@@ -19,7 +20,6 @@ from twin.estimate import (
     Series,
     Status,
     Verdict,
-    bands,
 )
 
 #: 2026-11-25T08:00:00Z

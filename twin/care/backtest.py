@@ -17,8 +17,9 @@ from ingest.catalogue import SIGNALS
 from ingest.instant import DAY, HOUR, SECOND
 from twin.assessment.limits import Rule, Rules
 from twin.assessment.preview import Raised, raised
+from twin.bands import Z95
 from twin.care.api.signals import apart_ns
-from twin.estimate import Z95, History
+from twin.estimate import History
 from twin.judgement import Priority
 
 #: Estimates are read so far apart at least; shorter excursions than this may be missed.

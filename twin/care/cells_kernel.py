@@ -11,7 +11,8 @@ from pathlib import Path
 from numpy import float64, int64, rint, uint64
 
 from ingest.compiled import kernels
-from twin.estimate import Z90, Z95, Status
+from twin.bands import Z90, Z95
+from twin.estimate import Status
 from twin.text.shortest import SOURCES, TOUCHED, write_float, write_integer, write_scaled
 
 compiled, inlined = kernels((Path(__file__), *SOURCES))

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.bands import Z50, Z95
 from twin.care.vitals import arrows, rounded, uncertain
-from twin.estimate import Z50, Z95, Status
+from twin.estimate import Status
 
 #: Status by its number, as the API and the frames' `hello` name them.
 STATUS_WORDS = tuple(status.name.lower() for status in Status)

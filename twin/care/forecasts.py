@@ -14,11 +14,12 @@ import numpy as np
 
 from ingest.catalogue import SIGNALS, Signal
 from ingest.instant import SECOND, format_instant
+from twin.bands import bands
 from twin.bytewise import readable
 from twin.care.board import Board
 from twin.care.latest_kernel import says
 from twin.care.limits import limits_in_force
-from twin.estimate import EstimateBatch, Status, bands
+from twin.estimate import EstimateBatch, Status
 from twin.forecast import chance_below
 from twin.forecast_row import HORIZONS, WIDE_ROW
 from twin.judgement import Priority

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ingest.instant import MILLISECOND
-from twin.estimate import NO_DEVICE, EstimateBatch, Kind, Verdict, bands
+from twin.bands import bands
+from twin.estimate import NO_DEVICE, EstimateBatch, Kind, Verdict
 
 #: More points of one patient in one frame than this: the page asks for the history again.
 MOST_POINTS = 2_000

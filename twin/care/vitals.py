@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.catalogue import ROWS, SIGNALS, Signal
-from twin.estimate import Z90
+from twin.bands import Z90
 
 
 @dataclass(frozen=True, slots=True)

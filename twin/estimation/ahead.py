@@ -22,7 +22,7 @@ FOLLOWED = USUAL_OF + USUAL + ROOT
 class Forecast:
     """n forecasts: target stamp (ns), mean and std (n,), factors on the bands (n, 3).
 
-    The 50, 90 and 95 % bands are mean ± z·std·factor (`twin.estimate.bands`).
+    The 50, 90 and 95 % bands are mean ± z·std·factor (`twin.bands.bands`).
     """
 
     at: NDArray[np.int64]

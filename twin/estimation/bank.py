@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ingest.catalogue import CODES, ROWS, SIGNALS, declare
 from ingest.instant import SECOND
 from ingest.journal.protocol import partition_of
-from twin.estimate import Z50, Z90, Z95
+from twin.bands import Z50, Z90, Z95
 from twin.estimation.ahead import FOLLOWED, Forecast, UsualOf
 from twin.estimation.anchors import Anchored
 from twin.estimation.devices import ENTRIES

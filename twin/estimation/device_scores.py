@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.recording import Recording
-from twin.estimate import Z50, Z90, Z95
+from twin.bands import Z50, Z90, Z95
 from twin.estimation import scores
 from twin.estimation.consistency import factor_of
 from twin.estimation.pairing import rows_of

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ingest.catalogue import ROWS
 from ingest.recording import Recording
-from twin.estimate import Z50, Z90, Z95
+from twin.bands import Z50, Z90, Z95
 from twin.estimation.ahead import FOLLOWED
 from twin.estimation.bank import Bank
 from twin.estimation.events import Events

@@ -25,7 +25,7 @@ from ingest.catalogue import SIGNALS, Signal
 from ingest.declared import DeclarationWrong, declared_signals
 from ingest.instant import SECOND
 from ingest.toml_text import toml_of
-from twin.estimate import Z50, Z90, Z95
+from twin.bands import Z50, Z90, Z95
 from twin.estimation.device_tables import DeviceTable, device_tables
 from twin.estimation.signal_model import ModelError as ModelError
 from twin.estimation.signal_model import Places, SignalModel, signal_model

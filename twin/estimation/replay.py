@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from ingest.catalogue import CODES, SIGNALS, declare
 from ingest.instant import DAY, MINUTE
 from ingest.recording import Recording, read_recording, recording_of
-from twin.estimate import Bands, Status, Verdict, bands, reach_of
+from twin.bands import Bands, bands, reach_of
+from twin.estimate import Status, Verdict
 from twin.estimation.ahead import FOLLOWED, USUAL_OF, UsualOf
 from twin.estimation.bank import SIGNAL_ROW, Bank
 from twin.estimation.device_errors import as_declared

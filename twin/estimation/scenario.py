@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from ingest.catalogue import SIGNALS
 from ingest.instant import SECOND
-from twin.estimate import Z50, Z90, Z95
+from twin.bands import Z50, Z90, Z95
 from twin.estimation.bank import SIGNAL_ROW, Bank
 from twin.estimation.kalman import PDD, PDV, PMD, PMM, PMV, PVV
 from twin.estimation.models import SHARED

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.estimate import Z50, Z90, Z95
+from twin.bands import Z50, Z90, Z95
 from twin.forecast import normal_cdf
 
 Numbers = NDArray[np.float64]

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from twin.estimate import Z50, Z90, Z95
+from twin.bands import Z50, Z90, Z95
 from twin.toml_lines import Key, key_lines
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.instant import SECOND
-from twin.estimate import Z50
+from twin.bands import Z50
 from twin.estimation.compiled import compiled
 from twin.estimation.kalman import NEVER, STATE, spoken
 from twin.estimation.models import EXPECTED, HALF_WIDTH, MEAN, SPREAD2, TRACKED

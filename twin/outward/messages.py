@@ -16,7 +16,8 @@ import numpy as np
 from ingest.catalogue import SIGNALS
 from ingest.instant import format_instant
 from ingest.mqtt_publish import Outgoing
-from twin.estimate import Status, bands, reach_of
+from twin.bands import bands, reach_of
+from twin.estimate import Status
 from twin.judgement import Alarm, AlarmState
 from twin.outward.states import Chosen
 

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.catalogue import SIGNALS
-from twin.estimate import Z95, EstimateBatch, Kind, Verdict
+from twin.bands import Z95
+from twin.estimate import EstimateBatch, Kind, Verdict
 
 EVERY_S = 1.0
 REFRESH_S = 10.0

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 from ingest.instant import SECOND
-from twin.estimate import Z95
+from twin.bands import Z95
 from twin.estimation.horizon_scores import JUDGED, Comparison, Excerpt, HorizonScores, PersonScores
 from twin.estimation.scores import LEVELS
 from twin.estimation.smoother import Smoothed

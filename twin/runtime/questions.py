@@ -14,8 +14,8 @@ import numpy as np
 
 from ingest.catalogue import SIGNALS
 from ingest.instant import DAY
+from twin.bands import bands
 from twin.care.questions import Columns, Unanswerable
-from twin.estimate import bands
 
 if TYPE_CHECKING:
     from ingest.recording import Recording

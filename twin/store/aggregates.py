@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.instant import MINUTE, SECOND
-from twin.estimate import Bands, Series
+from twin.bands import Bands
+from twin.estimate import Series
 from twin.store.thinning import Observed
 
 QUARTER = 15 * MINUTE

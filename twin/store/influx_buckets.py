@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.instant import DAY, MILLISECOND
-from twin.estimate import Z50, Series
+from twin.bands import Z50
+from twin.estimate import Series
 from twin.store.aggregates import LENGTHS, QUARTER
 from twin.store.influx import BucketMissing
 from twin.store.influx_query import Columns, InfluxQuery

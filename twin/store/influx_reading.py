@@ -14,7 +14,8 @@ from dataclasses import replace
 import numpy as np
 
 from ingest.instant import MILLISECOND
-from twin.estimate import Z50, Bands, Series
+from twin.bands import Z50, Bands
+from twin.estimate import Series
 from twin.store.influx import InfluxSettings
 from twin.store.influx_buckets import InfluxBuckets, empty
 from twin.store.influx_query import InfluxQuery, quoted

@@ -31,8 +31,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.instant import MINUTE
+from twin.bands import Z50, Z90, Z95, band, reach_of
 from twin.bytewise import taken
-from twin.estimate import Z50, Z90, Z95, EstimateBatch, Kind, band, reach_of
+from twin.estimate import EstimateBatch, Kind
 from twin.store.line_text import Lines, Points, lines_of, written
 from twin.store.merged import Indexes, Merged, kept, merged, with_points
 from twin.store.rows import by_series

@@ -12,7 +12,8 @@ import apsw
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.estimate import Bands, Series
+from twin.bands import Bands
+from twin.estimate import Series
 from twin.store.blocks import Rows
 from twin.store.counted import stored_by_device
 from twin.store.long_series import long_series

@@ -8,7 +8,7 @@ import apsw
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.estimate import Bands, bands, reach_of
+from twin.bands import Bands, bands, reach_of
 from twin.store.blocks import Rows
 from twin.store.rows import rows_between
 from twin.store.sqlite_file import SeriesKey, Stored

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.estimate import Bands, Series
+from twin.bands import Bands
+from twin.estimate import Series
 
 Numbers = NDArray[np.float64]
 Stamps = NDArray[np.int64]

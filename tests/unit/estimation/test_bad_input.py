@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from ingest.catalogue import SIGNALS
 from ingest.instant import DAY, SECOND
 from tests.support.twins import T0, Sample, covariance_of, events_of, fed, state_of
-from twin.estimate import Verdict, bands
+from twin.bands import bands
+from twin.estimate import Verdict
 from twin.estimation.bank import SIGNAL_ROW, Bank
 from twin.estimation.events import Events
 from twin.estimation.kalman import E_MEAN, E_TREND_VAR, E_VAR

@@ -13,7 +13,7 @@ from scipy.stats import norm, truncnorm
 from tests.support.twins import Sample, fed
 from twin.assessment.kernel import HIGH_SIDE, LOW_SIDE
 from twin.assessment.rules import chance_beyond
-from twin.estimate import bands
+from twin.bands import bands
 from twin.estimation.bank import SIGNAL_ROW, Bank
 from twin.estimation.kalman import E_MEAN, E_VAR, PDD, PMM, STATE, D, M, spoken, spoken_below
 from twin.estimation.models import base_model

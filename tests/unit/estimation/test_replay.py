@@ -15,7 +15,7 @@ from pyarrow import parquet
 from ingest.instant import SECOND, format_instant
 from ingest.sheet import RecordingError
 from tests.support.twins import HEART_RATE, T0, model_of
-from twin.estimate import Z50, Z90, Z95
+from twin.bands import Z50, Z90, Z95
 from twin.estimation.models import base_model
 from twin.estimation.replay import COLUMNS, Replayed, replay
 from twin.table_file import write_tables

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twin.estimate import Z50, Z90, Z95
+from twin.bands import Z50, Z90, Z95
 from twin.estimation import scores
 
 numbers = st.floats(-50, 50)

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.support.twins import Sample, fed, model_of
-from twin.estimate import Z50, Z90, Z95
+from twin.bands import Z50, Z90, Z95
 from twin.estimation.bank import Bank
 from twin.estimation.kalman import E_MEAN, E_VAR
 from twin.estimation.models import ModelError, ModelFile

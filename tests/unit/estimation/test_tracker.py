@@ -10,7 +10,7 @@ import pytest
 
 from ingest.instant import SECOND
 from tests.support.twins import HEART_RATE, Sample, fed, model_of
-from twin.estimate import bands
+from twin.bands import bands
 from twin.estimation.ahead import FOLLOWED
 from twin.estimation.bank import Bank
 from twin.estimation.kalman import STATE

@@ -22,7 +22,8 @@ from tests.support.twins import (
     model_of,
     state_of,
 )
-from twin.estimate import Verdict, bands
+from twin.bands import bands
+from twin.estimate import Verdict
 from twin.estimation.bank import Bank
 from twin.estimation.group import noise_variance
 from twin.estimation.kalman import (

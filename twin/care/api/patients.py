@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ingest.catalogue import CODES, SIGNALS
 from ingest.instant import SECOND, format_instant
+from twin.bands import Z50, Z95
 from twin.care.api.bodies import (
     Coasting,
     LatestEstimate,
@@ -27,7 +28,6 @@ from twin.care.parts import PartsOf
 from twin.care.problem import Problem
 from twin.care.rank import by_urgency, standing
 from twin.care.reading import Reading
-from twin.estimate import Z50, Z95
 from twin.judgement import Alarm
 
 router = APIRouter(prefix="/api/v1")

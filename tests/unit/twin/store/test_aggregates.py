@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.instant import MINUTE, SECOND
-from twin.estimate import bands
+from twin.bands import bands
 from twin.store.aggregates import QUARTER, Estimates, aggregated, as_series, combined
 from twin.store.thinning import Observed
 

@@ -21,7 +21,8 @@ from tests.support.estimates import (
     observed,
     revised,
 )
-from twin.estimate import Z50, Status, Verdict
+from twin.bands import Z50
+from twin.estimate import Status, Verdict
 from twin.store import sealing
 from twin.store.embedded import EmbeddedStore
 from twin.store.sqlite_file import StoreDamaged, StoreInUse

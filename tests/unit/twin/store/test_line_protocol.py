@@ -19,7 +19,8 @@ from tests.support.estimates import (
     observed,
     revised,
 )
-from twin.estimate import Z50, Z90, Z95, Status, Verdict
+from twin.bands import Z50, Z90, Z95
+from twin.estimate import Status, Verdict
 from twin.store.line_protocol import lines, refiltered
 
 finite = st.floats(allow_nan=False, allow_infinity=False)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twin.estimate import bands
+from twin.bands import bands
 from twin.store.thinning import Observed, bucket_length, bucketed
 
 numbers = st.integers(-50, 50)
