@@ -290,10 +290,16 @@ def _obey(
 ) -> None:
     """Act where it is due and has not acted yet, and answer in the first partition it is due in."""
     partitions = np.flatnonzero(due).tolist()
+    if _stands_for_another(state, command):
+        refusal = Outcome(command.id, False, OTHER_REQUEST, command.issued_at)
+        _add(outputs, [(partitions[0], refusal)])
+        return
     fresh = due.copy()
     fresh[partitions] = [command.id not in state.commands[p] for p in partitions]
     if not fresh.any():
-        _add(outputs, [(partitions[0], _again(state, command, partitions[0]))])
+        before = state.commands[partitions[0]][command.id]
+        answer = Outcome(command.id, not before, before or "already done", command.issued_at)
+        _add(outputs, [(partitions[0], answer)])
         return
     refused, said = _act(state, command, Moment(fresh, state.elapsed))
     for partition in np.flatnonzero(fresh).tolist():
@@ -310,14 +316,14 @@ def _obey(
     _add(outputs, [(partitions[0], answer)])
 
 
-def _again(state: TwinState, command: Command, partition: int) -> Outcome:
-    """The answer to a command whose id the partition was told before: what became of that one,
-    unless the id stood for another request, of which this one says nothing."""
-    before = state.commands[partition][command.id]
-    first = state.requests[partition].get(command.id, "")
-    if first and command.request not in ("", first):
-        return Outcome(command.id, False, OTHER_REQUEST, command.issued_at)
-    return Outcome(command.id, not before, before or "already done", command.issued_at)
+def _stands_for_another(state: TwinState, command: Command) -> bool:
+    """Whether a person has used its id to ask for something else, of anybody.
+
+    All partitions are asked, not those alone in which it is due: what concerns everybody would act
+    in all but the one that knows the id, and would be called done.
+    """
+    asked = command.request
+    return asked != "" and any(kept.get(command.id, asked) != asked for kept in state.requests)
 
 
 def _act(state: TwinState, command: Command, moment: Moment) -> tuple[str, Said]:

@@ -194,7 +194,7 @@ def test_in_a_large_ward_an_outcome_and_the_end_do_not_wait_for_the_next_frame(
         assert next(body for name, body, _ in stream if name == "d")["cells"][0][1] == 81
         care.say(Said(at=1, mean=82))  # it waits: the next frame is due in ten minutes
         position = care.feed.position
-        wait = care.feed.commands.outcomes.expect("once")
+        wait = care.feed.commands.outcomes.expect("once", 7)
         outcome = Outcome("once", True, "", 7)
         care.journal.append("estimates", [(0, encode_output(outcome))])
         assert wait.told.wait(60)

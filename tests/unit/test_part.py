@@ -76,6 +76,10 @@ def state_with(*parts: Tally) -> TwinState:
     return new_state(PARTITIONS, parts=parts)
 
 
+def at(patient: str) -> int:
+    return partition_of(patient, PARTITIONS)
+
+
 def count(id_: str, by: int = 1) -> Command:
     return Command(id_, "count", "nurse", T0, {"by": by})
 
@@ -123,6 +127,24 @@ def test_a_command_reaches_the_part_that_knows_its_kind_once_and_its_refusal_is_
         ("b", False, "by: expected 1"),
     ]
     assert [part.counts[p, "obeyed"] for p in range(PARTITIONS)] == [1] * PARTITIONS
+
+
+def test_an_id_that_stood_for_a_request_about_one_patient_acts_for_nobody_else() -> None:
+    part = Tally()
+    state = state_with(part)
+    patients = [f"p{n}" for n in range(20)]
+    one, other = patients[0], next(p for p in patients if at(p) != at(patients[0]))
+    first, second, third = (
+        structs.replace(count("a"), patient=patient, request=f"of {patient}")
+        for patient in (one, other, None)
+    )
+    said = told(state, (at(one), first), (at(other), second), (ALL_PARTITIONS, third))
+    assert [(o.done, o.reason) for o in said if isinstance(o, Outcome) and o.id == "a"] == [
+        (True, ""),
+        (False, OTHER_REQUEST),
+        (False, OTHER_REQUEST),
+    ]
+    assert [p for p in range(PARTITIONS) if part.counts[p, "obeyed"]] == [at(one)]
 
 
 def test_an_id_that_stood_for_another_request_is_refused_and_does_not_act() -> None:

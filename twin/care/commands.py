@@ -45,9 +45,13 @@ class Outcomes:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _waiting: dict[str, list[_Wait]] = field(default_factory=dict)
 
-    def expect(self, id: str) -> _Wait:  # noqa: A002
-        """Begin to wait; called before the command is appended."""
-        wait = _Wait()
+    def expect(self, id: str, issued_at: int) -> _Wait:  # noqa: A002
+        """Begin to wait; called before the command is appended.
+
+        issued_at: the command's, ns UTC. Two requests at once may have one id: each is told its own
+        outcome, for what the second asked may have been refused where the first was done.
+        """
+        wait = _Wait(issued_at)
         with self._lock:
             self._waiting.setdefault(id, []).append(wait)
             self.awaited.set()
@@ -66,11 +70,12 @@ class Outcomes:
     def tell(self, outcome: Outcome) -> None:
         """The worker has answered."""
         with self._lock:
-            waits = self._waiting.pop(outcome.id, [])
-            self._rest()
-        for wait in waits:
+            waits = self._waiting.get(outcome.id, ())
+            answered = [wait for wait in waits if wait.issued_at == outcome.at]
+        for wait in answered:
             wait.outcome = outcome
             wait.told.set()
+            self.forget(outcome.id, wait)
 
     def _rest(self) -> None:
         if not self._waiting:
@@ -79,6 +84,7 @@ class Outcomes:
 
 @dataclass(slots=True, eq=False)
 class _Wait:
+    issued_at: int
     told: threading.Event = field(default_factory=threading.Event)
     outcome: Outcome | None = None
 
@@ -111,7 +117,7 @@ class Commands:
         place = ALL_PARTITIONS
         if patient is not None:
             place = partition_of(patient, self.journal.partitions)
-        wait = self.outcomes.expect(command.id)
+        wait = self.outcomes.expect(command.id, command.issued_at)
         try:
             self.journal.append("observations", [(place, encode_record(command))])
             wait.told.wait(self.wait_s)

@@ -36,7 +36,7 @@ class Answering:
             record = decode_record(entry.record)
             assert isinstance(record, Command)
             self.seen.append((entry.partition, record))
-            self._outcomes.tell(Outcome(record.id, False, "closed", 7))
+            self._outcomes.tell(Outcome(record.id, False, "closed", record.issued_at))
 
     def stop(self) -> None:
         self._thread.join()
@@ -50,7 +50,7 @@ def test_a_command_is_in_its_patients_partition_and_its_outcome_comes_back(
     worker = Answering(journal, commands.outcomes)
     outcome = commands.give("acknowledge", "I. Roux", {"alarm": "a1"}, "p1", id="once")
     worker.stop()
-    assert outcome == Outcome("once", False, "closed", 7)
+    assert outcome == Outcome("once", False, "closed", 42)
     expected = Command("once", "acknowledge", "I. Roux", 42, {"alarm": "a1"}, "p1")
     assert worker.seen == [(partition_of("p1", journal.partitions), expected)]
 
@@ -90,10 +90,22 @@ def test_a_journal_that_takes_nothing_is_said(tmp_path: Path) -> None:
 
 def test_somebody_waits_from_a_command_to_its_outcome_or_its_end() -> None:
     outcomes = Outcomes()
-    told, given_up = outcomes.expect("told"), outcomes.expect("given up")
+    told, given_up = outcomes.expect("told", 7), outcomes.expect("given up", 7)
     assert outcomes.awaited.is_set()
     outcomes.tell(Outcome("told", True, "", 7))
     outcomes.forget("told", told)
     assert outcomes.awaited.is_set()
     outcomes.forget("given up", given_up)
+    assert not outcomes.awaited.is_set()
+
+
+def test_of_two_requests_at_once_with_one_key_each_is_told_its_own_outcome() -> None:
+    outcomes = Outcomes()
+    first, second = outcomes.expect("key", 1), outcomes.expect("key", 2)
+    done, refused = Outcome("key", True, "", 1), Outcome("key", False, "another request", 2)
+    outcomes.tell(done)
+    assert (first.outcome, second.outcome) == (done, None)
+    assert outcomes.awaited.is_set()
+    outcomes.tell(refused)
+    assert (first.outcome, second.outcome) == (done, refused)
     assert not outcomes.awaited.is_set()
