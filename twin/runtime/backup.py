@@ -11,10 +11,12 @@ every position that may have been given since, and the gap is damage, hence an a
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -69,24 +71,25 @@ def back_up(folder: Path, out: Path, version: str, now: int) -> Manifest:
     if not (folder / "journal" / "observations.db").exists():
         raise BackupUnusable(folder, "there is no journal here")
     draft = out.with_name(out.name + ".draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True, mode=0o700)
-    try:
-        for _ in range(_ATTEMPTS):
-            _copy_all(folder, draft)
-            if _fits_together(draft):
-                break
-        else:
-            raise BackupUnusable(folder, "its snapshots changed faster than they could be copied")
-        manifest = _manifest(draft, version, now)
-        written = draft / MANIFEST
-        written.write_text(json.dumps(asdict(manifest), indent=1), "utf-8")
-        for each in (*_files(draft), draft):
-            sync(each)
-        os.rename(draft, out)
-    except BaseException:  # often a full disk, that the service itself may live on
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
+    with _held(draft):
+        try:
+            for _ in range(_ATTEMPTS):
+                _copy_all(folder, draft)
+                if _fits_together(draft):
+                    break
+            else:
+                raise BackupUnusable(
+                    folder, "its snapshots changed faster than they could be copied"
+                )
+            manifest = _manifest(draft, version, now)
+            written = draft / MANIFEST
+            written.write_text(json.dumps(asdict(manifest), indent=1), "utf-8")
+            for each in (*_files(draft), draft):
+                sync(each)
+            os.rename(draft, out)
+        except BaseException:  # often a full disk, that the service itself may live on
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
     sync(out.parent)
     return manifest
 
@@ -102,29 +105,57 @@ def restore(backup: Path, folder: Path, now: Callable[[], int]) -> Manifest:
     manifest = examine(backup)
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(17, "is a file, expected a folder", str(folder))
-    if folder.exists() and any(each.name != UNFINISHED for each in folder.iterdir()):
-        raise FileExistsError(17, "is not empty; move it away first", str(folder))
     draft = folder / UNFINISHED
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True, mode=0o700)
-    try:
-        for name in manifest.files:
-            target = draft / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(backup / name, target)
-            target.chmod(0o600)
-        _say_what_is_lost(draft, manifest, now)
-        for each in (*draft.rglob("*"), draft, folder):
-            sync(each)
-    except BaseException:  # a full disk, often: no rest of it stays there
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
-    for each in sorted(draft.iterdir(), key=lambda one: one.name == "journal"):
-        os.rename(each, folder / each.name)
-    sync(folder)
-    draft.rmdir()
+    _expect_empty(folder)
+    with _held(draft):
+        try:
+            _expect_empty(folder)  # still: another restore may have ended meanwhile
+            for name in manifest.files:
+                target = draft / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(backup / name, target)
+                target.chmod(0o600)
+            _say_what_is_lost(draft, manifest, now)
+            for each in (*draft.rglob("*"), draft, folder):
+                sync(each)
+        except BaseException:  # a full disk, often: no rest of it stays there
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+        for each in sorted(draft.iterdir(), key=lambda one: one.name == "journal"):
+            os.rename(each, folder / each.name)
+        sync(folder)
+        draft.rmdir()
     sync(folder)
     return manifest
+
+
+def _expect_empty(folder: Path) -> None:
+    if folder.exists() and any(each.name != UNFINISHED for each in folder.iterdir()):
+        raise FileExistsError(17, "is not empty; move it away first", str(folder))
+
+
+@contextmanager
+def _held(draft: Path) -> Iterator[None]:
+    """An empty folder that this process alone fills; what a killed one left in it is removed.
+
+    Of two at once the second would empty what the first has half filled, and the first would call
+    the rest complete. Where folders cannot be locked (shares over a network) nobody is kept out.
+    Raises FileExistsError for another process's, OSError.
+    """
+    draft.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = os.open(draft, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FileExistsError(17, "another process writes to it now", str(draft)) from None
+        except OSError:
+            pass
+        for left in draft.iterdir():
+            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+        yield
+    finally:
+        os.close(folder)
 
 
 def is_half_restored(folder: Path) -> bool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
@@ -17,7 +21,9 @@ from tests.support.full_disk import files_at_most
 from twin.runtime.backup import (
     MANIFEST,
     SKIPPED,
+    UNFINISHED,
     BackupUnusable,
+    Manifest,
     back_up,
     examine,
     is_half_restored,
@@ -30,6 +36,15 @@ NOW = 1_795_000_000_000_000_000
 class Nobody:
     def assigned(self, partitions: object) -> None: ...
     def revoked(self, partitions: object) -> None: ...
+
+
+@contextmanager
+def held_folder(folder: Path) -> Iterator[None]:
+    """Locked, as by another process that fills it."""
+    file = os.open(folder, os.O_RDONLY)
+    fcntl.flock(file, fcntl.LOCK_EX)
+    yield
+    os.close(file)
 
 
 @pytest.fixture
@@ -137,6 +152,37 @@ def test_a_full_disk_leaves_nothing_of_a_backup_nor_of_a_restored_folder(
         restore(tmp_path / "b", tmp_path / "back", lambda: 0)
     assert list((tmp_path / "back").iterdir()) == []
     restore(tmp_path / "b", tmp_path / "back", lambda: 0)
+
+
+def test_of_two_at_once_the_second_does_not_empty_what_the_first_has_half_filled(
+    folder: Path, tmp_path: Path
+) -> None:
+    backup, target = tmp_path / "b", tmp_path / "back"
+    ways: list[tuple[Path, Callable[[], Manifest]]] = [
+        (tmp_path / "b.draft", lambda: back_up(folder, backup, "1", 0)),
+        (target / UNFINISHED, lambda: restore(backup, target, lambda: 0)),
+    ]
+    for draft, again in ways:
+        half = draft / "journal" / "half"
+        half.parent.mkdir(parents=True)
+        half.touch()
+        with held_folder(draft), pytest.raises(FileExistsError, match="another process writes"):
+            again()
+        assert half.exists()
+        assert "journal/half" not in again().files  # left over, of one that was killed
+    assert sorted(each.name for each in target.iterdir()) == ["journal", "snapshots"]
+
+
+def test_a_draft_that_is_a_link_is_not_followed(folder: Path, tmp_path: Path) -> None:
+    backup, target, other = (tmp_path / name for name in ("b", "back", "other"))
+    back_up(folder, backup, "1", 0)
+    other.mkdir()
+    (other / "precious").touch()
+    target.mkdir()
+    (target / UNFINISHED).symlink_to(other)
+    with pytest.raises(OSError, match=UNFINISHED.replace(".", r"\.")):
+        restore(backup, target, lambda: 0)
+    assert (other / "precious").exists()
 
 
 #: Restores, and is killed before the second call of a function of a module.
