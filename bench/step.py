@@ -34,6 +34,7 @@ from twin.estimation.bank import SIGNAL_ROW, Bank
 from twin.estimation.events import Events
 from twin.estimation.models import base_model
 from twin.estimation.robust import MEMORY, SPREAD
+from twin.estimation.slots import SLOT
 
 VITALS = (
     "heart_rate", "respiratory_rate", "spo2", "body_temperature", "systolic_bp", "diastolic_bp",
@@ -189,6 +190,7 @@ def measured(patients: int, sweeps: int) -> dict[str, Any]:
         for name, x in ward.bank.slots.of.items()
     }
     width["rests_until"] = ward.bank.slots.rests_until.itemsize
+    width["padding"] = SLOT.itemsize - sum(SLOT[name].itemsize for name in SLOT.names or ())
     member = sum(width.pop(name) for name in ("ring_t", "ring_z", "ring_r", "ring_device"))
     learners = (
         "entries", "base_entries", "due", "target", "waiting", "shares", "share_device",

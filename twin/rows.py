@@ -78,7 +78,7 @@ class RowBuilder:
         chosen: NDArray[np.int64],
         slot: NDArray[np.int64],
         updated: Updated,
-        declared: NDArray[np.float32] | None,
+        declared: NDArray[np.uint16] | None,
     ) -> None:
         """Verdict rows of observations, revisions and changes of status they caused.
 
@@ -112,9 +112,9 @@ class RowBuilder:
         changed, coasting = np.empty((2, bank.slots.count), np.int64)
         changes, coasts = grow_old(
             at, bank.slots.count, partitions, bank.partition, a["patient"], a["model"],
-            bank.expected, bank.modelled, a["state_t"], a["memory"], a["ring_at"], a["ring_n"],
-            a["ring_t"], a["declared"], a["status"], a["coasted_at"], bank.slots.rests_until,
-            changed, coasting,
+            bank.expected, bank.modelled, a["state_t"], a["memory"], a["ring_start"],
+            a["ring_head"], a["ring_n"], a["ring_t"], a["declared"], a["status"], a["coasted"],
+            bank.slots.rests_until, changed, coasting,
         )  # fmt: skip
         if changes:
             self._take(self._of_slots(changed[:changes], Kind.STATUS, at), None)

@@ -34,8 +34,8 @@ AHEAD = 4
 
 # Fields of the records, by name.
 (
-    _state, _state_t, _base_t, _base, _memory, _base_memory, _due, _share_device, _ring_at,
-    _shares, _ring_n, _ring_size, _model,
+    _state, _state_t, _base_t, _base, _memory, _base_memory, _due, _share_device, _ring_start,
+    _, _, _shares, _ring_head, _ring_n, _ring_size, _model,
 ) = (field(SLOT, name) for name in SLOT.names or ())  # fmt: skip
 _ring_z, _ring_r, _ring_device = (field(MEMBER, name) for name in MEMBER.names or ())
 
@@ -90,8 +90,9 @@ def process(  # type: ignore[no-untyped-def]
     state_t/base_t their stamps, memory/base_memory (MEMORY,), and entries/base_entries (slots,
     ENTRIES), what is remembered beside them; due, and target, waiting (slots, …): forecasts that
     wait (tracker.py); shares, share_device: how each device's innovations were (consistency.py);
-    model its row of params; ring_at (start in the ring arrays, index of the oldest member),
-    ring_size, ring_n: a circular ring in order of stamp, ring_t and records MEMBER as bytes.
+    model its row of params; ring_start (in the ring arrays), ring_head (index of the oldest
+    member), ring_size, ring_n: a circular ring in order of stamp, ring_t and records MEMBER as
+    bytes.
     cache, cache_dt: `discretised`. Written: verdict, as_of (n,), out (n, ESTIMATE), states (n or
     0, …) the state, the widths th and the usual after; revisions rev_event (which event caused it),
     rev_t (the stamp revised), rev_out; anchors: the base (state, memory, entries; stamp) as it was
@@ -104,7 +105,8 @@ def process(  # type: ignore[no-untyped-def]
     memory, base_memory = _memory(slots), _base_memory(slots)
     due, model, shares = _due(slots), _model(slots), _shares(slots)
     share_device = _share_device(slots)
-    ring_at, ring_size, ring_n = _ring_at(slots), _ring_size(slots), _ring_n(slots)
+    ring_start, ring_head = _ring_start(slots), _ring_head(slots)
+    ring_size, ring_n = _ring_size(slots), _ring_n(slots)
     ring_z, ring_r, ring_device = (
         _ring_z(ring_members),
         _ring_r(ring_members),
@@ -123,14 +125,14 @@ def process(  # type: ignore[no-untyped-def]
             fetch(base_memory, look)
             fetch(shares, look)
             look = natural(slot[n + AHEAD])
-            oldest_at = np.int64(ring_at[look, 0]) + np.int64(ring_at[look, 1])
+            oldest_at = np.int64(ring_start[look]) + np.int64(ring_head[look])
             fetch(ring_t, oldest_at)
             fetch(ring_z, oldest_at)
         k = natural(slot[n])
         row = natural(np.int64(model[k]))
         t = stamp[n]
         # Of one type, so that what they are given to is compiled once.
-        start, head = np.int64(ring_at[k, 0]), np.int64(ring_at[k, 1])
+        start, head = np.int64(ring_start[k]), np.int64(ring_head[k])
         size = np.int64(ring_size[k])
         members = np.int64(ring_n[k])
         z = np.float32(value[n])
@@ -204,7 +206,7 @@ def process(  # type: ignore[no-untyped-def]
             head += end
             if head >= size:
                 head -= size
-            ring_at[k, 1] = head
+            ring_head[k] = head
             members -= end
             where -= end
         for j in range(members, where, -1):

@@ -32,15 +32,16 @@ _SLOT_ARRAYS: tuple[tuple[str, Any, int, int], ...] = (
     ("base_t", np.int64, 0, NEVER),
     ("model", np.int16, 0, 0),
     ("patient", np.int32, 0, -1),
-    ("ring_at", np.int32, 2, 0),  # start in the ring arrays, index of the oldest
+    ("ring_start", np.int32, 0, 0),  # in the ring arrays
+    ("ring_head", np.int16, 0, 0),  # index of the oldest
     ("ring_size", np.int16, 0, 0),
     ("ring_n", np.int16, 0, 0),
     ("due", np.uint32, 0, 0),  # whole seconds: no earlier forecast waits for its reading
     ("target", np.uint32, WAITING * HORIZONS, 0),
     ("waiting", np.int16, FORECASTS, 0),
     ("status", np.uint8, 0, 0),
-    ("coasted_at", np.int64, 0, NEVER),
-    ("declared", np.float32, 0, 0),  # s between values by the newest one's device, 0: not said
+    ("coasted", np.uint32, 0, 0),  # when it last gave a coasting row, whole seconds
+    ("declared", np.uint16, 0, 0),  # s between values by the newest one's device, 0: not said
     ("forecast_at", np.uint32, 0, 0),  # the stamp that was last forecast from, whole seconds
     ("shares", np.int16, TALLIED * TALLY, 0),
     ("share_device", np.int32, TALLIED, -1),
@@ -62,11 +63,12 @@ def _record(names: Sequence[str], kinds: Sequence[tuple[str, Any, int, int]]) ->
 
 
 #: Records: what of one slot, or of one ring member, lies together, in this order. Wider numbers
-#: come first, so that nothing is padded between them.
+#: come first, so that nothing is padded between them, nor at the end.
 SLOT = _record(
     (
         "state", "state_t", "base_t", "base", "memory", "base_memory", "due", "share_device",
-        "ring_at", "shares", "ring_n", "ring_size", "model",
+        "ring_start", "patient", "forecast_at", "shares", "ring_head", "ring_n", "ring_size",
+        "model",
     ),
     _SLOT_ARRAYS,
 )  # fmt: skip
@@ -133,7 +135,7 @@ class Slots:
 
     def open_ring(self, slot: int, size: int) -> None:
         """Give the slot a ring of `size` measurements."""
-        self.of["ring_at"][slot, 0], self.ring_count = self.ring_count, self.ring_count + size
+        self.of["ring_start"][slot], self.ring_count = self.ring_count, self.ring_count + size
         self.of["ring_size"][slot] = size
         if self.ring_count > len(self.of["ring_t"]):
             self._grow_rings(max(self.ring_count, 2 * len(self.of["ring_t"]), 4096))
@@ -143,7 +145,7 @@ class Slots:
         ends = self.ring_count + np.cumsum(self.of["ring_size"][slots], dtype=np.int64)
         if not len(ends):
             return
-        self.of["ring_at"][slots, 0] = ends - self.of["ring_size"][slots]
+        self.of["ring_start"][slots] = ends - self.of["ring_size"][slots]
         self.ring_count = int(ends[-1])
         if self.ring_count > len(self.of["ring_t"]):
             self._grow_rings(max(self.ring_count, 2 * len(self.of["ring_t"]), 4096))
@@ -173,10 +175,12 @@ class Slots:
     def ring_index(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
         """Indexes into the ring arrays of these slots' measurements, slot by slot, oldest first."""
         n = self.of["ring_n"][slots].astype(np.int64)
-        at = np.repeat(self.of["ring_at"][slots], n, axis=0)
+        start, head, size = (
+            np.repeat(self.of[name][slots].astype(np.int64), n)
+            for name in ("ring_start", "ring_head", "ring_size")
+        )
         nth = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n)
-        size = np.repeat(self.of["ring_size"][slots].astype(np.int64), n)
-        return np.asarray(at[:, 0] + (at[:, 1] + nth) % np.maximum(size, 1), np.int64)
+        return np.asarray(start + (head + nth) % np.maximum(size, 1), np.int64)
 
     def take(self, slots: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Copies of everything these slots hold; rings packed in slot order."""
@@ -196,7 +200,7 @@ class Slots:
             if name in part:
                 self.of[name][first : self.count] = part[name]
         self._open_rings(slots)
-        self.of["ring_at"][slots, 1] = 0  # `take` packed the oldest first
+        self.of["ring_head"][slots] = 0  # `take` packed the oldest first
         index = self.ring_index(slots)
         for name, *_ in _RING_ARRAYS:
             self.of[name][index] = part[name]

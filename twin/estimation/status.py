@@ -11,8 +11,8 @@ from twin.estimation.compiled import compiled
 from twin.estimation.consistency import diverged
 from twin.estimation.kalman import NEVER
 
-#: A key without measurement gives a coasting row this often (ns), from late until stale.
-COAST_EVERY = 10 * SECOND
+#: A key without measurement gives a coasting row this often, from late until stale.
+COAST_EVERY_S = 10
 _FRESH, _LATE = int(Status.FRESH), int(Status.LATE)
 _STALE, _NONE = int(Status.STALE), int(Status.NONE)
 _DIVERGED = int(Status.DIVERGED)
@@ -55,25 +55,25 @@ def _all(age, expected, status):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def interval(k, state_t, ring_at, ring_n, ring_t):  # type: ignore[no-untyped-def]
+def interval(k, state_t, ring_start, ring_head, ring_n, ring_t):  # type: ignore[no-untyped-def]
     """Mean seconds between the stamps in the ring of slot k; 0 with fewer than four."""
     members = np.int64(ring_n[k])
     if members < 4:
         return 0.0
-    oldest = ring_t[np.int64(ring_at[k, 0]) + np.int64(ring_at[k, 1])]
+    oldest = ring_t[np.int64(ring_start[k]) + np.int64(ring_head[k])]
     return (state_t[k] - oldest) * 1e-9 / (members - 1)
 
 
 @compiled
 def grow_old(  # type: ignore[no-untyped-def]
-    at, slots, due, partition, patient, signal, expected, modelled, state_t, memory, ring_at,
-    ring_n, ring_t, declared, status, coasted_at, rests_until, changed, coasting,
+    at, slots, due, partition, patient, signal, expected, modelled, state_t, memory, ring_start,
+    ring_head, ring_n, ring_t, declared, status, coasted, rests_until, changed, coasting,
 ):  # fmt: skip
     """Status of the first `slots` slots at a tick `at` (ns); returns how many changed and coast.
 
     Arrays of the slots, but: due (partitions,) which are ticked, partition (patients,), expected
     (ns) and modelled by signal row; declared: s between values as its device's model has it (0:
-    not), which holds until the ring has shown how often they come. Written: status, coasted_at; the
+    not), which holds until the ring has shown how often they come. Written: status, coasted; the
     slots whose status changed and those that give a coasting row, in order, into changed and
     coasting; rests_until, the whole second (since the epoch) up to which a slot is fresh if nothing
     comes, whatever the clock does.
@@ -86,7 +86,7 @@ def grow_old(  # type: ignore[no-untyped-def]
             continue
         if state_t[k] == NEVER or not modelled[signal[k]] or not due[partition[patient[k]]]:
             continue
-        seen = interval(k, state_t, ring_at, ring_n, ring_t)
+        seen = interval(k, state_t, ring_start, ring_head, ring_n, ring_t)
         if seen == 0.0:
             seen = np.float64(declared[k])
         usual = max(expected[signal[k]], np.int64(seen * SECOND))
@@ -101,8 +101,8 @@ def grow_old(  # type: ignore[no-untyped-def]
             status[k] = now
             changed[changes] = k
             changes += 1
-        if now == _LATE and (change or at - coasted_at[k] >= COAST_EVERY):
-            coasted_at[k] = at
+        if now == _LATE and (change or at // SECOND - np.int64(coasted[k]) >= COAST_EVERY_S):
+            coasted[k] = at // SECOND
             coasting[coasts] = k
             coasts += 1
     return changes, coasts

@@ -128,7 +128,7 @@ class Intake(Unasked):
 
     def declared(
         self, row: NDArray[np.int64], signal: NDArray[np.int64]
-    ) -> NDArray[np.float32] | None:
+    ) -> NDArray[np.uint16] | None:
         """(n,) s between values of a signal as the model of the row's device has it, 0: it does
         not say; None: none does."""
         return self.meters.declared(self.table, row, signal)

@@ -13,6 +13,9 @@ from twin.estimation.kalman import NEVER
 from twin.intake.kernel import METER, meter
 from twin.intake.table import DeviceTable
 
+#: The longest interval that is told to the twin, s: what two bytes hold.
+_LONGEST_S = 2**16 - 1
+
 
 class Meters:
     """For rows whose model declares a rate only, by signal: (meters, signals) int64 ns each.
@@ -54,12 +57,13 @@ class Meters:
 
     def declared(
         self, table: DeviceTable, row: NDArray[np.int64], signal: NDArray[np.int64]
-    ) -> NDArray[np.float32] | None:
-        """(n,) declared s between two samples of the signal (a row of the catalogue), 0: none."""
+    ) -> NDArray[np.uint16] | None:
+        """(n,) declared s between two samples of the signal (a row of the catalogue), 0: none.
+        Whole ones, rounded up, and 18 h where it is longer."""
         if self.count == 1:
             return None
-        between = self.interval[table.marks[row, METER], signal] / SECOND
-        return np.asarray(between, np.float32)
+        between = -(-self.interval[table.marks[row, METER], signal] // SECOND)
+        return np.asarray(np.minimum(between, _LONGEST_S), np.uint16)
 
     def take(self, table: DeviceTable, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """(n, 3, signals) copies of interval, due and newest."""

@@ -11,6 +11,7 @@ from twin.estimation.bank import BLOCK, SIGNAL_ROW, Bank
 from twin.estimation.events import Events
 from twin.estimation.kalman import E_MEAN, E_VAR
 from twin.estimation.models import base_model
+from twin.estimation.slots import MEMBER, SLOT
 
 HEART = SIGNAL_ROW["heart_rate"]
 
@@ -38,6 +39,11 @@ def test_the_slots_of_a_partition_lie_together() -> None:
         assert (
             bank.partition[bank.slots.of["patient"][bank.in_partition(partition)]]
         ).tolist() == ([partition] * len(bank.in_partition(partition)))
+
+
+def test_nothing_is_padded_in_what_a_key_keeps() -> None:
+    for kind in (SLOT, MEMBER):
+        assert kind.itemsize == sum(kind[name].itemsize for name in kind.names or ())
 
 
 def test_growing_keeps_every_state() -> None:

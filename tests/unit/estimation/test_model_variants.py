@@ -119,8 +119,8 @@ def test_a_snapshot_names_its_signals_so_that_their_order_may_change() -> None:
         restore(second, "p000-1", content)
         found = second.bank.slot_of[second.bank.number_of("p")]
         a = second.bank.slots.of
-        assert a["ring_z"][a["ring_at"][found[row_of("lactate")], 0]] == 7.0
-        assert a["ring_z"][a["ring_at"][found[0], 0]] == 90.0
+        assert a["ring_z"][a["ring_start"][found[row_of("lactate")]]] == 7.0
+        assert a["ring_z"][a["ring_start"][found[0]]] == 90.0
         assert found[row_of("ketone")] == -1
     with own_catalogue(), pytest.raises(SnapshotUnreadable, match="the signal lactate, which no"):
         restore(new_state(1), "p000-1", content)

@@ -56,7 +56,7 @@ def test_a_ward_ages_as_each_of_its_keys_does(apart: int) -> None:
         step(state, [Placed(0, n + 1, batch_of(said))])
     a = state.bank.slots.of
     slots = state.bank.known()
-    rings = (a["state_t"], a["ring_at"], a["ring_n"], a["ring_t"])
+    rings = (a["state_t"], a["ring_start"], a["ring_head"], a["ring_n"], a["ring_t"])
     seen = np.array([interval(slot, *rings) for slot in slots])
     assert seen.tolist() == [float(apart), 0.0]
     expected = state.bank.expected_interval(a["model"][slots].astype(np.int64), seen)
