@@ -211,6 +211,8 @@ def encode_output(output: Output) -> bytes:
 def _offsets(batch: EstimateBatch) -> bytes:
     """Where each patient's rows begin, and where the last one's end, int32."""
     patient, patients = batch.rows["patient"], len(batch.patients)
+    if not len(patient):  # forecasts alone, of hundreds
+        return bytes(4 * (patients + 1))
     if len(patient) > _FEW:
         return np.searchsorted(patient, np.arange(patients + 1)).astype("<i4").tobytes()
     given = patient.tolist()  # a live step has a row or two in each of many batches
