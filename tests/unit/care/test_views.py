@@ -122,6 +122,7 @@ def test_an_error_is_a_small_page_in_a_browser_and_json_for_programs(
     assert shown.headers["content-type"] == "text/html; charset=utf-8"
     assert said in shown.text
     assert '<a href="/">' in shown.text
+    assert ("N’est pas un dispositif" if "fr" in path else "Not a medical device") in shown.text
     assert "Bed" not in shown.text
     for accept in ("*/*", "application/json"):
         told = page(path, Said(), accept=accept)
