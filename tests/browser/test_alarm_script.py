@@ -72,8 +72,8 @@ def test_a_trajectory_gives_exactly_its_transitions_and_the_page_says_each(
     expect(row).to_be_hidden()
     for seconds, spo2, says in (
         (30, 82.0, "*** SpO₂ 82 < 85"),
-        (60, 82.0, "not taken · team called"),
-        (60, 86.0, "team called"),  # inside the high limit, but not by the hysteresis
+        (60, 82.0, "not taken · for the team"),
+        (60, 86.0, "for the team"),  # inside the high limit, but not by the hysteresis
         (60, 97.0, "passed, not seen"),
         (30, 82.0, "not taken"),
     ):

@@ -62,7 +62,7 @@ def test_the_ward_shows_who_first_why_is_it_true_and_who_has_it(
         row.get_attribute("data-id"): re.sub(r"\s+", " ", row.locator(".alarm").inner_text())
         for row in page.locator("#rows .row").all()
     }
-    assert re.match(r"\*\*\* SpO₂ 82 < 85 not taken · team called · \d+ \w+ Take$", told["p1"])
+    assert re.match(r"\*\*\* SpO₂ 82 < 85 not taken · for the team · \d+ \w+ Take$", told["p1"])
     assert re.match(r"\*\*\* SpO₂ 82 < 85 \+1 passed, not seen Take$", told["p6"])
     assert re.match(r"\*\* RR 27 > 25 not taken · unverified · \d+ \w+ Take$", told["p3"])
     assert re.match(r"\*\* HR 141 > 131 I. Roux has it · \d+ \w+$", told["p2"])
