@@ -298,11 +298,12 @@ def test_what_goes_by_the_wire_and_what_waits_comes_in_order_and_once(seed: int)
         shown = [body["cells"][0][1] for _name, body, _cursor in told]
         assert told[0][0] == "snap"
         assert shown == sorted(shown)  # nothing out of order
-        for (_, one, _), (name, other, _) in pairwise(told):
-            # Nothing twice, but a picture for whom the queue overflowed while the last was made.
-            assert name == "snap" or other["cells"][0][1] != one["cells"][0][1]
+        # A picture may come twice, to whom the queue overflowed while the first was made.
+        for (before, one, _), (name, other, _) in pairwise(told):
             if name == "d" and one["cells"][0][1] > 100:
-                assert other["cells"][0][1] == one["cells"][0][1] + 1
+                further = other["cells"][0][1] - one["cells"][0][1]
+                # A snap may show what is folded and in no frame yet: the next one says it again.
+                assert further == 1 or (further == 0 and before == "snap")
         assert by_wire > 0
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
