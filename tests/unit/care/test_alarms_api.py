@@ -250,6 +250,18 @@ def test_patients_carry_their_score_and_their_place(desk: Desk) -> None:
     assert desk.ask("GET", "/api/v1/patients/p1").json()["news2"]["score"] == 5
 
 
+def test_chances_of_a_score_say_that_what_was_never_measured_counts_0(desk: Desk) -> None:
+    """With a pulse alone, "0 %" of a high score would else sound as if somebody were well."""
+    says = "What was never measured counts as 0 points here."
+    known = dict.fromkeys(("respiratory_rate", "spo2", "systolic_bp", "pulse", "temperature"), 0)
+    whole = score(**known, oxygen=0, consciousness=0)
+    for complete, told in ((False, score(pulse=2)), (True, whole)):
+        desk.tell(Judgements((), (told,)))
+        page = desk.ask("GET", "/p/p1").text
+        assert "Probability of a score" in page
+        assert (says in page) is not complete
+
+
 def test_openapi_describes_what_is_asked_and_answered(desk: Desk) -> None:
     document = desk.ask("GET", "/openapi.json").json()
     assert {"AlarmsBody", "AlarmStoryBody", "Pause"} <= document["components"]["schemas"].keys()
