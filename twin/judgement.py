@@ -77,7 +77,8 @@ class Alarm(msgspec.Struct, frozen=True, array_like=True):
     signal. rule: which rule, "signal/priority/side" (`spo2/high/low`) or the technical cause.
 
     at: the transition's journal time. since: when it became active (its condition's beginning while
-    pending). value: the estimate then, of a person's entry the value; std: its standard deviation.
+    pending). value: the estimate then, as of its newest measurement and not as it is expected to
+    be by now; of a person's entry the value; std: its standard deviation.
     worst: the worst value since the beginning. limit: the limit that it is beyond. side: "low" or
     "high". probability: that the true value was beyond the limit. priority may rise with a row
     (then event is `alarmed_again`); it never falls.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,6 +31,7 @@ from twin.assessment.rules import (
     quality_condition_of,
     score_condition_of,
 )
+from twin.assessment.standing import Place
 from twin.device_report import DeviceReports
 from twin.estimation.bank import TURNS
 from twin.estimation.kalman import NEVER as NO_STATE
@@ -66,7 +68,6 @@ def judge_vitals(
     signal = a["model"][slots].astype(np.int64)
     ahead = np.maximum(at - a["state_t"][slots], 0) * 1e-9
     mean, std = known.bank.ahead(slots, ahead)
-    m["mean"][patient, signal], m["std"][patient, signal] = mean, std
     m["seconds"][patient] = passed[known.bank.partition[patient]]
     spot = np.array([one.spot for one in SIGNALS.values()])
     changes = np.empty((2 * len(slots), 4), np.int64)
@@ -84,7 +85,9 @@ def judge_vitals(
     for i, side, unverified in marks[:marked].tolist():
         number, row = int(patient[i]), int(signal[i])
         rule = f"{CODES[row]}/{SIDES[side]}"
-        now = _now(known, number, row, side, at, moment)
+        standing = known.open.of(number, rule)
+        limit = standing.row.limit if standing else math.nan
+        now = _now(known, number, row, side, at, moment, limit)
         partition = int(known.bank.partition[number])
         known.rules.doubt(number, partition, rule, now, bool(unverified))
     keys = keys[m["bad_for"].reshape(-1)[keys] != 0.0]
@@ -93,15 +96,10 @@ def judge_vitals(
 
 
 def _restless(known: Knowledge, moment: Moment) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Keys (patient · signals + signal) that are to be judged, and the slots of those that can be.
-
-    Those of open alarms are among them: what an alarm says of itself is of the newest tick.
-    """
-    m, bank, signals = known.memory.of, known.bank, known.memory.signals
+    """Keys (patient · signals + signal) that are to be judged, and the slots of those that can
+    be."""
+    m, bank = known.memory.of, known.bank
     flags = m["restless"].reshape(-1)
-    for place in known.open.places():
-        if place.standing.row.signal in ROWS:
-            flags[place.number * signals + ROWS[place.standing.row.signal]] = True
     keys = np.empty(np.count_nonzero(flags), np.int64)
     slots = np.empty(len(keys), np.int64)
     a = bank.slots.of
@@ -136,12 +134,29 @@ def _now(
     at: int,
     moment: Moment,
     limit: float = math.nan,
+    newest: tuple[float, float] | None = None,
 ) -> Now:
-    mean = float(known.memory.of["mean"][number, row])
-    std = float(known.memory.of["std"][number, row])
+    """What an alarm of a vital says now. newest: its `_newest`, where it was asked for."""
+    mean, std = newest or _newest(known, [(number, row)])[number, row]
     elapsed = int(moment.elapsed[known.bank.partition[number]])
     chance = chance_beyond(mean, std, limit, side, ceiling_of(SIGNALS[CODES[row]]))
     return Now(at, elapsed, mean, std, chance, known.bank.model_file.version)
+
+
+def _newest(
+    known: Knowledge, keys: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], tuple[float, float]]:
+    """Estimate and standard deviation of each of these vitals (patient, signal) as of its newest
+    stamp, as the ward shows it, and not what the filter expects by now: what nobody measures any
+    more goes to what is usual, and no alarm says that. NaN where there is none."""
+    number, row = np.array(keys, np.int64).reshape(-1, 2).T
+    bank = known.bank
+    slots = bank.slot_of[number, row].astype(np.int64)
+    there = (slots >= 0) & bank.modelled[row]
+    there[there] = bank.slots.of["state_t"][slots[there]] != NO_STATE
+    mean, std = np.full((2, len(keys)), np.nan)
+    mean[there], std[there] = bank.ahead(slots[there], np.zeros(there.sum()))
+    return dict(zip(keys, zip(mean.tolist(), std.tolist(), strict=True), strict=True))
 
 
 def judge_scores(
@@ -309,7 +324,10 @@ def _advise(
 def pass_time(known: Knowledge, at: int, moment: Moment, saying: Saying) -> None:
     """What time alone does to every open alarm: pauses end, nobody comes, it gets worse."""
     _end_pauses(known, at, moment, saying)
-    for place in known.open.places():
+    places = list(known.open.places())
+    vitals = [(p.number, ROWS[p.standing.row.signal]) for p in places if _of_vital(p)]
+    newest = _newest(known, vitals) if vitals else {}
+    for place in places:
         number, standing = place.number, place.standing
         partition = int(known.bank.partition[number])
         if not moment.partitions[partition]:
@@ -321,16 +339,22 @@ def pass_time(known: Knowledge, at: int, moment: Moment, saying: Saying) -> None
             if standing.row.rule == NEWS2_RULE and not known.partitions[partition].alarms_on:
                 _end_score_alarm(known, number, partition, now)
                 continue
-        elif signal and "forecast" not in standing.row.rule:
-            row = CODES.index(signal)
-            side = SIDES.index(standing.row.side)
-            now = _now(known, number, row, side, at, moment, standing.row.limit)
+        elif _of_vital(place):
+            row, side = ROWS[signal], SIDES.index(standing.row.side)
+            limit = standing.row.limit
+            now = _now(known, number, row, side, at, moment, limit, newest[number, row])
             standing.note_value(now.value)
             further = further_step(signal, known.limit(number, row, side, MEDIUM).hysteresis)
         else:
             now = technical_now(at, int(moment.elapsed[partition]))
         led = bool(standing.row.joined) and known.rules.led(standing)
         known.rules.say(number, standing, standing.pass_time(now, further, led), partition)
+
+
+def _of_vital(place: Place) -> bool:
+    """Is it about a limit of a vital (not about the score, a forecast or the equipment)?"""
+    row = place.standing.row
+    return row.signal in ROWS and "forecast" not in row.rule
 
 
 def _end_score_alarm(known: Knowledge, number: int, partition: int, now: Now) -> None:

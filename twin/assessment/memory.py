@@ -52,8 +52,6 @@ _ARRAYS: tuple[tuple[str, Any, tuple[int, ...], float], ...] = (
 )
 #: Of the moment: not captured.
 _PASSING: tuple[tuple[str, Any, tuple[int, ...], float], ...] = (
-    ("mean", np.float64, (_S,), np.nan),
-    ("std", np.float64, (_S,), np.nan),
     ("total", np.int64, (), 0),
     ("set", np.int64, (), -1),  # row of the limit tables, −1: to be resolved
     ("seconds", np.float64, (), 0),  # journal time since the tick before, of who is looked at

@@ -93,6 +93,17 @@ def test_an_active_alarm_does_not_clear_on_bad_data_it_becomes_unverified() -> N
     assert story(rows) == ["verified"]
 
 
+def test_an_alarm_says_what_was_measured_and_not_what_the_filter_expects_by_now() -> None:
+    ward = settled()
+    assert "raised" in story(ward.run(40, FAST))
+    rows = [row for row in ward.wait(600) if row.rule == FAST_RULE]
+    assert {"unverified", "escalated"} <= set(story(rows))
+    for row in rows:  # of someone whose pulse was usual a minute before
+        assert row.value == pytest.approx(FAST["heart_rate"], abs=1.5)
+        assert row.worst >= row.value > row.limit
+        assert row.probability >= 0.8
+
+
 def test_without_any_data_an_active_alarm_becomes_unverified_after_a_minute() -> None:
     ward = alarmed()
     assert "unverified" not in story(ward.wait(55))
