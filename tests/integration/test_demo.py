@@ -49,6 +49,8 @@ def test_it_shows_estimates_within_a_minute_and_ends_cleanly(tmp_path: Path) -> 
         assert demo.stop() == 0
     assert demo.stdout().count("\n") == 1
     assert "Traceback" not in demo.stderr()
+    made = [tmp_path / "data", *(tmp_path / "data").rglob("*")]
+    assert not [path for path in made if path.stat().st_mode & 0o077], "for its own user alone"
 
 
 def estimated(demo: DemoRun) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import typer
 
 from twin.commands.failure import WrongInput, failing, wrong_input
 from twin.commands.options import ConfigFile, DataDir, Json
+from twin.commands.own_files import own_files
 from twin.commands.printing import print_json, say
 
 
@@ -30,7 +31,7 @@ def back_up_folder(
     from twin.runtime.backup import BackupUnusable, back_up
 
     place = config_at(config, data_dir)
-    with failing(OSError, apsw.Error), wrong_input(BackupUnusable, FileExistsError):
+    with own_files(), failing(OSError, apsw.Error), wrong_input(BackupUnusable, FileExistsError):
         made = back_up(place.data_dir, out.absolute(), version("wearable-twin"), time.time_ns())
     size = sum(size for size, _ in made.files.values())
     if as_json:
@@ -57,7 +58,7 @@ def restore_folder(
     if data_dir is not None and config is not None:
         raise WrongInput("--data-dir and --config: expected one of them, got both")
     folder = data_dir if data_dir is not None else _folder_of(config)
-    with failing(OSError, apsw.Error), wrong_input(BackupUnusable, FileExistsError):
+    with own_files(), failing(OSError, apsw.Error), wrong_input(BackupUnusable, FileExistsError):
         made = restore(backup, folder.expanduser().absolute(), time.time_ns)
     if as_json:
         print_json({"data_dir": str(folder), "at": made.at, "files": len(made.files)})

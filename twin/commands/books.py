@@ -16,12 +16,11 @@ import numpy as np
 
 from ingest.journal.sqlite import SqliteJournal
 from ingest.observation import ObservationBatch, RecordDamaged, decode_record
-from ingest.quarantine import Quarantine
 from twin.care.facts import DeviceFacts, by_device
 from twin.care.latest import Latest
 from twin.care.ledger import Account, accounts_of
 from twin.care.saved import load_fold
-from twin.commands.place import opened_journal, registry_of
+from twin.commands.place import opened_journal, quarantine_of, registry_of
 from twin.commands.printing import say
 from twin.config import Config
 from twin.device_report import DeviceReports
@@ -54,11 +53,10 @@ class Books:
 
 def read_books(config: Config) -> Books:
     """Everything, as of now. Raises apsw.Error, JournalDamaged, StoreDamaged, OSError."""
-
-    settings, paths = config.ingest_settings(), config.paths
+    paths = config.paths
     with closing(registry_of(config)) as registry:
         bound = {each.device: each.patient for each in registry.devices()}
-    with closing(Quarantine(paths.quarantine, settings.quarantine)) as quarantine:
+    with closing(quarantine_of(config)) as quarantine:
         refused = quarantine.by_device()
     position, stored = _stored(config)
     fold = load_fold(paths.care)

@@ -11,6 +11,7 @@ import typer
 
 from twin.commands.failure import WrongInput, in_words
 from twin.commands.options import Json, text_of
+from twin.commands.own_files import seen_by_others
 from twin.commands.printing import print_json, print_line
 
 if TYPE_CHECKING:
@@ -106,6 +107,8 @@ def _files(config: Config) -> Iterator[_Found]:
     from ingest.registry_file import RegistryFileWrong, read_registry_file
     from ingest.topic_filter import overlapping
 
+    if said := seen_by_others(config.data_dir):
+        yield _Found("data_dir", "", said)
     if config.devices.file is not None:
         try:
             read_registry_file(config.devices.file)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twin.commands.failure import WrongInput, failing, wrong_input
+from twin.commands.own_files import own_files
 from twin.commands.printing import say
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def opened_journal(config: Config) -> Iterator[SqliteJournal]:
     from ingest.journal.sqlite import TOPICS, SqliteJournal
 
     folder = present(config.paths.journal, "journal")
-    with wrong_input(PartitionsDiffer):
+    with own_files(), wrong_input(PartitionsDiffer):
         allowed = dict.fromkeys(TOPICS, config.journal.max_bytes)
         journal = SqliteJournal(folder, config.journal.partitions, allowed)
     try:
@@ -62,7 +63,16 @@ def registry_of(config: Config) -> Registry:
     """The registry of a configuration's data folder, to be closed."""
     from ingest.registry import Registry
 
-    return Registry(config.paths.registry, config.ingest_settings().devices, time.time_ns)
+    with own_files():
+        return Registry(config.paths.registry, config.ingest_settings().devices, time.time_ns)
+
+
+def quarantine_of(config: Config) -> Quarantine:
+    """The quarantine of a configuration's data folder, to be closed."""
+    from ingest.quarantine import Quarantine
+
+    with own_files():
+        return Quarantine(config.paths.quarantine, config.ingest_settings().quarantine)
 
 
 @contextmanager
@@ -94,13 +104,10 @@ def opened_desk(
     config: Path | None, data_dir: Path | None, *, to_read: bool = False
 ) -> Iterator[tuple[Registry, Quarantine]]:
     """Registry and quarantine of a data folder. to_read: the registry must be there."""
-    from ingest.quarantine import Quarantine
-
     place = config_at(config, data_dir)
-    settings = place.ingest_settings().quarantine
     with (
         opened_registry(config, data_dir, to_read=to_read) as registry,
-        closing(Quarantine(place.paths.quarantine, settings)) as quarantine,
+        closing(quarantine_of(place)) as quarantine,
     ):
         yield registry, quarantine
 

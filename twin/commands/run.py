@@ -14,7 +14,10 @@ from typing import Annotated
 import typer
 
 from twin.commands.failure import Failed, WrongInput, failing, wrong_input
+from twin.commands.own_files import own_files, seen_by_others
 from twin.memory import collector_held
+
+_log = logging.getLogger(__name__)
 
 #: With less than this left, bytes, SQLite's errors are those of a full disk, whatever they say.
 _NO_ROOM = 1 << 20
@@ -73,6 +76,7 @@ def set_up_log() -> None:
 def starting(page: str, folder: Path) -> Iterator[None]:
     """What keeps a pipeline from starting ends the command with its message, not a traceback.
 
+    What it writes while it runs is for its own user alone; the log says so where the folder is not.
     page: the address, of which the system does not say that it is the one in use; folder: the data
     folder, which SQLite does not name either.
     """
@@ -98,7 +102,9 @@ def starting(page: str, folder: Path) -> Iterator[None]:
         SignalConflict,
         TracingMissing,
     )
-    with failing(*machine), wrong_input(*person):
+    with own_files(), failing(*machine), wrong_input(*person):
+        if said := seen_by_others(folder):
+            _log.warning("%s", said)
         if is_half_restored(folder):
             raise WrongInput(f"{folder}: a `twin restore` was cut off; empty it and restore again")
         try:

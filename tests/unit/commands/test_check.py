@@ -94,3 +94,18 @@ def test_filters_that_cross_are_named_and_no_fault(tmp_path: Path) -> None:
     assert "mqtt.filters: a/+/b and a/b/+ overlap" in ended.out
     (tmp_path / "c.toml").write_text('[mqtt]\nfilters = ["twin/v1/#", "twin/v1/+/telemetry"]\n')
     assert "overlap" not in twin("check", "-c", tmp_path / "c.toml").out
+
+
+def test_data_folder_that_every_user_may_enter_is_named_and_no_fault(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    data.chmod(0o755)
+    (tmp_path / "c.toml").write_text(f'data_dir = "{data}"\n')
+
+    ended = twin("check", "-c", tmp_path / "c.toml")
+
+    assert ended.code == 0
+    assert f"data_dir: {data}: mode 0755, every user of this machine" in ended.out
+    for mode in (0o700, 0o750):
+        data.chmod(mode)
+        assert "mode" not in twin("check", "-c", tmp_path / "c.toml").out
