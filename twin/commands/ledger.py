@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from ingest.instant import format_instant
-from twin.commands.failure import failing
+from twin.commands.failure import WrongInput, failing
 from twin.commands.options import ConfigFile, DataDir, Json
 from twin.commands.printing import counted, print_columns, print_json, print_line, say
 
@@ -37,7 +39,12 @@ class _Line:
 
 
 def print_ledger(
-    config: ConfigFile = None, data_dir: DataDir = None, as_json: Json = False
+    devices: Annotated[
+        list[str] | None, typer.Argument(metavar="[DEVICE]...", help="Without any, all devices.")
+    ] = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
 ) -> None:
     """What became of every observation: refused, estimated, stored, and the difference."""
     import apsw
@@ -49,7 +56,7 @@ def print_ledger(
 
     with failing(apsw.Error, JournalDamaged, StoreDamaged, OSError):
         books = read_books(config_at(config, data_dir))
-    lines = _lines(books)
+    lines = _lines(books, devices)
     if books.damaged:
         say(f"{books.damaged} damaged records of the estimates journal are not counted")
     if as_json:
@@ -58,9 +65,13 @@ def print_ledger(
         _print(lines)
 
 
-def _lines(books: Books) -> list[_Line]:
+def _lines(books: Books, asked: list[str] | None) -> list[_Line]:
+    """Of these devices, of all without any; raises WrongInput for one that nothing is known of."""
     known = {*books.accounts, *books.bound, *books.refused, *books.waiting} - {""}
-    return [_line(books, device) for device in sorted(known)]
+    for device in asked or ():
+        if device not in known:
+            raise WrongInput(f"{device}: nothing is known of such a device")
+    return [_line(books, device) for device in sorted({*asked} if asked else known)]
 
 
 def _line(books: Books, device: str) -> _Line:

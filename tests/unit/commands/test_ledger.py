@@ -217,3 +217,23 @@ def test_without_a_report_nothing_is_said_of_the_device(line: Line) -> None:
     device = line.ledger()
 
     assert (device["numbers"], device["silence"], device["clock"]) == (None, None, None)
+
+
+def test_devices_are_named_or_all_are_told(line: Line) -> None:
+    line.receive(70.0)
+    with closing(Quarantine(line.folder / "quarantine.db", QuarantineSettings())) as quarantine:
+        fault = Rejection(Reason.DEVICE_UNKNOWN, "", "a registered device", "watch-2")
+        quarantine.put(
+            [RefusedMessage("twin/v1/watch-2/telemetry", b"{}", T0, "watch-2", [fault])], T0
+        )
+
+    def told(*devices: str) -> list[str]:
+        said = twin("devices", "ledger", *devices, "--json", "--data-dir", line.folder)
+        return [each["id"] for each in said.json["devices"]]
+
+    assert told() == ["watch-1", "watch-2"]
+    assert told("watch-2") == ["watch-2"]
+    assert told("watch-2", "watch-1", "watch-2") == ["watch-1", "watch-2"]
+    wrong = twin("devices", "ledger", "watch-3", "--data-dir", line.folder)
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "watch-3: nothing is known of such a device" in wrong.err
