@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -84,8 +84,17 @@ def list_refused(
             for item in items
         ],
     )
-    less = f"; messages not kept any more: {counted(gone)}" if any(gone.values()) else ""
-    print_line(f"\n{sum(by_reason.values())} refused: {counted(by_reason) or 'nothing'}{less}")
+    total = sum(by_reason.values())
+    print_line(f"\n{total} refused: {counted(by_reason) or 'nothing'}{_not_here(gone)}")
+
+
+def _not_here(gone: Mapping[str, int]) -> str:
+    """What was refused and is not in the list: kept no more, or never."""
+    kept_once = {name: n for name, n in gone.items() if name != "unkept"}
+    less = f"; messages not kept any more: {counted(kept_once)}" if any(kept_once.values()) else ""
+    if never := gone["unkept"]:
+        less += f"; never kept: {never}, with nothing in them to replay or no basis to keep them"
+    return less
 
 
 @app.command("show")

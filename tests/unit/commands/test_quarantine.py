@@ -171,3 +171,23 @@ def test_folder_without_quarantine_is_said(tmp_path: Path) -> None:
     ended = twin("quarantine", "list", "--data-dir", tmp_path)
 
     assert (ended.code, ended.err) == (2, f"twin: {tmp_path}: there is no quarantine here yet\n")
+
+
+def test_messages_that_were_never_kept_are_not_called_gone(tmp_path: Path, refuse: Refuse) -> None:
+    refuse("watch-1", b"\xff")
+    empty = b'{"time":"2026-11-25T08:00:00Z","values":{"heart_rate":null}}'
+    topic, settings = "twin/v1/watch-1/telemetry", IngestSettings()
+    with (
+        closing(Registry(tmp_path / "registry.db", settings.devices, lambda: AT)) as registry,
+        closing(Quarantine(tmp_path / "quarantine.db", QuarantineSettings())) as quarantine,
+    ):
+        (decision,) = decide([Received(topic, empty, AT)], registry, settings)
+        refused = RefusedMessage(topic, empty, AT, "watch-1", decision.rejections, decision.kept)
+        quarantine.put([refused], AT)
+        quarantine.erase("watch-1")
+
+    listed = twin("quarantine", "list", "--data-dir", tmp_path).out.splitlines()[-1]
+
+    never = "never kept: 1, with nothing in them to replay or no basis to keep them"
+    reasons = "2 refused: empty 1, undecodable 1"
+    assert listed == f"{reasons}; messages not kept any more: erased 1; {never}"
