@@ -15,6 +15,7 @@ from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from twin.care.accepts import prefers_html
 from twin.care.problem import Problem, ProblemBody, problem_response
 from twin.care.reader import reader_of
 from twin.care.settings import CareSettings
@@ -36,7 +37,7 @@ def answer(
     says that it takes HTML (`Accept: text/html`, as browsers do for what they show); else JSON."""
     path = request.scope["path"]
     programs = path.startswith(_OF_PROGRAMS) or path in _OF_A_PROGRAM
-    if programs or "text/html" not in request.headers.get("accept", ""):
+    if programs or not prefers_html(",".join(request.headers.getlist("accept"))):
         return problem_response(body, None if headers is None else dict(headers))
     settings = cast(CareSettings, request.app.state.parts.settings)
     reader = reader_of(request, settings)

@@ -124,7 +124,9 @@ def test_an_error_is_a_small_page_in_a_browser_and_json_for_programs(
     assert '<a href="/">' in shown.text
     assert ("N’est pas un dispositif" if "fr" in path else "Not a medical device") in shown.text
     assert "Bed" not in shown.text
-    for accept in ("*/*", "application/json"):
+    for accept in ("TEXT/HTML", "text/html; q=0.5", "text/*"):
+        assert page(path, Said(), accept=accept).headers["content-type"].startswith("text/html")
+    for accept in ("*/*", "application/json", "text/html;q=0", "text/html;q=0.1, */*"):
         told = page(path, Said(), accept=accept)
         assert told.status_code == told.json()["status"] == status
         assert told.headers["content-type"] == "application/problem+json"
