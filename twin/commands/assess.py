@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twin.commands.failure import WrongInput, failing, wrong_input
+from twin.commands.given import path_argument
 from twin.commands.options import (
     Columns,
     FilePatient,
@@ -32,7 +33,7 @@ ENDINGS = (".csv", ".parquet")
 
 def assess_recording(
     observations: Annotated[
-        Path, typer.Argument(metavar="OBSERVATIONS", help="CSV (also .csv.gz) or Parquet.")
+        Path, path_argument(metavar="OBSERVATIONS", help="CSV (also .csv.gz) or Parquet.")
     ],
     news2: Annotated[
         Path, typer.Option("--news2", metavar="OUT", help="Scores: .csv or .parquet.")

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from twin.commands.failure import WrongInput, failing, wrong_input
+from twin.commands.given import path_argument
 from twin.commands.options import ConfigFile, DataDir, Json
 from twin.commands.own_files import own_files
 from twin.commands.printing import print_json, say
@@ -40,7 +41,7 @@ def back_up_folder(
 
 
 def restore_folder(
-    backup: Annotated[Path, typer.Argument(metavar="BACKUP", help="Folder of `twin backup`.")],
+    backup: Annotated[Path, path_argument(metavar="BACKUP", help="Folder of `twin backup`.")],
     data_dir: Annotated[
         Path | None, typer.Option("--data-dir", metavar="DIR", help="Data folder to make.")
     ] = None,

@@ -10,6 +10,7 @@ import typer
 
 from ingest.stamping import Unit
 from twin.commands.failure import WrongInput, wrong_input
+from twin.commands.given import path_argument
 from twin.commands.options import ConfigFile, Json, instant
 from twin.commands.place import checked_config
 from twin.commands.printing import print_json
@@ -26,7 +27,7 @@ Format = Literal["native", "senml", "senml-cbor", "sparkplug", "ieee1752", "fhir
 
 def decode_payloads(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="One payload each; - reads stdin.")
+        list[Path], path_argument(metavar="FILE...", help="One payload each; - reads stdin.")
     ],
     form: Annotated[Format, typer.Option("--format", help="Wire format.")] = "native",
     topic: Annotated[

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twin.commands.failure import WrongInput, failing, wrong_input
+from twin.commands.given import path_argument
 from twin.commands.options import (
     Columns,
     Json,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 def fit_constants(
     recordings: Annotated[
-        list[Path], typer.Argument(metavar="OBSERVATIONS", help="CSV or Parquet, a file or more.")
+        list[Path], path_argument(metavar="OBSERVATIONS", help="CSV or Parquet, a file or more.")
     ],
     signal: Annotated[str, typer.Option(metavar="CODE", help="Whose constants: heart_rate, …")],
     out: Annotated[

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from twin.commands.failure import WrongInput, failing, wrong_input
+from twin.commands.given import path_argument
 from twin.commands.options import (
     Columns,
     FilePatient,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 def judge_nights(
     observations: Annotated[
-        Path, typer.Argument(metavar="OBSERVATIONS", help="CSV (also .csv.gz) or Parquet.")
+        Path, path_argument(metavar="OBSERVATIONS", help="CSV (also .csv.gz) or Parquet.")
     ],
     out: Annotated[Path, typer.Option(metavar="OUT", help="A row a night: .csv or .parquet.")],
     zone: Annotated[str, typer.Option(metavar="ZONE", help="Time zone of the nights.")] = "UTC",

@@ -10,6 +10,7 @@ import typer
 
 from ingest.instant import SECOND, format_instant
 from twin.commands.failure import WrongInput, failing, wrong_input
+from twin.commands.given import path_argument
 from twin.commands.options import ConfigFile, DataDir, Json, instant
 from twin.commands.place import opened_desk, opened_onboarding, opened_registry
 from twin.commands.printing import print_columns, print_json, print_line
@@ -141,7 +142,7 @@ def take_out_of_use(
 
 
 def take_in_file(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="As `devices.file` names one.")],
+    file: Annotated[Path, path_argument(metavar="FILE", help="As `devices.file` names one.")],
     config: ConfigFile = None,
     data_dir: DataDir = None,
     as_json: Json = False,

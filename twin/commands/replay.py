@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from twin.commands.failure import failing, wrong_input
+from twin.commands.given import path_argument
 from twin.commands.options import (
     Columns,
     FilePatient,
@@ -34,7 +35,7 @@ Progress = Callable[[int, int], None]
 
 def replay_recording(
     observations: Annotated[
-        Path, typer.Argument(metavar="OBSERVATIONS", help="CSV (also .csv.gz) or Parquet.")
+        Path, path_argument(metavar="OBSERVATIONS", help="CSV (also .csv.gz) or Parquet.")
     ],
     out: Annotated[
         Path, typer.Option("--out", metavar="ESTIMATES", help="File to write: .csv or .parquet.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from twin.commands.failure import failing, wrong_input
+from twin.commands.given import path_argument
 from twin.commands.options import Columns, ConfigFile, DataDir, TimeColumn, columns, instant, one_of
 from twin.commands.printing import say
 from twin.commands.replay import chosen_model
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def ask_scenario(
     scenario: Annotated[
-        Path, typer.Argument(metavar="SCENARIO", help="What is asked: .toml or .json.")
+        Path, path_argument(metavar="SCENARIO", help="What is asked: .toml or .json.")
     ],
     patient: Annotated[str, typer.Option(metavar="ID", help="Whose twin is asked.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="To write: .csv or .json.")],

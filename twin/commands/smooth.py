@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twin.commands.failure import Failed, WrongInput, failing, wrong_input
+from twin.commands.given import path_argument
 from twin.commands.options import (
     Columns,
     ConfigFile,
@@ -40,7 +41,7 @@ def smooth_history(
     ],
     observations: Annotated[
         Path | None,
-        typer.Argument(metavar="[OBSERVATIONS]", help="A recording; without it, the store's."),
+        path_argument(metavar="[OBSERVATIONS]", help="A recording; without it, the store's."),
     ] = None,
     patient: Annotated[
         str | None, typer.Option(metavar="ID", help="Whose; not needed where there is one only.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from twin.commands.failure import Failed, WrongInput, failing, wrong_input
+from twin.commands.given import path_argument
 from twin.commands.options import (
     Columns,
     Json,
@@ -37,7 +38,7 @@ _HORIZONS = "60s,15min,30min"
 
 def validate_model(
     recordings: Annotated[
-        list[Path], typer.Argument(metavar="RECORDING...", help="CSV (also .csv.gz) or Parquet.")
+        list[Path], path_argument(metavar="RECORDING...", help="CSV (also .csv.gz) or Parquet.")
     ],
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder of the report; made if absent.")

@@ -66,7 +66,7 @@ def back_up(folder: Path, out: Path, version: str, now: int) -> Manifest:
 
     Raises FileExistsError, BackupUnusable for a folder without a journal, OSError, apsw.Error.
     """
-    if out.exists():
+    if os.path.lexists(out):  # a link to nothing, too: the copy could not take its name
         raise FileExistsError(17, "exists already", str(out))
     if not (folder / "journal" / "observations.db").exists():
         raise BackupUnusable(folder, "there is no journal here")
@@ -103,8 +103,11 @@ def restore(backup: Path, folder: Path, now: Callable[[], int]) -> Manifest:
     Raises BackupUnusable, FileExistsError, OSError.
     """
     manifest = examine(backup)
-    if folder.exists() and not folder.is_dir():
-        raise FileExistsError(17, "is a file, expected a folder", str(folder))
+    if os.path.lexists(folder) and not folder.is_dir():
+        what = "is a file" if folder.exists() else "is a link to nothing"
+        raise FileExistsError(17, f"{what}, expected a folder", str(folder))
+    if Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(backup)):
+        raise FileExistsError(17, f"lies in the backup {backup}, which stays as it is", str(folder))
     draft = folder / UNFINISHED
     _expect_empty(folder)
     with _held(draft):
@@ -142,6 +145,8 @@ def _held(draft: Path) -> Iterator[None]:
     the rest complete. Where folders cannot be locked (shares over a network) nobody is kept out.
     Raises FileExistsError for another process's, OSError.
     """
+    if os.path.lexists(draft) and not draft.is_dir():
+        raise FileExistsError(17, "is in the way; move it away first", str(draft))
     draft.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder = os.open(draft, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:

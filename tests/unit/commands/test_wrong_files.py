@@ -73,6 +73,30 @@ def test_an_option_without_its_value_is_refused(
     assert sorted(recording.parent.iterdir()) == before
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("decode", ""),
+        ("decode", "r.csv", ""),
+        ("validate", ""),
+        ("replay", "", "--out", "e.csv"),
+        ("assess", ""),
+        ("illness", ""),
+        ("fit", "", "--signal", "heart_rate", "--out", "m.toml"),
+        ("smooth", "", "--signal", "heart_rate", "--out", "s.csv"),
+        ("scenario", ""),
+        ("restore", "", "--data-dir", "d"),
+        ("devices", "enrol", "", "--data-dir", "d"),
+    ],
+)
+def test_an_empty_path_is_said_to_be_empty(recording: Path, arguments: tuple[str, ...]) -> None:
+    before = sorted(recording.parent.iterdir())
+    ended = twin(*arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert "got '', expected a path" in ended.err
+    assert sorted(recording.parent.iterdir()) == before
+
+
 def test_a_text_that_may_be_empty_is_taken(recording: Path) -> None:
     """A label can be none, and is taken away by an empty one."""
     made = twin("patients", "add", "--label", "", "--id", "p", "--data-dir", ".", "--json")

@@ -103,6 +103,36 @@ def test_a_folder_in_use_is_not_restored_over(folder: Path, tmp_path: Path) -> N
         restore(tmp_path / "backup", folder, lambda: NOW)
 
 
+def test_what_stands_in_the_way_of_a_restore_is_named(folder: Path, tmp_path: Path) -> None:
+    backup, nowhere, target = (tmp_path / name for name in ("backup", "link", "again"))
+    back_up(folder, backup, "1.0", NOW)
+    nowhere.symlink_to(tmp_path / "gone")
+    target.mkdir()
+    (target / UNFINISHED).write_text("mine")
+
+    for wanted, why in (
+        (nowhere, "is a link to nothing, expected a folder"),
+        (target, "is in the way; move it away first"),
+        (backup, "lies in the backup"),
+        (backup / "snapshots" / "new", "lies in the backup"),
+    ):
+        with pytest.raises(FileExistsError, match=why):
+            restore(backup, wanted, lambda: NOW)
+
+    assert (target / UNFINISHED).read_text() == "mine"
+    assert examine(backup).format == 1
+    assert not (backup / "snapshots" / "new").exists()
+
+
+def test_what_stands_in_the_way_of_a_backup_is_named(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    (tmp_path / "copy.draft").write_text("mine")
+    for name, why in (("link", "exists already"), ("copy", "is in the way")):
+        with pytest.raises(FileExistsError, match=why):
+            back_up(folder, tmp_path / name, "1.0", NOW)
+    assert (tmp_path / "copy.draft").read_text() == "mine"
+
+
 def test_a_snapshot_without_its_file_is_no_backup(folder: Path, tmp_path: Path) -> None:
     (folder / "snapshots" / "0-1").unlink()
     with pytest.raises(BackupUnusable, match="snapshots"):
