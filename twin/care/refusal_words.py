@@ -17,11 +17,12 @@ from types import MappingProxyType
 _FRENCH: Mapping[str, str] = MappingProxyType(
     {
         "{} to {} {}": "{} à {} {}",
-        "{} or {}": "{} ou {}",
         "a finite number": "un nombre fini",
         "a number": "un nombre",
         "a whole number": "un nombre entier",
         "a text": "un texte",
+        "a name": "un nom",
+        "an alias": "un alias",
         "a list": "une liste",
         "a list of times": "une liste d’heures",
         "a value": "une valeur",
@@ -85,10 +86,13 @@ _FRENCH: Mapping[str, str] = MappingProxyType(
     }
 )  # fmt: skip
 _LONGEST = 400
+#: Between alternatives: ours, of any number ("/min, 1/min or Hz", "a text or a number").
+_OR = re.compile(r"( or |, or |, )")
 #: Between what was expected and how a device is declared that is known to write otherwise.
 _DECLARED = "; to declare "
 #: What changes: a number, a unit, a time; no words, so that a sentence is never half translated.
 _PART = r"([^\s,;]+)"
+_NAME = re.compile(_PART)
 
 
 def _pattern(english: str) -> re.Pattern[str]:
@@ -109,7 +113,18 @@ def in_french(text: str) -> str | None:
     if declared:
         both = in_french(expected), in_french(how)
         return None if None in both else f"{both[0]}\u202f; pour déclarer {both[1]}"
-    for pattern, french in _WITH_PARTS if len(text) <= _LONGEST else ():
+    if len(text) > _LONGEST:
+        return None
+    for pattern, french in _WITH_PARTS:
         if found := pattern.fullmatch(text):
             return french.format(*found.groups())
-    return None
+    return _alternatives(text) if " or " in text else None
+
+
+def _alternatives(text: str) -> str | None:
+    """All of them names of a format or units, or all of them phrases that have French."""
+    parts = _OR.split(text)
+    each, between = parts[::2], (*(sign.replace("or", "ou") for sign in parts[1::2]), "")
+    if not all(_NAME.fullmatch(one) for one in each):
+        each = [_FRENCH.get(one, "") for one in each]
+    return None if "" in each else "".join(map("".join, zip(each, between, strict=True)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -290,3 +291,12 @@ def test_the_probability_of_a_story_is_that_of_the_moment_it_was_raised(desk: De
 def test_no_probability_is_said_to_be_certain(desk: Desk) -> None:
     desk.tell(Judgements((alarm(probability=0.9999),), ()))
     assert "<dd>&gt; 99%</dd>" in desk.ask("GET", "/alarms/a1").text
+
+
+def test_what_alarms_cost_names_nobody_in_each_gender_of_french(desk: Desk) -> None:
+    html = desk.ask("GET", "/metrics/alarms?lang=fr").text
+    assert re.findall(r"<h2>([^<]+)</h2>\s*<p class=\"quiet\">([^<]+)</p>", html) == [
+        ("Patients les plus concernés", "Aucun."),
+        ("Règles les plus fréquentes", "Aucune."),
+        ("Pauses par motif", "Aucune."),
+    ]

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from ingest.catalogue import SIGNALS
 from ingest.instant import HOUR, parse_instant
 from ingest.judge import judge
 from twin.care.refusal_words import _FRENCH, in_french
@@ -44,6 +45,32 @@ def test_what_is_refused_most_is_said_in_french(
     if got is not None:
         assert FRENCH.technical(str(line["got"])) == (got, "")
     assert ENGLISH.technical(str(line["expected"])) == (line["expected"], "")
+
+
+@pytest.mark.parametrize(
+    ("english", "french"),
+    [
+        ("mg/dL or mmol/L", "mg/dL ou mmol/L"),
+        ("/min or 1/min or {beats}/min", "/min ou 1/min ou {beats}/min"),
+        ("effectiveDateTime, effectiveInstant or effectivePeriod",
+         "effectiveDateTime, effectiveInstant ou effectivePeriod"),
+        ("a text or a number", "un texte ou un nombre"),
+        ("a name or an alias", "un nom ou un alias"),
+    ],
+)  # fmt: skip
+def test_alternatives_are_joined_in_french_however_many_they_are(english: str, french: str) -> None:
+    assert FRENCH.technical(english) == (french, "")
+
+
+def test_every_unit_that_is_expected_is_said_in_french() -> None:
+    for signal in SIGNALS.values():
+        said = FRENCH.technical(" or ".join((signal.unit, *signal.accepted)))
+        assert (" or " in said[0], said[1]) == (False, "")
+
+
+@pytest.mark.parametrize("english", ["a value, or components", "a start or an end"])
+def test_alternatives_are_never_half_translated(english: str) -> None:
+    assert FRENCH.technical(english) == (english, "en")
 
 
 def test_what_has_no_french_is_marked_as_english() -> None:
