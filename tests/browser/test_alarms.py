@@ -80,6 +80,33 @@ def test_the_ward_shows_who_first_why_is_it_true_and_who_has_it(
     picture(page, "ward-alarms-phone")
 
 
+#: Contrasts (WCAG 2.2, relative luminance) of a chip's frame with its ground, by its level.
+FRAMES = """() => {
+  const light = (colour) => {
+    const [r, g, b] = colour.match(/[\\d.]+/g).slice(0, 3).map((n) => n / 255)
+      .map((n) => (n <= 0.04045 ? n / 12.92 : ((n + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const chip = document.querySelector("[data-id=p2] .chip[data-missing]");
+  return ["low", "single", "medium", "high"].map((level) => {
+    chip.dataset.level = level;
+    const { borderTopStyle, borderTopColor, backgroundColor } = getComputedStyle(chip);
+    const [a, b] = [borderTopColor, backgroundColor].map(light).sort((x, y) => y - x);
+    return [level, borderTopStyle, (a + 0.05) / (b + 0.05)];
+  });
+}"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark", "contrast"])
+@pytest.mark.parametrize("path", ["/", "/wall"])
+def test_the_frame_of_a_score_that_lacks_values_is_seen_on_every_ground(
+    told_ward: Ward, page: Page, path: str, theme: str
+) -> None:
+    look(page, told_ward, f"{path}?theme={theme}", "[data-id=p2] .chip[data-missing]")
+    for level, style, contrast in page.evaluate(FRAMES):
+        assert (style, contrast >= 3) == ("dashed", True), (level, contrast)
+
+
 def test_without_alarms_being_on_the_page_still_says_that_it_calls_nobody(
     still_ward: Ward, page: Page
 ) -> None:
