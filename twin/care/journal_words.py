@@ -104,6 +104,8 @@ def _said(one: EventBody, words: Words) -> str:
         return words(f"journal.{one.what}", device=one.text)
     if one.kind == "alarm":
         return f"{_about(one.text, words)}{_colon(words)} {words(f'event.{one.what}')}"
+    if one.kind == "note":
+        return f"{_about(one.what, words)}{_colon(words)} {one.text}"
     if one.what == "note":
         return one.text
     if one.what == "validated":

@@ -14,7 +14,7 @@ from tests.support.judged import alarm
 from tests.unit.care.test_alarms_api import TAKEN, Desk
 from twin.care.latest import Latest
 from twin.care.notebook import MOST, Notebook
-from twin.judgement import Entered, Judgements
+from twin.judgement import AlarmEvent, Entered, Judgements
 from twin.personal import Change, Departure, Habit
 
 
@@ -57,6 +57,18 @@ def test_the_page_shows_it_as_text_in_words(desk: Desk) -> None:
     assert "&lt;b&gt;seen&lt;/b&gt;\nasleep" in html
     assert "Conscience\u202f: V\u202f: répond à la voix" in html
     assert "Saturation en oxygène\u202f: déclenchée" in html
+
+
+def test_a_note_on_an_alarm_stands_in_the_patients_journal_too(desk: Desk) -> None:
+    written = {"event": AlarmEvent.NOTE, "actor": "I. Roux", "reason": "<i>probe</i> slipped"}
+    desk.tell(Judgements((alarm(patient="p1"), alarm(at=5, patient="p1", **written))))
+    events = desk.ask("GET", "/api/v1/patients/p1/journal").json()["events"]
+    (note,) = (one for one in events if one["kind"] == "note")
+    assert (note["what"], note["text"]) == ("spo2/high/low", "<i>probe</i> slipped")
+    assert note["actor"] == "I. Roux"
+    html = desk.ask("GET", "/p/p1?lang=en").text
+    assert "Oxygen saturation: &lt;i&gt;probe&lt;/i&gt; slipped" in html
+    assert html.count('data-kind="note"') == 1
 
 
 def test_the_page_says_the_change_index_and_that_it_is_not_yet_known(desk: Desk) -> None:

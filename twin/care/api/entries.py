@@ -55,7 +55,8 @@ class EventBody(msgspec.Struct, frozen=True):
     """Something in a patient's journal; at: epoch ms.
 
     kind: entry (what: its kind, text: the note or the value), alarm (what: the event, text: the
-    rule), sensor (what: `bound` or `unbound`, text: the device).
+    rule), note (of an alarm: what: its rule, text: the words), sensor (what: `bound` or `unbound`,
+    text: the device).
     """
 
     at: int
@@ -103,6 +104,11 @@ def events_of(parts: Parts, patient: str) -> list[EventBody]:
                 EventBody(row.at // MILLISECOND, "alarm", row.event.value, row.rule, row.actor)
                 for row in story
                 if row.event in _TOLD
+            ]
+            found += [
+                EventBody(row.at // MILLISECOND, "note", row.rule, row.reason, row.actor)
+                for row in story
+                if row.event == AlarmEvent.NOTE
             ]
     if parts.onboarding is not None:
         for binding in parts.onboarding.registry.bindings():
