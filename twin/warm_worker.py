@@ -23,6 +23,8 @@ from twin.step import Placed, new_state, step
 
 _BEGIN = 1_700_000_000 * SECOND
 _USUAL = {"heart_rate": 72.0, "respiratory_rate": 15.0, "spo2": 97.0}
+#: From so many seconds on the heart rate is as much higher: a step is held.
+_STEPS, _HIGHER = 30, 60.0
 #: More than a ring holds, so that its oldest member goes into the base.
 _SECONDS = 40
 
@@ -43,12 +45,14 @@ def warm_up() -> None:
 
 def _said(at: int) -> list[Observation]:
     """Each signal by two devices; the second one sometimes late."""
+    stepped = at >= _BEGIN + _STEPS * SECOND
+    values = _USUAL | {"heart_rate": _USUAL["heart_rate"] + _HIGHER * stepped}
     return [
         Observation(
             PatientId("nobody"), DeviceId(device), SignalCode(code), value, at - late, at, at
         )
         for device, late in (("watch", 0), ("patch", at // SECOND % 5 * SECOND))
-        for code, value in _USUAL.items()
+        for code, value in values.items()
     ]
 
 

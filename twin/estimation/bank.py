@@ -21,11 +21,11 @@ from twin.estimation.ahead import FOLLOWED, Forecast, UsualOf
 from twin.estimation.anchors import Anchored
 from twin.estimation.devices import ENTRIES
 from twin.estimation.events import Events, Updated
-from twin.estimation.kalman import DISCRETE, ESTIMATE, NEVER, STATE, STEPS
-from twin.estimation.models import PARAMETERS, SPREAD2, ModelError, ModelFile
+from twin.estimation.kalman import DISCRETE, ESTIMATE, NEVER, STATE, STEPS, M
+from twin.estimation.models import MEAN, PARAMETERS, SPREAD2, ModelError, ModelFile
 from twin.estimation.names import Names
 from twin.estimation.ring import process
-from twin.estimation.robust import MEMORY, TROUBLE
+from twin.estimation.robust import FAR2, MEMORY, OUT_COUNT, TROUBLE, expect_all
 from twin.estimation.slots import Slots
 from twin.estimation.tracker import BANDS, TH, WIDTHS, widths
 from twin.estimation.usual import ROOM, TERMS, project, rescale
@@ -231,9 +231,28 @@ class Bank:
     def ahead(
         self, slots: NDArray[np.int64], seconds: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean and standard deviation (n,) of the slots, so many seconds (n,) after their stamp."""
+        """Mean and standard deviation (n,) of what the slots' next measurements are expected to be,
+        so many seconds (n,) after their stamp.
+
+        A forecast expects that who stepped, or is far from all others, comes back, which in the end
+        most do. As the filter itself this does not (`robust.expect`): nobody who is measured no
+        more is said to be well because of that.
+        """
         a = self.slots.of
+        signal = a["model"][slots]
         mean, std = self.project(a["state"], slots, a["model"], seconds, usual=self._usual())
+        held = a["memory"][slots, OUT_COUNT] < 0.0
+        far = (a["state"][slots, M] - self.params[signal, MEAN]) ** 2
+        unusual = held | (far > FAR2 * self.params[signal, SPREAD2])
+        unusual = np.flatnonzero(unusual & ~(a["memory"][slots, TROUBLE] < 0.0))
+        if len(unusual):
+            x, rows = a["state"][slots[unusual]], signal[unusual]
+            step = (seconds[unusual] * 1e9).astype(np.int64)
+            moved, var = np.empty((2, len(x)))
+            expect_all(
+                x, held[unusual], step, rows, self.params, self._cache, self._cache_dt, moved, var
+            )
+            mean[unusual], std[unusual] = moved, np.sqrt(var)
         diverged, spread2 = self._diverged(slots)
         std[diverged] = np.sqrt(std[diverged] ** 2 + spread2)
         return mean, std

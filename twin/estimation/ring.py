@@ -15,12 +15,12 @@ from twin.estimation.compiled import compiled, inlined
 from twin.estimation.consistency import diverged, pass_trouble, tally
 from twin.estimation.devices import ENTRIES, begin_memory, pass_time, put_out
 from twin.estimation.group import noise_variance, take_group
-from twin.estimation.kalman import E_INTERVAL, FA, FM, NEVER, STATE, D, M, begin, predict
+from twin.estimation.kalman import E_INTERVAL, NEVER, STATE, D, M, begin
 from twin.estimation.machine import fetch, field, natural
 from twin.estimation.members import group_end, newest_group, place, say
-from twin.estimation.models import GATE, HORIZON, MEAN, SPREAD2
+from twin.estimation.models import HORIZON
 from twin.estimation.ordinary import take_ordinary
-from twin.estimation.robust import FAR2, LINEAR, MEMORY, OUT_COUNT, doubt_return, hold
+from twin.estimation.robust import MEMORY, OUT_COUNT, expect
 from twin.estimation.slots import MEMBER, SLOT
 from twin.estimation.tracker import BANDS, HORIZONS, TH, WIDTHS, track
 from twin.estimation.usual import ROOT, USUAL, learn
@@ -49,14 +49,8 @@ def move_to(x, y, w, i, known_t, stamp, p, row, cache, cache_dt):  # type: ignor
         begin(x, i, p, row)
         begin_memory(y, w, i)
     elif stamp > known_t:
-        before, level = x[i, D], x[i, M]
         dt = (stamp - known_t) * 1e-9
-        c = predict(x, i, stamp - known_t, p, row, cache, cache_dt)
-        far = abs(level - p[row, MEAN])
-        if far * far > FAR2 * p[row, SPREAD2] and p[row, GATE] < LINEAR:
-            doubt_return(x, i, far, cache[c, FM], p, row)
-        if y[i, OUT_COUNT] < 0.0:
-            hold(x, i, before, cache[c, FA], dt, p, row)
+        expect(x, i, stamp - known_t, y[i, OUT_COUNT] < 0.0, p, row, cache, cache_dt)
         pass_time(y, w, i, dt)
         pass_trouble(y, i, dt)
 

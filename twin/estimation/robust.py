@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from twin.estimation.compiled import compiled, inlined
 from twin.estimation.kalman import (
+    FA,
+    FM,
     LAG,
     PDD,
     PDV,
@@ -23,11 +27,14 @@ from twin.estimation.kalman import (
     correct,
     correct_place,
     normalised,
+    predict,
+    spoken,
 )
 from twin.estimation.models import (
     DEVIATION_TIME,
     GATE,
     JUMP,
+    MEAN,
     MOTION,
     OVER_ROBUST2,
     SPREAD2,
@@ -140,6 +147,28 @@ def doubt_return(x, i, far, fm, p, row):  # type: ignore[no-untyped-def]
     """
     pull = (1.0 - fm) * (far - math.sqrt(FAR2 * p[row, SPREAD2]))
     x[i, PMM] += pull * pull
+
+
+@inlined
+def expect(x, i, step, held, p, row, cache, cache_dt):  # type: ignore[no-untyped-def]
+    """x[i] as its next measurement is expected, step ns later. held: a step is."""
+    before, level = x[i, D], x[i, M]
+    c = predict(x, i, step, p, row, cache, cache_dt)
+    far = abs(level - p[row, MEAN])
+    if far * far > FAR2 * p[row, SPREAD2] and p[row, GATE] < LINEAR:
+        doubt_return(x, i, far, cache[c, FM], p, row)
+    if held:
+        hold(x, i, before, cache[c, FA], step * 1e-9, p, row)
+
+
+@compiled
+def expect_all(x, held, step, signal, p, cache, cache_dt, mean, var):  # type: ignore[no-untyped-def]
+    """`expect` of each row of x (n, STATE), of signal rows, step (n,) ns later; mean, var (n,)."""
+    for i in range(x.shape[0]):
+        row = np.int64(signal[i])
+        if step[i] > 0:
+            expect(x, i, step[i], held[i], p, row, cache, cache_dt)
+        mean[i], var[i] = spoken(x, i, 1.0, p, row)
 
 
 @compiled

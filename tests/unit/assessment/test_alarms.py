@@ -104,6 +104,17 @@ def test_an_alarm_says_what_was_measured_and_not_what_the_filter_expects_by_now(
         assert row.probability >= 0.8
 
 
+@pytest.mark.parametrize("every", [5, 15, 30, 60])
+def test_a_pulse_that_stays_beyond_its_limit_alarms_within_a_few_readings_however_rare(
+    every: int,
+) -> None:
+    """Between two readings the filter does not take it that the person is well again."""
+    ward = Ward()
+    ward.run(15 * every, {"heart_rate": 72.0}, every=every)
+    rows = ward.run(max(60, 4 * every), {"heart_rate": 140.0}, every=every)
+    assert "raised" in story(rows)
+
+
 def test_without_any_data_an_active_alarm_becomes_unverified_after_a_minute() -> None:
     ward = alarmed()
     assert "unverified" not in story(ward.wait(55))

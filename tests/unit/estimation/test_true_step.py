@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from ingest.catalogue import SIGNALS
 from ingest.instant import SECOND
-from tests.support.twins import T0
+from tests.support.twins import T0, Sample, fed
 from twin.estimation.bank import SIGNAL_ROW, Bank
 from twin.estimation.events import Events
-from twin.estimation.kalman import E_MEAN, E_NIS
+from twin.estimation.kalman import E_MEAN, E_NIS, E_VAR
 from twin.estimation.models import base_model
 
 MODELS = base_model().signals
@@ -129,3 +129,27 @@ def test_a_forecast_expects_the_return_that_the_estimate_does_not() -> None:
     start, end = course.value[0], course.value[-1]
     assert ahead[0] - start < 0.3 * (end - start)
     assert ahead[1] - start > 0.7 * (end - start)
+
+
+@pytest.mark.parametrize("away", [4.0, 60.0])
+@pytest.mark.parametrize("code", ["heart_rate", "respiratory_rate", "spo2", "glucose"])
+def test_what_is_expected_next_is_what_the_filter_expects(code: str, away: float) -> None:
+    """At every moment after a step: as the state is after a measurement that weighs nothing."""
+    start, end = np.unique(stepped(code, 1, away).value)[:: -1 if code == "spo2" else 1]
+    samples = [Sample(n, start if n < 60 else end) for n in range(80)]
+    for ahead in (1.0, 7.0, 60.0):
+        bank = Bank(base_model())
+        fed(bank, samples, code)
+        mean, std = bank.ahead(bank.known(), np.array([ahead]))
+        nothing = Sample(79 + ahead, float(mean[0]), noise_std=9e5)
+        said = fed(bank, [nothing], code).estimates[-1]
+        assert mean[0] == pytest.approx(said[E_MEAN], rel=1e-6)
+        assert std[0] == pytest.approx(said[E_VAR] ** 0.5, rel=1e-3)
+
+
+def test_who_stepped_and_is_measured_no_more_is_not_said_to_be_as_before() -> None:
+    bank = Bank(base_model())
+    fed(bank, [Sample(n, 72.0 if n < 300 else 172.0) for n in range(375)])
+    slots, minute = bank.known(), np.array([60.0])
+    assert bank.ahead(slots, minute)[0][0] == pytest.approx(172.0, abs=1.0)
+    assert bank.forecast(slots, 60.0).mean[0] < 110.0  # most come back, and a forecast expects it
