@@ -125,7 +125,7 @@ class RowBuilder:
             return
         rows = self._of_slots(slots, Kind.COASTING, at)
         ahead = (at - self.bank.slots.of["state_t"][slots]) * 1e-9
-        rows["mean"], rows["std"] = self.bank.ahead(slots, ahead)
+        rows["mean"], rows["std"] = self.bank.next_reading(slots, ahead)
         rows["as_of"] = at
         self._take(rows, None)
 

@@ -67,7 +67,7 @@ def judge_vitals(
     patient = a["patient"][slots].astype(np.int64)
     signal = a["model"][slots].astype(np.int64)
     ahead = np.maximum(at - a["state_t"][slots], 0) * 1e-9
-    mean, std = known.bank.ahead(slots, ahead)
+    mean, std = known.bank.next_reading(slots, ahead)
     m["seconds"][patient] = passed[known.bank.partition[patient]]
     spot = np.array([one.spot for one in SIGNALS.values()])
     changes = np.empty((2 * len(slots), 4), np.int64)

@@ -231,30 +231,38 @@ class Bank:
     def ahead(
         self, slots: NDArray[np.int64], seconds: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and standard deviation (n,) of the slots, so many seconds (n,) after their stamp."""
+        a = self.slots.of
+        mean, std = self.project(a["state"], slots, a["model"], seconds, usual=self._usual())
+        diverged, spread2 = self._diverged(slots)
+        std[diverged] = np.sqrt(std[diverged] ** 2 + spread2)
+        return mean, std
+
+    def next_reading(
+        self, slots: NDArray[np.int64], seconds: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and standard deviation (n,) of what the slots' next measurements are expected to be,
         so many seconds (n,) after their stamp.
 
-        A forecast expects that who stepped, or is far from all others, comes back, which in the end
-        most do. As the filter itself this does not (`robust.expect`): nobody who is measured no
-        more is said to be well because of that.
+        What is `ahead` expects that who stepped, or is far from all others, comes back, which in
+        the end most do. As the filter itself this does not (`robust.expect`): nobody who is
+        measured no more is said to be well because of that.
         """
         a = self.slots.of
         signal = a["model"][slots]
-        mean, std = self.project(a["state"], slots, a["model"], seconds, usual=self._usual())
+        mean, std = self.ahead(slots, seconds)
         held = a["memory"][slots, OUT_COUNT] < 0.0
         far = (a["state"][slots, M] - self.params[signal, MEAN]) ** 2
         unusual = held | (far > FAR2 * self.params[signal, SPREAD2])
-        unusual = np.flatnonzero(unusual & ~(a["memory"][slots, TROUBLE] < 0.0))
-        if len(unusual):
-            x, rows = a["state"][slots[unusual]], signal[unusual]
-            step = (seconds[unusual] * 1e9).astype(np.int64)
-            moved, var = np.empty((2, len(x)))
+        chosen = np.flatnonzero(unusual & ~(a["memory"][slots, TROUBLE] < 0.0))
+        if len(chosen):
+            step = (seconds[chosen] * 1e9).astype(np.int64)
+            moved, var = np.empty((2, len(chosen)))
             expect_all(
-                x, held[unusual], step, rows, self.params, self._cache, self._cache_dt, moved, var
-            )
-            mean[unusual], std[unusual] = moved, np.sqrt(var)
-        diverged, spread2 = self._diverged(slots)
-        std[diverged] = np.sqrt(std[diverged] ** 2 + spread2)
+                a["state"][slots[chosen]], held[chosen], step, signal[chosen], self.params,
+                self._cache, self._cache_dt, moved, var,
+            )  # fmt: skip
+            mean[chosen], std[chosen] = moved, np.sqrt(var)
         return mean, std
 
     def _diverged(self, slots: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:

@@ -140,7 +140,7 @@ def test_what_is_expected_next_is_what_the_filter_expects(code: str, away: float
     for ahead in (1.0, 7.0, 60.0):
         bank = Bank(base_model())
         fed(bank, samples, code)
-        mean, std = bank.ahead(bank.known(), np.array([ahead]))
+        mean, std = bank.next_reading(bank.known(), np.array([ahead]))
         nothing = Sample(79 + ahead, float(mean[0]), noise_std=9e5)
         said = fed(bank, [nothing], code).estimates[-1]
         assert mean[0] == pytest.approx(said[E_MEAN], rel=1e-6)
@@ -151,5 +151,5 @@ def test_who_stepped_and_is_measured_no_more_is_not_said_to_be_as_before() -> No
     bank = Bank(base_model())
     fed(bank, [Sample(n, 72.0 if n < 300 else 172.0) for n in range(375)])
     slots, minute = bank.known(), np.array([60.0])
-    assert bank.ahead(slots, minute)[0][0] == pytest.approx(172.0, abs=1.0)
+    assert bank.next_reading(slots, minute)[0][0] == pytest.approx(172.0, abs=1.0)
     assert bank.forecast(slots, 60.0).mean[0] < 110.0  # most come back, and a forecast expects it
