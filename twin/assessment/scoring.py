@@ -39,9 +39,11 @@ from twin.assessment.news2 import (
 )
 from twin.assessment.score_kernel import lay_out
 from twin.assessment.score_row_kernel import lay_down
+from twin.estimate import Status
 from twin.estimation.bank import Bank
 from twin.estimation.kalman import NEVER as NO_STATE
 from twin.estimation.models import ceiling_of
+from twin.estimation.status import status_of
 from twin.judgement import PARAMETERS
 from twin.score_row import CHANCES, HEAD_ROW, PART_ROW, ScoreRows, own_actors
 
@@ -131,6 +133,18 @@ def _who(
     return by, tuple(table)
 
 
+def _staying(
+    bank: Bank, slots: NDArray[np.int64], at: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
+    """As the bank has it, of those slots that are not stale at the tick `at`."""
+    a = bank.slots.of
+    age = np.maximum(at - a["state_t"][slots], 0)
+    lately = np.isin(status_of(age, bank.expected[a["model"][slots]]), (Status.FRESH, Status.LATE))
+    places, mean, std = bank.staying(slots, age / SECOND)
+    kept = lately[places]
+    return places[kept], mean[kept], std[kept]
+
+
 def _chances(
     memory: Memory, bank: Bank, patients: NDArray[np.int64], at: int
 ) -> list[NDArray[np.float64]]:
@@ -145,6 +159,9 @@ def _chances(
     for ahead, forecast in zip(_AHEAD, bank.forecasts(slots[have], _AHEAD_S, at), strict=True):
         # Bands of points are made of one width: that of the 90 % band.
         wide = forecast.std * forecast.scales[:, 1] if ahead else forecast.std
+        if not ahead:
+            places, *stayed = _staying(bank, slots[have], at)
+            forecast.mean[places], wide[places] = stayed
         out = np.empty((n, 4))
         lay_out(
             patients, at + ahead, have, forecast.mean, wide, VITAL_ROW, PER_UNIT, _ENTRY_OF, _NOISE,

@@ -242,28 +242,37 @@ class Bank:
         self, slots: NDArray[np.int64], seconds: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and standard deviation (n,) of what the slots' next measurements are expected to be,
-        so many seconds (n,) after their stamp.
+        so many seconds (n,) after their stamp."""
+        mean, std = self.ahead(slots, seconds)
+        places, *stayed = self.staying(slots, seconds)
+        mean[places], std[places] = stayed
+        return mean, std
 
-        What is `ahead` expects that who stepped, or is far from all others, comes back, which in
-        the end most do. As the filter itself this does not (`robust.expect`): nobody who is
+    def staying(
+        self, slots: NDArray[np.int64], seconds: NDArray[np.float64]
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
+        """Places among the slots (n,) of which a forecast is not what the filter expects of the
+        next measurement, so many seconds (n,) after their stamp; mean and standard deviation of
+        that (of those alone).
+
+        A forecast expects that who stepped, or is far from all others, comes back, which in the end
+        most do. Until the next measurement the filter does not (`robust.expect`): nobody who is
         measured no more is said to be well because of that.
         """
         a = self.slots.of
         signal = a["model"][slots]
-        mean, std = self.ahead(slots, seconds)
         held = a["memory"][slots, OUT_COUNT] < 0.0
         far = (a["state"][slots, M] - self.params[signal, MEAN]) ** 2
         unusual = held | (far > FAR2 * self.params[signal, SPREAD2])
-        chosen = np.flatnonzero(unusual & ~(a["memory"][slots, TROUBLE] < 0.0))
-        if len(chosen):
-            step = (seconds[chosen] * 1e9).astype(np.int64)
-            moved, var = np.empty((2, len(chosen)))
+        places = np.flatnonzero(unusual & ~(a["memory"][slots, TROUBLE] < 0.0))
+        mean, var = np.empty((2, len(places)))
+        if len(places):
+            step = (seconds[places] * 1e9).astype(np.int64)
             expect_all(
-                a["state"][slots[chosen]], held[chosen], step, signal[chosen], self.params,
-                self._cache, self._cache_dt, moved, var,
+                a["state"][slots[places]], held[places], step, signal[places], self.params,
+                self._cache, self._cache_dt, mean, var,
             )  # fmt: skip
-            mean[chosen], std[chosen] = moved, np.sqrt(var)
-        return mean, std
+        return places, mean, np.sqrt(var)
 
     def _diverged(self, slots: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """Places of the diverged among the slots, and the variance to be added ahead: nothing is

@@ -104,3 +104,13 @@ def test_in_one_hour_more_is_possible_than_now() -> None:
     row = ward.scores[-1]
     assert row.in_one_hour.p5 > row.now.p5
     assert row.in_one_hour.expected > row.now.expected
+
+
+def test_between_two_readings_a_vital_that_stepped_is_not_taken_to_be_well() -> None:
+    ward = Ward()
+    ward.run(15 * 30, {"respiratory_rate": 16.0}, every=30)
+    ward.run(4 * 30, {"respiratory_rate": 32.0}, every=30)
+    before = len(ward.scores)
+    ward.run(10 * 30, {"respiratory_rate": 32.0}, every=30)
+    assert len(rows := ward.scores[before:]) >= 5
+    assert min(row.now.p_any3 for row in rows) > 0.8
