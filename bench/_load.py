@@ -163,11 +163,10 @@ def _take_all(poll: select.epoll, by_fd: dict[int, Device], timeout: float) -> N
         by_fd[fd].take_acks(b"")
 
 
-def greet(devices: list[Device]) -> None:
+def greet(devices: list[Device], stamp_ms: int) -> None:
     """Each device's first message, acknowledged: so that it is known before the clock starts."""
-    now = time.time_ns() // 1_000_000
     for device in devices:
-        device.connection.sendall(_publish(device.name, 65_000, _payload(0, now - 7_200_000, 1)))
+        device.connection.sendall(_publish(device.name, 65_000, _payload(0, stamp_ms, 1)))
         assert len(device.connection.recv(4)) == 4
 
 
@@ -190,7 +189,7 @@ def main() -> None:
     if chosen.rate is None:
         for device in devices:
             device.make_frames(count, chosen.samples, begin_ms)
-    greet(devices)
+    greet(devices, begin_ms - 1_000)
     print("ready", flush=True)
     sys.stdin.readline()
     spent = resource.getrusage(resource.RUSAGE_SELF)

@@ -24,6 +24,7 @@ from ingest.journal.protocol import (
     Progress,
     Worker,
 )
+from ingest.journal.reading import PAGE_BYTES
 from ingest.observation import Command, encode_record
 from ingest.trace import Tracer
 from twin.assessment.knowledge import WELLNESS
@@ -81,8 +82,9 @@ class TwinWorker:
     """Steps all partitions it is given, on a thread of its own between `start` and `stop`.
 
     A step is committed before the next records are read; while it is far behind (half a page or
-    more is read at once) beside the next step, which is committed only after it. Whatever goes
-    wrong with a commit ends the worker; what was stepped after it is in no commit and no snapshot.
+    more is read at once, in records or in bytes) beside the next step, which is committed only
+    after it. Whatever goes wrong with a commit ends the worker; what was stepped after it is in no
+    commit and no snapshot.
 
     now: wall clock in ns UTC, only for the rotation of snapshots and the stamps of its commands.
     mode: the purpose of the installation, which switches alarms on or off; None: as they were.
@@ -317,7 +319,8 @@ class TwinWorker:
 
     @staticmethod
     def _far_behind(entries: Sequence[Entry]) -> bool:
-        return 2 * len(entries) >= READ_RECORDS
+        most = 2 * len(entries) >= READ_RECORDS
+        return most or 2 * sum(len(entry.record) for entry in entries) >= PAGE_BYTES
 
     def _fresh_outputs(self, placed: Sequence[Placed]) -> Mapping[int, Sequence[Output]]:
         """Step the records; outputs of what was already committed are thrown away."""

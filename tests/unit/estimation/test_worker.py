@@ -239,15 +239,21 @@ def outcomes(journal: SqliteJournal) -> list[Outcome]:
     return [one for one in decoded if isinstance(one, Outcome)]
 
 
-def far_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages of ten records, each of which is committed beside the next step."""
-    monkeypatch.setattr("twin.worker.READ_RECORDS", 10)
+def far_behind(monkeypatch: pytest.MonkeyPatch, large: bool = False) -> None:
+    """Pages of ten records, or of so large ones that few fill it: each is committed beside the next
+    step."""
+    if large:
+        for module in ("twin.worker", "ingest.journal.reading"):
+            monkeypatch.setattr(f"{module}.PAGE_BYTES", 1_000)
+    else:
+        monkeypatch.setattr("twin.worker.READ_RECORDS", 10)
 
 
+@pytest.mark.parametrize("large", [False, True])
 def test_the_next_step_goes_on_while_the_one_before_is_being_committed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: bool
 ) -> None:
-    far_behind(monkeypatch)
+    far_behind(monkeypatch, large)
     journal = opened(tmp_path / "j")
     append(journal, RECORDS[:50])
     file, committing, go_on = journal._files["estimates"], Event(), Event()
