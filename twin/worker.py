@@ -262,7 +262,8 @@ class TwinWorker:
     def _take(self, entries: Sequence[Entry]) -> None:
         tracer = self.tracer
         began = tracer.now() if tracer else 0
-        placed = self._entries.read(entries, page=self._far_behind(entries))
+        far_behind = self._far_behind(entries)
+        placed = self._entries.read(entries, page=far_behind)
         outputs = self._fresh_outputs(placed)
         end = entries[-1].position
         np.maximum(self.state.position, end, out=self.state.position)  # also where nothing came
@@ -283,12 +284,12 @@ class TwinWorker:
             sampled = tracer.sampled(max(entries[0].position - 1, *self._committed.values()), end)
             tracer.span("step", sampled, began, stepped, records=len(entries), up_to=end)
         made = _Made(end, progress, names, stepped, sampled)
-        if not self._far_behind(entries):
-            self._commit(made)
-            self._note(made)
-        else:  # far behind: the next step need not wait for the disk
+        if far_behind:  # the next step need not wait for the disk
             self._unsettled = made
             self._beside.begin(partial(self._commit, made))
+        else:
+            self._commit(made)
+            self._note(made)
 
     def _settle(self) -> None:
         """Wait for the commit that is under way, if there is one. Raises what it raised."""
